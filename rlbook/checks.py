@@ -1,0 +1,58 @@
+"""Equation checks: the line that each notebook prints under a formula."""
+
+import torch
+
+
+def _as_tensor(name: str, value) -> torch.Tensor:
+    tensor = torch.as_tensor(value).detach()
+    if tensor.numel() == 0:
+        raise ValueError(f"{name} is empty: a check of nothing would always hold")
+    tensor = tensor.to(device="cpu", dtype=torch.float64)
+    if tensor.isnan().any():
+        raise ValueError(f"{name} contains NaN at index {_index(tensor.isnan())}")
+    return tensor
+
+
+def _index(mask: torch.Tensor) -> list[int]:
+    return torch.nonzero(mask)[0].tolist()
+
+
+def check(tag: str, left, right=None, *, at_most=None, atol: float = 1e-10, rtol: float = 1e-10):
+    """Check the numbered equation `tag` on numbers: left = right, or left <= at_most.
+
+    Exactly one of `right` and `at_most` is given. Equality means
+    |left - right| <= atol + rtol |right| in every entry; the inequality means
+    left <= at_most + atol + rtol |at_most|. Prints one line that does not change
+    from machine to machine.
+
+    Args:
+        tag: the number of the equation, as in its `\\tag{3.9}`.
+        left, right, at_most: tensors, arrays or numbers. `left` and `right` have the same
+            shape; either may be a single number, which is then compared with every entry.
+
+    Raises:
+        AssertionError: the equation fails; the message names the worst entry.
+        ValueError: empty or NaN input, different shapes, or not exactly one right side.
+    """
+    if (right is None) == (at_most is None):
+        raise ValueError("give exactly one of right= and at_most=")
+    other_name = "right" if at_most is None else "at_most"
+    left = _as_tensor("left", left)
+    other = _as_tensor(other_name, right if at_most is None else at_most)
+    if left.shape != other.shape and 1 not in (left.numel(), other.numel()):
+        raise ValueError(f"left has shape {tuple(left.shape)}, {other_name} {tuple(other.shape)}")
+    left, other = torch.broadcast_tensors(left, other)
+    gap = left - other if right is None else (left - other).abs()
+    gap = torch.where(left == other, 0.0, gap)  # equal infinities agree
+    excess = gap - (atol + rtol * other.abs().nan_to_num(posinf=0.0, neginf=0.0))
+    relation = "=" if at_most is None else "<="
+    if (excess > 0).any() or excess.isnan().any():
+        worst = excess.nan_to_num(nan=torch.inf).argmax()
+        index = [int(i) for i in torch.unravel_index(worst, excess.shape)]
+        raise AssertionError(
+            f"Eq. ({tag}) fails: left {relation} {other_name} is violated, worst at index {index}: "
+            f"left {left.flatten()[worst]:.10g}, {other_name} {other.flatten()[worst]:.10g}; "
+            f"{int((excess > 0).sum())} of {excess.numel()} entries are wrong"
+        )
+    cases = f"all {left.numel()} cases" if left.numel() > 1 else "1 case"
+    print(f"Eq. ({tag}) holds: left {relation} right in {cases}")

@@ -1,0 +1,32 @@
+"""Means that leave out what is not there, and that keep runs apart."""
+
+import torch
+
+
+def mean_per_run(x: torch.Tensor) -> torch.Tensor:
+    """The mean over everything but the run axis: (R, ...) -> (R,)."""
+    if x.ndim == 0:
+        raise ValueError("x has no run axis: its shape is ()")
+    return x.flatten(1).mean(dim=1) if x.ndim > 1 else x
+
+
+def masked_mean(x: torch.Tensor, mask: torch.Tensor, dim: int | tuple[int, ...] | None = None):
+    """The mean of x over the entries where mask is True.
+
+    Entries behind the mask may be NaN or infinite: they do not enter.
+
+    Args:
+        x: (...), floating point.
+        mask: bool, the shape of x.
+        dim: the axes to reduce; all of them by default.
+
+    Raises:
+        ValueError: wrong dtype or shape of the mask, or a mean over no entry at all.
+    """
+    if mask.dtype != torch.bool or mask.shape != x.shape:
+        raise ValueError(f"mask must be bool {tuple(x.shape)}, got {mask.dtype} {tuple(mask.shape)}")
+    dim = tuple(range(x.ndim)) if dim is None else dim
+    count = mask.sum(dim)
+    if (count == 0).any():
+        raise ValueError("a mean over no entry: the mask is empty somewhere along dim")
+    return torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device)).sum(dim) / count
