@@ -24,7 +24,8 @@ def masked_mean(x: torch.Tensor, mask: torch.Tensor, dim: int | tuple[int, ...] 
         ValueError: wrong dtype or shape of the mask, or a mean over no entry at all.
     """
     if mask.dtype != torch.bool or mask.shape != x.shape:
-        raise ValueError(f"mask must be bool {tuple(x.shape)}, got {mask.dtype} {tuple(mask.shape)}")
+        got = f"{mask.dtype} {tuple(mask.shape)}"
+        raise ValueError(f"mask must be torch.bool {tuple(x.shape)}, got {got}")
     dim = tuple(range(x.ndim)) if dim is None else dim
     count = mask.sum(dim)
     if (count == 0).any():
