@@ -1,0 +1,175 @@
+"""The author's commands: execute and clean notebooks, and write the repository's address.
+
+    python -m rlbook.notebooks execute [--check] NOTEBOOK...
+    python -m rlbook.notebooks install-cell
+    python -m rlbook.notebooks address [URL]
+
+`execute` runs each notebook from top to bottom and stores it in a form that a second run
+reproduces byte for byte. `address` is the one place that knows where the book lives.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from rlbook.launch import (
+    ROOT,
+    address,
+    install_cell,
+    read,
+    set_address,
+    synchronise,
+    synchronise_book,
+    to_text,
+)
+
+CELL_TIMEOUT = 600  # seconds; a busy machine is several times slower than a quiet one
+ENVIRONMENT = {  # the tests set the same variables before they start a kernel
+    "RLBOOK_QUIET": "1",
+    "PYTHONHASHSEED": "0",
+    "HF_HUB_OFFLINE": "1",
+    "SDL_VIDEODRIVER": "dummy",
+}
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def execute(notebook: NotebookNode, folder: Path) -> float:
+    """Run every cell in a fresh kernel of this Python, in `folder`; outputs are stored in place.
+
+    Returns:
+        The peak resident memory of the kernel in MB, NaN where the system does not tell.
+
+    Raises:
+        CellExecutionError: a cell raised an exception.
+        CellTimeoutError: a cell ran for longer than CELL_TIMEOUT seconds.
+    """
+    specs = KernelSpecManager(kernel_dirs=[])  # no other python3 than the one that runs this
+    client = NotebookClient(
+        notebook,
+        km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs),
+        timeout=CELL_TIMEOUT,
+        record_timing=False,
+        store_widget_state=False,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    env = {**os.environ, **ENVIRONMENT}
+    env.pop("MPLBACKEND", None)  # the kernel then chooses the inline backend
+    client.owns_km = True  # so that leaving the block below shuts the kernel down
+    client.reset_execution_trackers()
+    with client.setup_kernel(env=env, stderr=subprocess.DEVNULL):
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+        return _peak_megabytes(getattr(client.km.provisioner, "pid", None))
+
+
+def _peak_megabytes(pid: int | None) -> float:
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return float("nan")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text())
+    return int(found[1]) / 1000 if found else float("nan")
+
+
+def clean(notebook: NotebookNode) -> NotebookNode:
+    """Keep sources, tags, outputs, counts and ids; drop all else that a rerun could change."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        cell.pop("attachments", None)
+        if cell.cell_type == "code":
+            cell.outputs = _merge_streams(cell.outputs)
+    return notebook
+
+
+def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join neighbouring pieces of one stream: where a kernel cuts them is an accident."""
+    merged: list[NotebookNode] = []
+    for output in outputs:
+        last = merged[-1] if merged else None
+        if output.output_type == "stream" and last is not None and last.get("name") == output.name:
+            last.text += output.text
+        else:
+            merged.append(output)
+    return merged
+
+
+def differences(stored: NotebookNode, fresh: NotebookNode) -> list[str]:
+    """Name the cells in which a fresh run differs, leaving out outputs of `measured` cells."""
+    found = []
+    for number, (old, new) in enumerate(zip(stored.cells, fresh.cells, strict=True)):
+        if "measured" in old.metadata.get("tags", []):
+            old, new = ({**cell, "outputs": []} for cell in (old, new))
+        if old != new:
+            fields = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+            found.append(f"cell {number} ({old['id']}): {', '.join(fields)} changed")
+    if stored.metadata != fresh.metadata or stored.nbformat_minor != fresh.nbformat_minor:
+        found.append("the notebook's metadata changed")
+    return found
+
+
+def execute_file(path: Path, *, check: bool = False) -> bool:
+    """Execute and clean one file in place; or, with `check`, compare and leave it alone."""
+    stored, notebook = read(path), read(path)
+    if not check:
+        synchronise(notebook, path.name, address())
+    start = time.monotonic()
+    try:
+        peak = execute(notebook, path.resolve().parent)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+        print(f"{path}: failed, and is left as it was\n{error}", file=sys.stderr)
+        return False
+    print(f"{path}: {time.monotonic() - start:.0f} s, {peak:.0f} MB at the peak")
+    clean(notebook)
+    if not check:
+        path.write_text(to_text(notebook), encoding="utf-8")
+        return True
+    found = differences(stored, notebook)
+    if not found and to_text(stored) != path.read_text(encoding="utf-8"):
+        found = ["the file is not in the form that `execute` writes"]
+    for line in found:
+        print(f"{path}: {line}", file=sys.stderr)
+    return not found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m rlbook.notebooks", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("execute", help="run and clean notebooks in place")
+    run.add_argument("notebooks", nargs="+", type=Path)
+    run.add_argument("--check", action="store_true", help="compare with the stored file only")
+    commands.add_parser("install-cell", help="print the first code cell of a notebook")
+    where = commands.add_parser("address", help="set the repository's address, and write it out")
+    where.add_argument("url", nargs="?", help="without it, write the present one out again")
+    options = parser.parse_args(arguments)
+    if options.command == "execute":
+        results = [execute_file(path, check=options.check) for path in options.notebooks]
+        return 0 if all(results) else 1
+    if options.command == "install-cell":
+        print(install_cell(address()))
+        return 0
+    if options.url:
+        set_address(options.url.rstrip("/"))
+    for path in synchronise_book():
+        print(f"rewrote {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
