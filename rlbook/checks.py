@@ -4,10 +4,13 @@ import torch
 
 
 def _as_tensor(name: str, value) -> torch.Tensor:
-    tensor = torch.as_tensor(value).detach()
+    tensor = torch.as_tensor(value)
     if tensor.numel() == 0:
         raise ValueError(f"{name} is empty: a check of nothing would always hold")
-    tensor = tensor.to(device="cpu", dtype=torch.float64)
+    if tensor.is_complex():
+        raise ValueError(f"{name} is complex: check its real and imaginary parts one by one")
+    # From the value itself: on the way above, Python floats were rounded to float32.
+    tensor = torch.as_tensor(value, device="cpu", dtype=torch.float64).detach()
     if tensor.isnan().any():
         raise ValueError(f"{name} contains NaN at index {_index(tensor.isnan())}")
     return tensor

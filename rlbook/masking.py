@@ -7,6 +7,8 @@ def mean_per_run(x: torch.Tensor) -> torch.Tensor:
     """The mean over everything but the run axis: (R, ...) -> (R,)."""
     if x.ndim == 0:
         raise ValueError("x has no run axis: its shape is ()")
+    if x.numel() == 0:
+        raise ValueError(f"x is empty, and a mean of nothing is NaN: its shape is {tuple(x.shape)}")
     return x.flatten(1).mean(dim=1) if x.ndim > 1 else x
 
 

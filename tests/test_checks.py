@@ -1,0 +1,120 @@
+"""The equation check holds when it should and, above all, fails when it should; progress bars."""
+
+import numpy as np
+import pytest
+import torch
+
+from rlbook.checks import check
+from rlbook.progress import progress
+
+NAN, INF = float("nan"), float("inf")
+
+
+def test_the_printed_lines(capsys):
+    check("3.4", torch.ones(3, 4), np.ones((3, 4)))
+    check("3.9", torch.zeros(1000), at_most=torch.rand(1000))
+    check("1.1", 0.5, 0.5)
+    check("1.2", [1.0, 2.0], at_most=2)
+    assert capsys.readouterr().out.splitlines() == [
+        "Eq. (3.4) holds: left = right in all 12 cases",
+        "Eq. (3.9) holds: left <= right in all 1000 cases",
+        "Eq. (1.1) holds: left = right in 1 case",
+        "Eq. (1.2) holds: left <= right in all 2 cases",
+    ]
+
+
+def test_one_wrong_entry_of_a_thousand_fails_and_is_named(capsys):
+    right = torch.rand(10, 100, dtype=torch.float64)
+    left = right.clone()
+    left[3, 71] += 1e-6
+    with pytest.raises(AssertionError, match=r"Eq. \(3.4\) fails.*\[3, 71\].*1 of 1000 entries"):
+        check("3.4", left, right)
+    left[3, 71] = right[3, 71] - 1e-6
+    with pytest.raises(AssertionError):
+        check("3.4", left, right)
+    check("3.4", left, at_most=right)
+    left[3, 71] = right[3, 71] + 1e-6
+    with pytest.raises(AssertionError, match=r"<= at_most is violated, worst at index \[3, 71\]"):
+        check("3.4", left, at_most=right)
+    assert capsys.readouterr().out.count("holds") == 1
+
+
+def test_the_tolerance_is_atol_plus_rtol_times_right():
+    check("1.1", 1e6 + 0.9e-4, 1e6)
+    with pytest.raises(AssertionError):
+        check("1.1", 1e6 + 1.1e-4, 1e6)
+    with pytest.raises(AssertionError):
+        check("1.1", 1e-9, 0.0)
+    check("1.1", 1e-9, 0.0, atol=1e-8)
+
+
+@pytest.mark.parametrize("left, right", [(INF, 1.0), (1.0, INF), (INF, -INF), (-INF, 1.0)])
+def test_an_infinity_is_equal_to_itself_only(left, right):
+    with pytest.raises(AssertionError):
+        check("1.1", [0.0, left], [0.0, right])
+    check("1.1", [0.0, left], [0.0, left])
+
+
+def test_infinities_in_bounds():
+    check("1.1", [1.0, -INF, INF], at_most=[INF, 0.0, INF])
+    with pytest.raises(AssertionError):
+        check("1.1", [INF], at_most=[5.0])
+    with pytest.raises(AssertionError):
+        check("1.1", [0.0], at_most=[-INF])
+
+
+def test_float32_noise_is_not_hidden():
+    third = torch.tensor(1 / 3, dtype=torch.float64)
+    with pytest.raises(AssertionError):
+        check("1.1", third.float(), third)
+
+
+def test_booleans_integers_and_gradients_are_taken():
+    check("1.1", torch.tensor([True, False]), [1, 0])
+    check("1.1", torch.ones(2, requires_grad=True), 1)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_nan_empty_and_complex_input_is_refused(side):
+    def attempt(value):
+        other = np.ones_like(np.asarray(value), dtype=float)
+        check("1.1", *((value, other) if side == "left" else (other, value)))
+
+    with pytest.raises(ValueError, match=rf"{side} contains NaN at index \[1\]"):
+        attempt([1.0, NAN])
+    with pytest.raises(ValueError, match="empty"):
+        attempt([])
+    with pytest.raises(ValueError, match=f"{side} is complex"):
+        attempt([1.0 + 1j])
+
+
+def test_shapes_do_not_broadcast():
+    for right in (torch.ones(3), torch.ones(3, 2), torch.ones(1, 2, 3)):
+        with pytest.raises(ValueError, match=r"left has shape \(2, 3\), right \("):
+            check("1.1", torch.ones(2, 3), right)
+
+
+def test_exactly_one_right_side():
+    for sides in ({}, {"right": 1.0, "at_most": 1.0}):
+        with pytest.raises(ValueError, match="exactly one"):
+            check("1.1", 1.0, **sides)
+
+
+def test_progress_is_silent_when_asked_and_passes_its_items_on(monkeypatch, capsys):
+    monkeypatch.setenv("RLBOOK_QUIET", "1")
+    assert list(progress(range(3), description="sweeps")) == [0, 1, 2]
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_progress_shows_its_description_otherwise(monkeypatch, capsys):
+    monkeypatch.delenv("RLBOOK_QUIET", raising=False)
+    assert list(progress(range(3), description="sweeps")) == [0, 1, 2]
+    captured = capsys.readouterr()
+    assert "sweeps" in captured.out + captured.err
+
+
+def test_progress_can_be_driven_by_hand(monkeypatch):
+    monkeypatch.setenv("RLBOOK_QUIET", "1")
+    with progress(total=10) as bar:
+        bar.update(4)

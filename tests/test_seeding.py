@@ -1,0 +1,66 @@
+"""Random streams: run k's stream depends on (seed, k) and on nothing else."""
+
+import pytest
+import torch
+
+from rlbook.seeding import generator, run_generators
+
+
+def draw(stream, size=8):
+    return torch.rand(size, generator=stream, dtype=torch.float64)
+
+
+def test_the_stream_is_the_same_on_every_machine():
+    assert generator(0, 3).initial_seed() == 7915610567561976438
+    assert generator(7).initial_seed() == 4474668368857168768
+
+
+def test_the_stream_depends_on_seed_and_run_only():
+    torch.manual_seed(1)
+    first = draw(generator(5, 2))
+    torch.manual_seed(2)
+    torch.rand(10)
+    generator(5, 1)
+    assert torch.equal(first, draw(generator(5, 2)))
+
+
+def test_making_a_stream_leaves_the_global_one_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    draw(generator(0, 0))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_streams_of_all_seeds_and_runs_differ():
+    keys = [(seed, run) for seed in range(30) for run in (None, *range(30))]
+    firsts = {draw(generator(seed, run), 1).item() for seed, run in keys}
+    assert len(firsts) == len(keys)
+
+
+def test_neighbouring_runs_are_uncorrelated():
+    x = torch.stack([draw(stream, 2000) for stream in run_generators(0, 20)])
+    off_diagonal = torch.corrcoef(x)[~torch.eye(20, dtype=torch.bool)]
+    assert off_diagonal.abs().max() < 5 / 2000**0.5
+
+
+def test_a_run_alone_has_the_stream_that_it_has_among_ten():
+    ten = [draw(stream) for stream in run_generators(4, 10)]
+    alone = [draw(stream) for stream in run_generators(4, run_ids=[3, 0])]
+    assert torch.equal(alone[0], ten[3]) and torch.equal(alone[1], ten[0])
+
+
+def test_generators_do_not_share_state():
+    a, b = run_generators(4, 2)
+    expected = draw(generator(4, 1))
+    draw(a, 100)
+    assert torch.equal(draw(b), expected)
+
+
+def test_bad_input_is_refused():
+    for arguments in ((-1,), (0, -2)):
+        with pytest.raises(ValueError, match="must not be negative"):
+            generator(*arguments)
+    for arguments in ({}, {"num_runs": 2, "run_ids": [0]}):
+        with pytest.raises(ValueError, match="exactly one of num_runs and run_ids"):
+            run_generators(0, **arguments)
