@@ -1,0 +1,72 @@
+"""The checkers of the exercises: which property of an answer fails, and on which input.
+
+`check_exercise("3.3", attempt)` is what a notebook calls. The checkers of chapter 3 are in
+`rlbook.exercises.chapter_03`, as `CHECKERS = {"3.3": function}`; what they are made of is
+in `rlbook.exercises.expectations`.
+"""
+
+import importlib
+import re
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from rlbook.exercises.expectations import Attempt, NotAttempted, WrongAnswer, describe
+
+__all__ = ["Diagnosis", "WrongAnswer", "check_exercise", "checkers", "diagnose"]
+
+Checker = Callable[[Callable], str | None]
+
+
+class Diagnosis(NamedTuple):
+    """What a checker found, in a word, and in words for the learner."""
+
+    status: Literal["unattempted", "correct", "wrong"]
+    message: str
+
+
+def checkers(chapter: int | str) -> dict[str, Checker]:
+    """The checkers of a chapter by tag, {} if it has none."""
+    module = f"rlbook.exercises.chapter_{chapter:0>2}"
+    try:
+        return importlib.import_module(module).CHECKERS
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        return {}
+
+
+def diagnose(tag: str, attempt) -> Diagnosis:
+    """Run the checker of exercise `tag` on `attempt`.
+
+    Whatever the attempt does, this returns; only a tag that no exercise has, which is the
+    author's mistake, raises ValueError.
+    """
+    match = re.fullmatch(r"(\w+)\.(\d+)", tag)
+    checker = checkers(match[1]).get(tag) if match else None
+    if checker is None:
+        raise ValueError(f"there is no code exercise {tag!r}")
+    if attempt is None or attempt is ...:
+        return Diagnosis("unattempted", "not attempted yet.")
+    if not callable(attempt):
+        got = describe(attempt)
+        return _wrong(f"Hand over the function itself, by its name without brackets, not {got}.")
+    wrapped = Attempt(attempt)
+    try:
+        closing = checker(wrapped)
+    except NotAttempted:
+        return Diagnosis("unattempted", "not attempted yet.")
+    except WrongAnswer as error:
+        return _wrong(str(error))
+    except Exception as error:  # the checker stumbled over what the attempt returned
+        got = describe(wrapped.last_result)
+        return _wrong(f"It returned {got}, which is not what is asked ({type(error).__name__}).")
+    return Diagnosis("correct", f"correct. {closing}" if closing else "correct.")
+
+
+def check_exercise(tag: str, attempt) -> None:
+    """Print what `diagnose` finds. An attempt, however wrong, never raises."""
+    print(f"Exercise {tag}: {diagnose(tag, attempt).message}")
+
+
+def _wrong(message: str) -> Diagnosis:
+    return Diagnosis("wrong", f"not yet. {message}")
