@@ -9,4 +9,4 @@ from tqdm.auto import tqdm
 def progress(iterable: Iterable | None = None, *, total=None, description: str = "") -> tqdm:
     """A tqdm bar that shows nothing when the environment variable RLBOOK_QUIET is set."""
     quiet = bool(os.environ.get("RLBOOK_QUIET"))
-    return tqdm(iterable, total=total, desc=description, disable=quiet, leave=False)
+    return tqdm(iterable, total=total, desc=description, disable=quiet, leave=False, delay=2)

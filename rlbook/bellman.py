@@ -1,0 +1,127 @@
+"""Bellman's backups on a known model, and the linear equations behind them.
+
+Backups are batched, (..., S) -> (..., S), run on the device of the model's tensors, and are
+contractions by the discount; a policy is (S,) integers or (S, A) probabilities.
+"""
+
+from collections.abc import Iterator
+
+import torch
+
+from rlbook.mdp import MDP
+
+MAX_DIRECT_STATES = 5_000  # up to here linear equations are solved by a dense factorisation
+
+
+def _check_values(mdp: MDP, values) -> torch.Tensor:
+    values = torch.as_tensor(values)
+    if values.ndim == 0 or values.shape[-1] != mdp.num_states:
+        raise ValueError(f"values must be (..., {mdp.num_states}), got {tuple(values.shape)}")
+    return values.to(mdp.reward)
+
+
+def _in_turn(mdp: MDP, values: torch.Tensor) -> Iterator[torch.Tensor]:
+    """r(s, a) + discount sum_s' P(s'|s, a) V(s') for one action after another, each (..., S)."""
+    for a, expected in enumerate(mdp.kernel.expectations(values)):
+        q = expected.mul_(mdp.discount).add_(mdp.reward[:, a])
+        yield q if mdp.all_allowed else q.masked_fill_(~mdp.allowed[:, a], -torch.inf)
+
+
+def action_values(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
+    """Q(s, a) = r(s, a) + discount sum_s' P(s'|s, a) V(s'). Eq. (3.4).
+
+    Args:
+        values: (..., S), V.
+
+    Returns:
+        (..., S, A); -inf where an action is not allowed.
+
+    Source: Sutton & Barto (2018), Eq. 4.6.
+    """
+    return torch.stack(list(_in_turn(mdp, _check_values(mdp, values))), dim=-1)
+
+
+def bellman_expectation_backup(mdp: MDP, values: torch.Tensor, policy) -> torch.Tensor:
+    """(T_pi V)(s) = sum_a pi(a|s) [r(s, a) + discount sum_s' P(s'|s, a) V(s')]. Eq. (3.2).
+
+    Args:
+        values: (..., S), V.
+        policy: (S,) integers or (S, A) probabilities.
+
+    Returns:
+        (..., S).
+
+    Source: Sutton & Barto (2018), Eq. 4.5.
+    """
+    probabilities = mdp.policy_probabilities(policy)
+    q = action_values(mdp, values)
+    return (probabilities * q.masked_fill(probabilities == 0, 0.0)).sum(-1)
+
+
+def bellman_optimality_backup(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
+    """(T V)(s) = max_a [r(s, a) + discount sum_s' P(s'|s, a) V(s')]. Eq. (3.7).
+
+    Args:
+        values: (..., S), V.
+
+    Returns:
+        (..., S).
+
+    Source: Sutton & Barto (2018), Eq. 4.10.
+    """
+    return _best(mdp, _check_values(mdp, values))[0]
+
+
+def _best(mdp: MDP, values: torch.Tensor, with_actions: bool = False):
+    """The maximum over actions, and, if asked for, the first action that attains it."""
+    in_turn = _in_turn(mdp, values)
+    best = next(in_turn)
+    actions = torch.zeros(best.shape, dtype=torch.long, device=best.device)
+    for a, q in enumerate(in_turn, start=1):
+        if with_actions:
+            actions.masked_fill_(q > best, a)
+        best = torch.maximum(best, q, out=best)
+    return best, actions
+
+
+def greedy_actions(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
+    """argmax_a [r(s, a) + discount sum_s' P(s'|s, a) V(s')], (..., S) -> (..., S) integers.
+
+    Of several best actions, the first.
+    """
+    return _best(mdp, _check_values(mdp, values), with_actions=True)[1]
+
+
+def discounted_visitation(mdp: MDP, policy) -> torch.Tensor:
+    """nu(s) = (1 - discount) sum_t discount^t Pr[s_t = s], (S,), summing to one. Eq. (2.8).
+
+    The exact solution of nu = (1 - discount) start + discount P_pi^T nu. Terminal states
+    count as long as the process sits in them.
+
+    Raises:
+        ValueError: discount 1, where the sum has no such normalisation.
+    """
+    if mdp.discount == 1:
+        raise ValueError("the visitation distribution is normalised by 1 - discount, which is 0")
+    step = mdp.induced_chain(policy).transition[:, 0]  # (S, S)
+    eye = torch.eye(mdp.num_states, dtype=step.dtype, device=step.device)
+    return torch.linalg.solve(eye - mdp.discount * step.T, (1 - mdp.discount) * mdp.start)
+
+
+def policy_values(chain: MDP) -> torch.Tensor:
+    """V = (I - discount P)^-1 r of a chain, `mdp.induced_chain(policy)`, (S,). Eq. (3.3).
+
+    The system is solved on the states that are not terminal; the values of those that are
+    are 0. This is why discount 1 is no special case where every state reaches an end.
+    """
+    if chain.num_states > MAX_DIRECT_STATES:
+        raise ValueError(
+            f"{chain.num_states} states are too many for a dense linear solve "
+            f'(at most {MAX_DIRECT_STATES}); evaluate with method="iterative"'
+        )
+    live = ~chain.terminal
+    step = chain.transition[:, 0][live][:, live]
+    eye = torch.eye(len(step), dtype=step.dtype, device=step.device)
+    values = torch.zeros_like(chain.reward[:, 0])
+    values[live] = torch.linalg.solve(eye - chain.discount * step, chain.reward[live, 0])
+    return values

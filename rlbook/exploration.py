@@ -1,0 +1,45 @@
+"""Policies made from action values: greedy and epsilon-greedy."""
+
+import torch
+
+
+def greedy_policy(q: torch.Tensor) -> torch.Tensor:
+    """The greedy policy, its probability split equally over exact maxima. Eq. (6.4).
+
+    Args:
+        q: (..., A); -inf where an action is not allowed.
+
+    Returns:
+        (..., A), each row a distribution.
+
+    Raises:
+        ValueError: a NaN, or a row of nothing but -inf.
+    """
+    if q.ndim == 0 or q.isnan().any():
+        raise ValueError(f"q must be (..., A) without NaN, got shape {tuple(q.shape)}")
+    best = q.amax(dim=-1, keepdim=True)
+    if (best == -torch.inf).any():
+        row = (best[..., 0] == -torch.inf).nonzero()[0].tolist()
+        raise ValueError(f"q{row} allows no action: every entry is -inf")
+    maxima = (q == best).to(q.dtype)
+    return maxima / maxima.sum(dim=-1, keepdim=True)
+
+
+def epsilon_greedy_policy(q: torch.Tensor, epsilon: float | torch.Tensor) -> torch.Tensor:
+    """(1 - epsilon) greedy + epsilon uniform over the allowed actions. Eq. (6.5).
+
+    The greedy action is among the uniform draw: with A allowed actions and no tie it has
+    probability 1 - epsilon + epsilon / A.
+
+    Args:
+        q: (..., A); -inf where an action is not allowed.
+        epsilon: in [0, 1]; a number, or a tensor that broadcasts against (..., 1).
+
+    Source: Sutton & Barto (2018), section 2.2.
+    """
+    epsilon = torch.as_tensor(epsilon, dtype=q.dtype, device=q.device)
+    if not ((epsilon >= 0) & (epsilon <= 1)).all():
+        raise ValueError(f"epsilon must be in [0, 1], got {epsilon.tolist()}")
+    allowed = (q > -torch.inf).to(q.dtype)
+    uniform = allowed / allowed.sum(dim=-1, keepdim=True)
+    return (1 - epsilon) * greedy_policy(q) + epsilon * uniform

@@ -1,0 +1,177 @@
+"""Grid worlds and mazes written as text, and a kernel that walks them without any table.
+
+States are the cells in reading order, walls included: state = row * columns + column, so that
+values reshape to the picture. A wall is never entered and its value is 0.
+Actions follow Gymnasium's FrozenLake: 0 left, 1 down, 2 right, 3 up.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from rlbook.kernels import SuccessorKernel, check_size
+from rlbook.mdp import MDP
+from rlbook.mdp_checks import check_discount, check_reachability
+
+MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column): left, down, right, up
+FREE, WALL, START = ".", "#", "S"
+
+
+def _slide(cells: torch.Tensor, blocked: torch.Tensor, move: tuple[int, int]) -> torch.Tensor:
+    """What is found one move away, or on the spot where the move is blocked: (..., H, W)."""
+    reached = torch.roll(cells, (-move[0], -move[1]), dims=(-2, -1))
+    return torch.where(blocked, cells, reached)
+
+
+@dataclass(frozen=True, eq=False)
+class GridKernel:
+    """P of a grid by four shifts of the values, for grids too large for a table.
+
+    With probability 1 - slip the agent moves as it wants, with slip / 2 to either side.
+    """
+
+    blocked: torch.Tensor  # (4, H, W) bool: this move, from this cell, leads nowhere
+    slip: float
+    dtype: torch.dtype = torch.float64
+
+    def expectations(self, values: torch.Tensor) -> Iterator[torch.Tensor]:
+        """sum_s' P(s'|s, a) V(s') for one action after another: (..., S) -> 4 times (..., S)."""
+        cells = values.unflatten(-1, self.blocked.shape[1:])
+        near = [_slide(cells, self.blocked[a], move) for a, move in enumerate(MOVES)]
+        sides = [(near[1] + near[3]) / 2, (near[0] + near[2]) / 2]
+        for a in range(4):
+            yield torch.lerp(near[a], sides[a % 2], self.slip).flatten(-2)
+
+    def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The three successors (S, 4, 3) of each pair, and their probabilities."""
+        _, H, W = self.blocked.shape
+        cells = torch.arange(H * W, dtype=torch.int32, device=self.blocked.device).view(H, W)
+        near = [_slide(cells, self.blocked[a], move).flatten() for a, move in enumerate(MOVES)]
+        order = [[a, (a - 1) % 4, (a + 1) % 4] for a in range(4)]
+        next_states = torch.stack([torch.stack([near[b] for b in row], -1) for row in order], 1)
+        chances = [1 - self.slip, self.slip / 2, self.slip / 2]
+        probabilities = torch.tensor(chances, dtype=self.dtype, device=self.blocked.device)
+        return next_states, probabilities.expand(next_states.shape)
+
+    def under(self, policy: torch.Tensor) -> SuccessorKernel:
+        """The kernel of the chain that a policy, (S,) or (S, 4), induces."""
+        return SuccessorKernel.from_rows(*self.rows()).under(policy)
+
+    def dense(self) -> torch.Tensor:
+        check_size(self.blocked[0].numel(), 4)
+        return SuccessorKernel.from_rows(*self.rows()).dense()
+
+    def gather(self, states: torch.Tensor, actions: torch.Tensor):
+        """The successors (N, 3) and their probabilities (N, 3) of N state-action pairs."""
+        next_states, probabilities = self.rows()
+        return next_states[states, actions].long(), probabilities[states, actions]
+
+    def to(self, device) -> "GridKernel":
+        return GridKernel(self.blocked.to(device), self.slip, self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class GridWorld:
+    """A grid world: where its walls, ends and starts are, and what entering a cell pays.
+
+    Attributes:
+        walls, ends, starts: (H, W) bool.
+        entry_reward: (H, W), added to the step reward on entering the cell.
+        step_reward: the reward of every step, blocked ones included.
+        slip: the probability of not moving as intended; half of it to either side.
+    """
+
+    walls: torch.Tensor
+    ends: torch.Tensor
+    starts: torch.Tensor
+    entry_reward: torch.Tensor
+    step_reward: float = -1.0
+    slip: float = 0.0
+
+    def __post_init__(self):
+        if not 0 <= self.slip <= 1:
+            raise ValueError(f"slip must be in [0, 1], got {self.slip}")
+
+    @classmethod
+    def from_text(
+        cls,
+        text: str,
+        *,
+        rewards: dict[str, float] | None = None,
+        step_reward: float = -1.0,
+        slip: float = 0.0,
+    ) -> "GridWorld":
+        """A grid from a drawing: `.` free, `#` wall, `S` start, and any symbol named in
+        `rewards` ({"G": 0.0} by default) an end that pays this much on entering.
+
+        Raises:
+            ValueError: lines of different lengths, or an unknown symbol (row and column named).
+        """
+        rewards = {"G": 0.0} if rewards is None else rewards
+        lines = text.strip().split()
+        if len({len(line) for line in lines}) != 1:
+            raise ValueError(f"all lines must be of one length, got {[len(x) for x in lines]}")
+        for row, line in enumerate(lines):
+            for column, symbol in enumerate(line):
+                if symbol not in (FREE, WALL, START, *rewards):
+                    raise ValueError(f"unknown symbol {symbol!r} at row {row}, column {column}")
+        where = {
+            symbol: torch.tensor([[x == symbol for x in line] for line in lines])
+            for symbol in (WALL, START, *rewards)
+        }
+        ends = torch.zeros_like(where[WALL])
+        pay = torch.zeros(ends.shape, dtype=torch.float64)
+        for symbol, reward in rewards.items():
+            ends = ends | where[symbol]
+            pay = torch.where(where[symbol], reward, pay)
+        return cls(where[WALL], ends, where[START], pay, step_reward, slip)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return tuple(self.walls.shape)
+
+    def state(self, row: int, column: int) -> int:
+        """The number of a cell."""
+        H, W = self.shape
+        if not (0 <= row < H and 0 <= column < W):
+            raise ValueError(f"({row}, {column}) lies outside a grid of {H} x {W}")
+        return row * W + column
+
+    def mdp(self, *, discount: float, table: bool = True) -> MDP:
+        """The grid as an MDP.
+
+        Args:
+            table: True stores three successors for each pair, with the reward of each; False
+                computes them by shifting the grid, a third of the time and of the memory.
+        """
+        check_discount(discount)
+        terminal = (self.walls | self.ends).flatten()
+        kernel = GridKernel(self._blocked(), self.slip)
+        starts = self.starts if self.starts.any() else ~(self.walls | self.ends)
+        start = starts.flatten().to(torch.float64) / starts.sum()
+        entry = self.entry_reward.flatten()
+        if table:
+            next_states, probabilities = kernel.rows()
+            reward = torch.where(terminal.view(-1, 1, 1), 0, self.step_reward + entry[next_states])
+            return MDP.from_successors(
+                next_states,
+                probabilities,
+                reward,
+                discount=discount,
+                start=start,
+                terminal=terminal,
+            )
+        paid = torch.stack(list(kernel.expectations(entry)), dim=0)  # (4, S)
+        reward = torch.where(terminal, 0, paid + self.step_reward).T
+        allowed = torch.ones_like(reward, dtype=torch.bool)
+        if discount == 1:
+            check_reachability(kernel, terminal, allowed)
+        return MDP(kernel, reward, float(discount), start, terminal, allowed)
+
+    def _blocked(self) -> torch.Tensor:
+        """(4, H, W): the move leaves the grid, enters a wall, or starts where all has ended."""
+        padded = torch.nn.functional.pad(self.walls, (1, 1, 1, 1), value=True)
+        H, W = self.shape
+        ahead = [padded[1 + r : 1 + r + H, 1 + c : 1 + c + W] for r, c in MOVES]
+        return torch.stack(ahead) | self.walls | self.ends

@@ -1,0 +1,120 @@
+"""How an MDP stores P(s'|s, a), and the one thing every backup asks of it: an expectation.
+
+The classes answer the same calls, so that the formulas above them are written once:
+`expectations(values)`, `under(policy)`, `dense()` and `gather(states, actions)`.
+An expectation is handed out one action at a time: a backup then never holds an (S, A) array,
+which at 10^6 states costs more time than the arithmetic.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+MAX_DENSE_ENTRIES = 10**8
+
+
+def check_size(num_states: int, num_actions: int) -> None:
+    """Refuse to build a dense (S, A, S) array that does not fit in memory."""
+    if num_states**2 * num_actions > MAX_DENSE_ENTRIES:
+        raise ValueError(
+            f"a dense (S, A, S) array of ({num_states}, {num_actions}, {num_states}) is too large; "
+            "build the MDP from K successors per state, MDP.from_successors"
+        )
+
+
+@dataclass(frozen=True)
+class DenseKernel:
+    """P as one array, `transition` (S, A, S)."""
+
+    transition: torch.Tensor
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.transition.dtype
+
+    def expectations(self, values: torch.Tensor) -> Iterator[torch.Tensor]:
+        """sum_s' P(s'|s, a) V(s') for one action after another: (..., S) -> A times (..., S)."""
+        for a in range(self.transition.shape[1]):
+            yield values @ self.transition[:, a].T
+
+    def under(self, policy: torch.Tensor) -> "DenseKernel":
+        """The kernel of the chain that a policy induces, (S, 1, S): see SuccessorKernel."""
+        if policy.ndim == 1:
+            states = torch.arange(len(policy), device=policy.device)
+            return DenseKernel(self.transition[states, policy.long()].unsqueeze(1))
+        return DenseKernel(torch.einsum("sa,sat->st", policy, self.transition).unsqueeze(1))
+
+    def dense(self) -> torch.Tensor:
+        return self.transition
+
+    def gather(self, states: torch.Tensor, actions: torch.Tensor):
+        """The successors (N, K) and their probabilities (N, K) of N state-action pairs."""
+        probabilities = self.transition[states, actions]
+        successors = torch.arange(probabilities.shape[-1], device=states.device)
+        return successors.expand_as(probabilities), probabilities
+
+    def to(self, device) -> "DenseKernel":
+        return DenseKernel(self.transition.to(device))
+
+
+@dataclass(frozen=True)
+class SuccessorKernel:
+    """P as K successors for each pair, stored action first: (A, K, S).
+
+    The last axis runs over states, so that each of the A K gathers of a sweep reads and
+    writes memory in order; with the states first a sweep over 10^6 states takes three
+    times as long. A state may appear twice among the successors of a pair.
+    """
+
+    next_states: torch.Tensor  # (A, K, S) int32
+    probabilities: torch.Tensor  # (A, K, S)
+
+    @classmethod
+    def from_rows(cls, next_states: torch.Tensor, probabilities: torch.Tensor):
+        """The kernel from arrays that put the state first, (S, A, K)."""
+        next_states = next_states.permute(1, 2, 0).to(torch.int32).contiguous()
+        return cls(next_states, probabilities.permute(1, 2, 0).contiguous())
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.probabilities.dtype
+
+    def expectations(self, values: torch.Tensor) -> Iterator[torch.Tensor]:
+        """sum_k p_k(s, a) V(s'_k) for one action after another: (..., S) -> A times (..., S)."""
+        A, K, _ = self.next_states.shape
+        for a in range(A):
+            total = self.probabilities[a, 0] * values.index_select(-1, self.next_states[a, 0])
+            for k in range(1, K):
+                reached = values.index_select(-1, self.next_states[a, k])
+                total.addcmul_(self.probabilities[a, k], reached)
+            yield total
+
+    def under(self, policy: torch.Tensor) -> "SuccessorKernel":
+        """The kernel of the chain that a policy induces: one action, K or A K successors.
+
+        `policy` is (S,), one action a state, or (S, A), probabilities.
+        """
+        A, K, S = self.next_states.shape
+        if policy.ndim == 1:
+            chosen = policy.to(torch.int64).expand(1, K, S)
+            return SuccessorKernel(
+                self.next_states.gather(0, chosen), self.probabilities.gather(0, chosen)
+            )
+        weights = policy.T.unsqueeze(1) * self.probabilities  # (A, K, S)
+        return SuccessorKernel(self.next_states.reshape(1, A * K, S), weights.reshape(1, A * K, S))
+
+    def dense(self) -> torch.Tensor:
+        A, K, S = self.next_states.shape
+        check_size(S, A)
+        dense = self.probabilities.new_zeros(S, A, S)
+        index = self.next_states.permute(2, 0, 1).to(torch.int64)  # (S, A, K)
+        return dense.scatter_add_(-1, index, self.probabilities.permute(2, 0, 1))
+
+    def gather(self, states: torch.Tensor, actions: torch.Tensor):
+        """The successors (N, K) and their probabilities (N, K) of N state-action pairs."""
+        successors = self.next_states[actions, :, states].to(torch.int64)
+        return successors, self.probabilities[actions, :, states]
+
+    def to(self, device) -> "SuccessorKernel":
+        return SuccessorKernel(self.next_states.to(device), self.probabilities.to(device))
