@@ -1,0 +1,106 @@
+"""A notebook taken apart for the rules in notebook_rules.py and book_rules.py."""
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+NUMBER = r"(?:\d+|[A-C])\.\d+[a-z]?"  # of an equation, a figure or an exercise
+FENCE = re.compile(r"^([ >]*)(```|~~~).*?^[ >]*\2[ ]*$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"\$\$(.*?)\$\$", re.DOTALL)
+INLINE_MATH = re.compile(r"(?<![\\$])\$(?!\$)[^$\n]*(?:\n[^$\n]+)*?\$")
+
+
+@dataclass
+class Notebook:
+    """One notebook file: its path, its name's number, its cells."""
+
+    path: Path
+    node: NotebookNode
+
+    @classmethod
+    def read(cls, path: Path) -> "Notebook":
+        return cls(path, nbformat.from_dict(nbformat.reader.reads(path.read_text("utf-8"))))
+
+    @property
+    def chapter(self) -> str:
+        """The number before the dot of this chapter's equations: 3 for 03_bellman.ipynb."""
+        return chapter_of(self.path.name)
+
+    @property
+    def code(self) -> list[NotebookNode]:
+        return [cell for cell in self.node.cells if cell.cell_type == "code"]
+
+    @property
+    def markdown(self) -> list[NotebookNode]:
+        return [cell for cell in self.node.cells if cell.cell_type == "markdown"]
+
+    @cached_property
+    def text(self) -> str:
+        """All Markdown, code fences and inline code taken out."""
+        return without_code("\n\n".join(cell.source for cell in self.markdown))
+
+    @cached_property
+    def prose(self) -> str:
+        """All Markdown, code and formulas taken out."""
+        return INLINE_MATH.sub(" ", BLOCK.sub(" ", self.text))
+
+    @property
+    def tags(self) -> list[str]:
+        """The numbers of the equations, in order."""
+        return re.findall(r"\\tag\{([^}]*)\}", self.text)
+
+    @cached_property
+    def checked(self) -> list[str]:
+        """The numbers of the equations that a code cell checks."""
+        return [tag for cell in self.code for tag in first_arguments(cell.source, "check")]
+
+
+def chapter_of(name: str) -> str:
+    """The chapter's number in a file's name, without a leading zero: 03_x.ipynb gives 3."""
+    prefix = name.split("_")[0]
+    return str(int(prefix)) if prefix.isdigit() else prefix
+
+
+def number_of(cell_index: int, cell: NotebookNode) -> str:
+    """How a message names a cell."""
+    first = cell.source.strip().split("\n")[0][:40]
+    return f"cell {cell_index} ({first!r})"
+
+
+def tags_of(cell: NotebookNode) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]+`", " ", FENCE.sub(" ", text))
+
+
+def parse(source: str) -> ast.Module:
+    """The syntax tree of a cell; lines that begin with % or ! count as `pass`."""
+    return ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE))
+
+
+def first_arguments(source: str, function: str) -> list[str]:
+    """The literal first arguments of all calls of `function` in a cell."""
+    return [
+        call.args[0].value
+        for call in ast.walk(parse(source))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == function
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    ]
+
+
+def citations(text: str) -> list[str]:
+    """The numbers cited in a text: "Eq. (3.4)", "Eqs. (3.4) and (3.5)"."""
+    more = rf"(?:(?:,| and| or| to|, and| with| into)?\s+\({NUMBER}\))*"
+    cited = re.findall(rf"Eqs?\.\s+\({NUMBER}\){more}", text)
+    return [number for group in cited for number in re.findall(rf"\(({NUMBER})\)", group)]
