@@ -50,7 +50,7 @@ def test_the_tolerance_is_atol_plus_rtol_times_right():
 
 @pytest.mark.parametrize("left, right", [(INF, 1.0), (1.0, INF), (INF, -INF), (-INF, 1.0)])
 def test_an_infinity_is_equal_to_itself_only(left, right):
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="1 of 2 entries are wrong"):
         check("1.1", [0.0, left], [0.0, right])
     check("1.1", [0.0, left], [0.0, left])
 
