@@ -1,5 +1,7 @@
 """The equation check holds when it should and, above all, fails when it should; progress bars."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -107,11 +109,13 @@ def test_progress_is_silent_when_asked_and_passes_its_items_on(monkeypatch, caps
     assert captured.out == captured.err == ""
 
 
-def test_progress_shows_its_description_otherwise(monkeypatch, capsys):
+def test_progress_shows_its_description_after_two_seconds_only(monkeypatch, capsys):
     monkeypatch.delenv("RLBOOK_QUIET", raising=False)
-    assert list(progress(range(3), description="sweeps")) == [0, 1, 2]
-    captured = capsys.readouterr()
-    assert "sweeps" in captured.out + captured.err
+    for seconds, shown in ((0.1, False), (3.0, True)):
+        clock = itertools.count(step=seconds)
+        monkeypatch.setattr("tqdm.std.time", lambda clock=clock: next(clock))
+        assert list(progress(range(3), description="sweeps")) == [0, 1, 2]
+        assert ("sweeps" in capsys.readouterr().err) is shown
 
 
 def test_progress_can_be_driven_by_hand(monkeypatch):
