@@ -1,0 +1,224 @@
+"""Stored experiments are what their source computes today; the machinery that stores them."""
+
+import importlib
+import json
+import os
+import re
+import signal
+import sys
+import time
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+import rlbook.experiments as package
+from rlbook.experiments import DATA, Experiment, differences, experiments, load, stale, store
+from rlbook.experiments.__main__ import main
+from rlbook.experiments.recipes import imports, normalised, source_hash
+
+CHAPTERS = sorted(
+    path.stem.removeprefix("chapter_")
+    for path in DATA.parents[1].glob("rlbook/experiments/chapter_*.py")
+)
+ALL = {f"{chapter}_{key}": e for chapter in CHAPTERS for key, e in experiments(chapter).items()}
+FIELDS = {
+    *("command", "config", "source_sha256", "arrays", "data_sha256"),
+    *("machine", "versions", "date", "seconds"),
+}
+
+
+# --- the experiments of the book
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_stored_experiment_is_not_stale(name):
+    assert stale(name, ALL[name]) is None
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_recipe_is_complete(name):
+    arrays, recipe = load(name)
+    assert recipe.keys() == FIELDS
+    assert recipe["machine"].keys() >= {"cpu", "cores"}
+    assert recipe["versions"].keys() == {"python", "torch", "numpy"}
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", recipe["date"])
+    assert recipe["arrays"] == {k: [str(x.dtype), list(x.shape)] for k, x in arrays.items()}
+    assert (DATA / f"{name}.npz").stat().st_size < 1_000_000, "store less: the book is cloned"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_short_run_gives_the_stored_numbers(name):
+    assert differences(load(name).arrays, ALL[name]) == []
+
+
+def test_every_stored_file_belongs_to_an_experiment():
+    chapter_files = {p.stem for p in DATA.glob("*") if re.fullmatch(r"\w\w_\w+", p.stem)}
+    assert chapter_files <= ALL.keys()
+
+
+# --- the machinery, tried on a made-up chapter
+
+FORMULA = '''"""A formula."""
+
+
+def square(x):
+    """x^2."""
+    return x * x  # a comment
+'''
+CHAPTER = """
+import numpy as np
+from formula import square
+from rlbook.seeding import generator
+from rlbook.experiments import Experiment
+
+
+def run(config, progress):
+    rows = [np.random.default_rng([0, k]).normal(size=config["steps"])
+            for k in progress(range(config["runs"]))]
+    return {"squares": square(np.stack(rows)), "seconds": np.random.rand(2)}
+
+
+EXPERIMENTS = {
+    "squares": Experiment(run, {"runs": 4, "steps": 6}, {"runs": 2, "steps": 3},
+                          depends=("formula",), measured=("seconds",)),
+}
+"""
+
+
+@pytest.fixture
+def made_up(tmp_path, monkeypatch):
+    """A chapter 99 with one experiment; returns the function that reads it afresh."""
+    (tmp_path / "formula.py").write_text(FORMULA)
+    (tmp_path / "made_up_chapter.py").write_text(CHAPTER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("RLBOOK_QUIET", "1")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def read() -> dict[str, Experiment]:
+        for name in ("formula", "made_up_chapter"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        return importlib.import_module("made_up_chapter").EXPERIMENTS
+
+    monkeypatch.setattr(
+        "rlbook.experiments.__main__.experiments", lambda chapter: read() if chapter == "99" else {}
+    )
+    yield read
+    for name in ("formula", "made_up_chapter"):
+        sys.modules.pop(name, None)
+
+
+def test_store_and_load(made_up, tmp_path):
+    experiment = made_up()["squares"]
+    stored = store("99_squares", experiment, tmp_path)
+    loaded = load("99_squares", tmp_path)
+    np.testing.assert_array_equal(loaded.arrays["squares"], stored.arrays["squares"])
+    assert loaded.recipe == json.loads((tmp_path / "99_squares.json").read_text())
+    assert loaded.recipe.keys() == FIELDS
+    assert loaded.recipe["command"] == "python -m rlbook.experiments 99 --only squares"
+    assert stale("99_squares", experiment, tmp_path) is None
+    assert differences(loaded.arrays, experiment) == []
+
+
+def test_bytes_depend_on_the_arrays_only(made_up, tmp_path, monkeypatch):
+    arrays = {"b": np.arange(6.0).reshape(2, 3).T, "a": np.float64(3)}
+    first = package._npz(arrays)
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    assert first == package._npz(dict(reversed(arrays.items())))
+    (tmp_path / "x.npz").write_bytes(first)
+    with np.load(tmp_path / "x.npz") as read:
+        np.testing.assert_array_equal(read["b"], arrays["b"])
+        assert read["a"] == 3 and read["a"].shape == ()
+
+
+def test_an_edited_formula_is_stale_and_an_edited_comment_is_not(made_up, tmp_path):
+    store("99_squares", made_up()["squares"], tmp_path)
+    formula = tmp_path / "formula.py"
+    formula.write_text(FORMULA.replace("a comment", "another").replace("x^2", "x times x"))
+    assert stale("99_squares", made_up()["squares"], tmp_path) is None
+    formula.write_text(FORMULA.replace("x * x", "x * x + 1"))
+    experiment = made_up()["squares"]
+    message = stale("99_squares", experiment, tmp_path)
+    assert message.startswith("the source under 99_squares has changed")
+    assert message.endswith("run python -m rlbook.experiments 99 --only squares")
+    assert differences(load("99_squares", tmp_path).arrays, experiment) == [
+        "squares: differs by up to 1"
+    ]
+
+
+def test_changed_config_and_changed_numbers_are_noticed(made_up, tmp_path):
+    experiment = made_up()["squares"]
+    stored = store("99_squares", experiment, tmp_path)
+    changed = Experiment(experiment.run, {"runs": 5, "steps": 6}, {}, ("formula",))
+    assert "the config of 99_squares has changed" in stale("99_squares", changed, tmp_path)
+    stored.arrays["squares"][1, 2] += 1e-6
+    assert differences(stored.arrays, experiment) == ["squares: differs by up to 1e-06"]
+    stored.arrays["squares"] = stored.arrays["squares"][:1]
+    assert "stored (1, 3), recomputed (2, 3)" in differences(stored.arrays, experiment)[0]
+    (tmp_path / "99_squares.npz").write_bytes(package._npz(stored.arrays))
+    with pytest.raises(ValueError, match="not what 99_squares.json describes"):
+        load("99_squares", tmp_path)
+    with pytest.raises(FileNotFoundError, match="run python -m rlbook.experiments 98 --only x"):
+        load("98_x", tmp_path)
+
+
+def test_imports_are_followed_into_the_package(tmp_path):
+    path = tmp_path / "chapter.py"
+    path.write_text("from rlbook import masking\nimport rlbook.checks\nimport numpy as np\n")
+    assert imports(path) == ["rlbook.masking", "rlbook.checks"]
+    path.write_text("from rlbook.masking import masked_mean\n")
+    assert imports(path) == ["rlbook.masking"]
+
+
+def test_normalised_source_leaves_out_layout(tmp_path):
+    one, two = tmp_path / "one.py", tmp_path / "two.py"
+    one.write_text('"""Words."""\ndef f(x):\n    """More."""\n    return (x +\n    1)  # add\n')
+    two.write_text("def f(x): return x + 1\n")
+    assert normalised(one) == normalised(two)
+    two.write_text("def f(x): return x + 2\n")
+    assert normalised(one) != normalised(two)
+
+
+def test_unknown_dependency_is_named(made_up):
+    experiment = Experiment(made_up()["squares"].run, {}, {}, depends=("rlbook.nowhere",))
+    with pytest.raises(ValueError, match="depends on rlbook.nowhere, which does not exist"):
+        source_hash(experiment)
+
+
+def test_command_line(made_up, tmp_path, capsys):
+    assert main(["99"], tmp_path) == 0
+    assert "99_squares: stored after" in capsys.readouterr().out
+    assert main(["99", "--only", "squares"], tmp_path) == 0
+    assert capsys.readouterr().out == "99_squares: up to date\n"
+    for wrong in (["99", "--only", "x"], ["98"]):
+        with pytest.raises(SystemExit):
+            main(wrong, tmp_path)
+
+
+def test_interruption_keeps_what_was_stored(made_up, tmp_path, capsys, monkeypatch):
+    store("99_squares", made_up()["squares"], tmp_path)
+    before = (tmp_path / "99_squares.npz").read_bytes()
+
+    def run(config, progress):
+        with suppress(KeyboardInterrupt):  # as the planners do, which then return early
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        return {"squares": [0.0]}
+
+    experiment = Experiment(run, {}, {})
+    monkeypatch.setattr(
+        "rlbook.experiments.__main__.experiments", lambda _: {"squares": experiment}
+    )
+    assert main(["99", "--again"], tmp_path) == 130
+    assert "interrupted; what was stored before is kept" in capsys.readouterr().out
+    assert (tmp_path / "99_squares.npz").read_bytes() == before
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_arrays_of_nothing_or_of_objects_are_refused():
+    for value in ([], [None]):
+        experiment = Experiment(lambda config, progress, value=value: {"x": value}, {}, {})
+        with pytest.raises(ValueError, match="array 'x' has dtype"):
+            package.compute(experiment)
