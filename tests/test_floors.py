@@ -29,7 +29,8 @@ FLOORS: list[list[str]] = [
     ],
     [  # 4: the book
         *("exercises.expectations", "exercises", "exercises.chapter_*"),
-        *("experiments", "experiments.chapter_*", "experiments.__main__", "figures"),
+        *("experiments.recipes", "experiments", "experiments.chapter_*"),
+        *("experiments.__main__", "drawing", "figures"),
         *("launch", "notebooks"),
     ],
 ]
