@@ -54,7 +54,7 @@ def test_other_bounds_differ():
 def test_every_package_is_installed_by_setuptools():
     folders = {path.parent for path in MODULES}
     names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    assert names <= set(PYPROJECT["tool"]["setuptools"]["packages"])
+    assert names == set(PYPROJECT["tool"]["setuptools"]["packages"])
 
 
 # ---------------------------------------------------------------- the address
