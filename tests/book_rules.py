@@ -158,7 +158,7 @@ def split_exercises(notebook: Notebook) -> list[tuple[str, str, list]]:
 @rule
 def links_resolve(notebook: Notebook, book: Book) -> list[str]:
     found, written = [], set(book.chapters)
-    for target in links(notebook.text):
+    for target in links(notebook.prose):  # in a formula, [x](y) is no link
         name = Path(target.split("#")[0]).name
         if not target.split("#")[0] or (notebook.path.parent / target.split("#")[0]).exists():
             continue

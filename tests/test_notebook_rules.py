@@ -239,3 +239,10 @@ def test_the_docstrings_of_the_package(tmp_path):
 def test_citations():
     text = "Eq. (3.4); Eqs. (3.5) and (A.6), f(3.7), Eqs. (3.8), (3.9a). By Eq. (4.1) in (5.2)"
     assert citations(text) == ["3.4", "3.5", "A.6", "3.8", "3.9a", "4.1"]
+
+
+def test_a_formula_with_brackets_is_no_link(tmp_path):
+    cells = sample_cells()
+    cells[3].source += "\n\nThe entry $V[s](k)$, and $$ V[s](k) $$"
+    notebook = Notebook.read(write(make_notebook(cells), tmp_path))
+    assert problems(notebook) == {}

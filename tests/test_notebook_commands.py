@@ -1,0 +1,54 @@
+"""`execute` cleans a notebook, and `--check` names the cell that differs."""
+
+import copy
+
+import pytest
+from nbformat.v4 import new_output
+from sample_notebook import code, make_notebook, sample_cells, write
+
+from rlbook.launch import read, to_text
+from rlbook.notebooks import METADATA, clean, differences, main
+
+
+def test_clean_keeps_tags_and_outputs_only():
+    cell = code("print(1)", "1\n", ("claim",))
+    cell.metadata["execution"] = {"iopub.status.busy": "2026-01-01"}
+    cell.metadata["lines_to_next_cell"] = 2
+    notebook = make_notebook([cell])
+    notebook.metadata = {"jupytext": {}, "widgets": {}, "kernelspec": {"name": "my-venv"}}
+    expected = make_notebook([code("print(1)", "1\n", ("claim",))])
+    assert clean(notebook) == expected and notebook.metadata == METADATA
+
+
+def test_clean_joins_the_pieces_of_a_stream():
+    pieces = [new_output("stream", name="stdout", text=text) for text in ("a\n", "b\n", "c\n")]
+    pieces.insert(2, new_output("display_data", {"text/plain": "x"}))
+    outputs = clean(make_notebook([code("f()", outputs=tuple(pieces))])).cells[0].outputs
+    assert [output.get("text") for output in outputs] == ["a\nb\n", None, "c\n"]
+
+
+def test_clean_changes_nothing_twice():
+    once = to_text(clean(make_notebook(sample_cells())))
+    assert once == to_text(clean(make_notebook(sample_cells()))) and once.endswith("}\n")
+
+
+def test_differences_name_the_cell_and_leave_measured_ones_out():
+    stored = make_notebook([code("f()", "1\n"), code("g()", "2 s\n", ("measured",))])
+    fresh = copy.deepcopy(stored)
+    assert differences(stored, fresh) == []
+    fresh.cells[1].outputs[0].text = "3 s\n"
+    assert differences(stored, fresh) == []
+    fresh.cells[0].outputs[0].text = "9\n"
+    assert differences(stored, fresh) == ["cell 0 (cell-0): outputs changed"]
+
+
+def test_text_is_what_was_read(tmp_path):
+    path = write(make_notebook(sample_cells()), tmp_path)
+    assert to_text(read(path)) == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("arguments", [[], ["execute"], ["publish"]])
+def test_the_command_line_refuses_nonsense(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2 and "usage" in capsys.readouterr().err
