@@ -57,7 +57,7 @@ def claims_report(number: str):
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_mutant_is_not_stale(mutant):
     mutant.apply(mutant.path.read_text(encoding="utf-8"))
-    assert (ROOT / "tests" / mutant.test_file).exists()
+    assert (ROOT / "tests" / mutant.test_file).exists(), f"no tests/{mutant.test_file}"
 
 
 @pytest.mark.slow
