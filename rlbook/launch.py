@@ -90,6 +90,7 @@ def synchronise(notebook: NotebookNode, name: str, url: str) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code" and "install" in cell.metadata.get("tags", []):
             cell.source = install_cell(url)
+            cell.id = "install"  # the same in every draft, whatever the draft's cell said
     first = notebook.cells[0] if notebook.cells else None
     if first is None or first.cell_type != "markdown":
         return
