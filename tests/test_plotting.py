@@ -122,6 +122,9 @@ def test_small_cells_have_no_text_and_a_cliff_has():
     _, ax = single()
     plot_grid_values(ax, -np.arange(48.0), (4, 12), digits=1)
     assert len(ax.texts) == 48 and ax.texts[0].get_fontsize() >= 6
+    _, axes = pair()
+    plot_grid_values(axes[1], -np.arange(48.0), (4, 12))
+    assert len(axes[1].texts) == 48 and axes[1].texts[0].get_fontsize() >= 5.5
 
 
 def test_ink_has_a_contrast_of_at_least_four_and_a_half_on_viridis():

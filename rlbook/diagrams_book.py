@@ -1,0 +1,81 @@
+"""Diagrams of the book itself: its chapters, and the floors of its package."""
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from rlbook.drawing import INK, arrow, box, page, tint, write
+from rlbook.plotting import COLORS
+
+CHAPTERS = {
+    "00": "Start\nhere", "01": "RL\nbasics", "02": "MDPs", "03": "Bellman's\nequations",
+    "04": "Value\niteration", "05": "Policy\niteration", "06": "Q-function",
+    "07": "Monte\nCarlo", "08": "Temporal\ndifference", "09": "Q-learning", "10": "SARSA",
+    "11": "Policy\ngradient", "12": "REINFORCE", "13": "Deep\nQ-learning",
+    "14": "Actor-\ncritic", "15": "TRPO", "16": "PPO", "17": "GAE",
+    "18": "Reward\nmodels", "19": "RLHF\nby PPO", "20": "GRPO",
+    "A": "Gradient\ntheorem", "B": "Corrections", "C": "Debugging\nRL",
+}  # fmt: skip
+PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), rows of chapters
+    ("Part I. RL basics (a known model)", (0.19, 6.05, "left"), "blue",
+     (0.06, 5.08, 7.24, 6.2), {(0, 5.48): "00 01 02 03 04 05 06"}),
+    ("Part II. Q-learning (no model, a table)", (4.08, 4.59, "right"), "green",
+     (0.06, 3.62, 4.2, 4.74), {(0, 4.02): "07 08 09 10"}),
+    ("Part III. Deep RL (networks)", (7.1, 3.25, "right"), "orange",
+     (1.13, 1.66, 7.24, 3.4), {(1, 2.06): "11 12 14 15 16 17", (2, 2.96): "13"}),
+    ("Part IV. RL in language models", (4.29, 0.28, "left"), "purple",
+     (4.185, 0.13, 7.24, 1.25), {(4, 0.85): "18 19 20"}),
+    ("Appendix", (1.26, 0.28, "left"), "sky", (1.13, 0.13, 4.125, 1.25), {(1, 0.85): "A B C"}),
+]  # fmt: skip
+
+
+def book_map() -> Figure:
+    """The chapters and what each one builds on."""
+    fig, ax = page(6.3)
+    at = {}
+    for title, (x, y, side), color, (left, bottom, right, top), rows in PARTS:
+        area = {"facecolor": tint(COLORS[color], 0.1), "linewidth": 0}
+        ax.add_patch(plt.Rectangle((left, bottom), right - left, top - bottom, **area))
+        write(ax, x, y, title, size=10.5, ha=side, weight="bold")
+        for (column, y), keys in rows.items():
+            for i, key in enumerate(keys.split()):
+                at[key] = x, y = 0.62 + 1.01 * (column + i), y
+                box(ax, x, y, 0.86, 0.62, color=color)
+                write(ax, x, y + 0.19, key, size=10, weight="bold")
+                write(ax, x, y - 0.1, CHAPTERS[key], size=8.6, linespacing=0.95)
+                if i and key not in "ABC":
+                    arrow(ax, (x - 0.58, y), (x - 0.43, y))
+    for a, b in (("08", "11"), ("09", "13"), ("11", "A"), ("16", "19")):
+        arrow(ax, (at[a][0], at[a][1] - 0.31), (at[b][0], at[b][1] + 0.31))
+    arrow(ax, (at["11"][0] + 0.3, at["11"][1] + 0.31), (at["13"][0] - 0.43, at["13"][1]))
+    (x6, y6), (x7, y7) = at["06"], at["07"]
+    ax.plot([x6, x6, x7, x7], [y6 - 0.31, 4.91, 4.91, y7 + 0.4], color=INK, linewidth=1.4)
+    arrow(ax, (x7, y7 + 0.5), (x7, y7 + 0.31))
+    return fig
+
+
+FLOORS = [  # from the top: name, purpose, colour, modules
+    ("4  the book", "what only the book needs", "purple",
+     "exercises  experiments  figures  notebooks"),
+    ("3  learners", "one file per algorithm", "orange", "tabular  agents  language"),
+    ("2  parts", "what learners are made of", "green",
+     "networks  envs  replay  rollouts  training"),
+    ("1  formulas", "one equation, one pure function", "blue",
+     "mdp  grids  dynamic_programming  returns\nexploration  policy_gradients  ..."),
+    ("0  ground", "no reinforcement learning yet", "sky",
+     "checks  statistics  plotting  seeding\nmasking  progress"),
+]  # fmt: skip
+
+
+def floors() -> Figure:
+    """The floors of the package: imports go down, never up."""
+    fig, ax = page(4.1)
+    for i, (name, purpose, color, modules) in enumerate(FLOORS):
+        y = 3.64 - 0.78 * i
+        box(ax, 3.87, y, 6.66, 0.66, color=color)
+        write(ax, 0.68, y + 0.12, name, size=12, ha="left", weight="bold")
+        write(ax, 0.68, y - 0.13, purpose, size=9, ha="left", color="#555555")
+        text = {"ha": "left", "family": "monospace", "linespacing": 1.3}
+        write(ax, 3.25, y, modules, size=9.5, **text)
+    arrow(ax, (0.33, 3.9), (0.33, 0.25), color=INK, width=2)
+    write(ax, 0.16, 2.08, "imports", rotation=90, size=10)
+    return fig

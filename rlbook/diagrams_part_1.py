@@ -1,0 +1,198 @@
+"""Diagrams of Part I: one step, one episode, backups, ends of episodes, policy iteration."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Arc
+
+from rlbook.drawing import GREY, INK, WIDTH, arrow, box, node, page, write
+from rlbook.plotting import COLORS
+
+BLUE, ORANGE, GREEN, RED = (COLORS[c] for c in ("blue", "orange", "green", "vermillion"))
+
+
+def agent_environment() -> Figure:
+    """One step: the agent sees s_t and chooses a_t; the environment returns r_t and s_{t+1}."""
+    fig, ax = page(2.75)
+    box(ax, 1.25, 1.45, 1.9, 1.5, color="blue")
+    write(ax, 1.25, 1.85, "Agent", size=13, weight="bold")
+    write(ax, 1.25, 1.47, "sees $s_t$, chooses", size=10.5)
+    write(ax, 1.25, 1.14, r"$a_t \sim \pi(\,\cdot\,|\,s_t)$", size=13)
+    box(ax, 5.95, 1.45, 2.2, 1.5, color="green")
+    write(ax, 5.95, 1.85, "Environment", size=13, weight="bold")
+    write(ax, 5.95, 1.47, "moves to", size=10.5)
+    write(ax, 5.95, 1.14, r"$s_{t+1} \sim P(\,\cdot\,|\,s_t, a_t)$", size=13)
+    arrow(ax, (2.2, 1.95), (4.85, 1.95), color=BLUE, width=2)
+    write(ax, 3.52, 2.15, "action $a_t$", size=12)
+    arrow(ax, (4.85, 1.38), (2.2, 1.38), color=RED, width=2)
+    write(ax, 3.52, 1.58, "reward $r_t$ (for $a_t$)", size=12)
+    arrow(ax, (4.85, 0.92), (2.2, 0.92), color=GREEN, width=2)
+    write(ax, 3.52, 1.12, "next state $s_{t+1}$", size=12)
+    write(
+        ax, WIDTH / 2, 0.33, "then $t$ becomes $t+1$, and the agent sees its new state", color=GREY
+    )
+    return fig
+
+
+def time_line() -> Figure:
+    """s_0, a_0, r_0, s_1, ..., s_T: each reward sits under the arrow of its own action."""
+    fig, ax = page(2.1)
+    xs, y = [0.5, 1.85, 3.2, 5.3, 6.65], 1.45
+    names = ["$s_0$", "$s_1$", "$s_2$", "$s_{T-1}$", "$s_T$"]
+    for i, (x, name) in enumerate(zip(xs, names, strict=True)):
+        node(ax, x, y, 0.27, name, kind="terminal" if i == 4 else "state", size=13)
+    for i, step in ((0, "0"), (1, "1"), (3, "{T-1}")):
+        arrow(ax, (xs[i] + 0.27, y), (xs[i + 1] - 0.27, y), width=1.8)
+        middle = (xs[i] + xs[i + 1]) / 2
+        write(ax, middle, y + 0.24, f"$a_{step}$", size=14, color=BLUE)
+        write(ax, middle, y - 0.25, f"$r_{step}$", size=14, color=RED)
+    arrow(ax, (xs[2] + 0.27, y), (xs[2] + 0.72, y), width=1.8, head=False)
+    write(ax, 4.25, y, r"$\cdots$", size=18)
+    arrow(ax, (xs[3] - 0.72, y), (xs[3] - 0.27, y), width=1.8)
+    ax.plot([0.23, 0.23, 2.12, 2.12], [0.95, 0.83, 0.83, 0.95], color=GREY, linewidth=1.2)
+    write(ax, 1.175, 0.62, r"transition 0: $(s_0,\, a_0,\, r_0,\, s_1)$", size=11)
+    write(ax, 6.65, 0.98, "terminal", color=GREY)
+    write(
+        ax,
+        5.1,
+        0.62,
+        r"$G_0 = r_0 + \gamma\, r_1 + \gamma^2 r_2 + \cdots + \gamma^{T-1}\, r_{T-1}$",
+        size=12,
+    )
+    write(ax, WIDTH / 2, 0.2, "$r_t$ is the reward for $a_t$, everywhere in this book", color=GREY)
+    return fig
+
+
+def _tree(ax: Axes, x: float, root: str, best: bool) -> None:
+    """A backup tree of three levels below (x, 2.3); `best` draws the arcs of a maximum."""
+    kinds = ["state", "action", "state"] if root == "state" else ["action", "state", "action"]
+    radius = {"state": 0.105, "action": 0.075}
+    top, middle, bottom = 2.3, 1.5, 0.75
+    children = [-0.54, 0.0, 0.54] if root == "state" else [-0.4, 0.4]
+    leaves = [-0.135, 0.135] if root == "state" else [-0.24, 0.0, 0.24]
+    for child in children:
+        arrow(ax, (x, top), (x + child, middle), head=False)
+        node(ax, x + child, middle, radius[kinds[1]], kind=kinds[1])
+        for leaf in leaves:
+            arrow(ax, (x + child, middle), (x + child + leaf, bottom), head=False)
+            node(ax, x + child + leaf, bottom, radius[kinds[2]], kind=kinds[2])
+    node(ax, x, top, radius[root], kind=root)
+    style = {"color": RED, "linewidth": 2.2, "zorder": 4}
+    if best and root == "state":
+        ax.add_patch(Arc((x, top), 0.8, 0.8, theta1=238, theta2=302, **style))
+    for child in children if best and root == "action" else ():
+        ax.add_patch(Arc((x + child, middle), 0.8, 0.8, theta1=252, theta2=288, **style))
+
+
+def backup_diagrams() -> Figure:
+    """What each Bellman equation averages over, and where it takes a maximum (the arc)."""
+    fig, ax = page(3.25)
+    panels = [
+        (r"$V^\pi(s)$", "state", False),
+        (r"$Q^\pi(s,a)$", "action", False),
+        (r"$V^*(s)$", "state", True),
+        (r"$Q^*(s,a)$", "action", True),
+    ]
+    for i, (title, root, best) in enumerate(panels):
+        x = 1.15 + 1.73 * i
+        write(ax, x, 2.85, title, size=15)
+        _tree(ax, x, root, best)
+        actions = r"max over $a$" if best else r"mean over $a \sim \pi$"
+        if root == "action":
+            actions = actions.replace("$a", "$a'")
+        states = r"mean over $s' \sim P$"
+        first, second = (actions, states) if root == "state" else (states, actions)
+        for y, words in ((0.42, first), (0.2, "then " + second)):
+            write(ax, x, y, words, size=9.5, color=RED if "max" in words else INK)
+    return fig
+
+
+def termination_truncation() -> Figure:
+    """The same last step, ended by the task and ended by the clock."""
+    fig, ax = page(3.9)
+    xs = [0.55, 1.55, 2.55, 3.55]
+    names = ["$s_{T-3}$", "$s_{T-2}$", "$s_{T-1}$", "$s_T$"]
+    for y, ended in ((2.95, True), (1.0, False)):
+        for i, x in enumerate(xs):
+            kind = "terminal" if ended and i == 3 else "state"
+            node(ax, x, y, 0.26, names[i], kind=kind, size=12)
+            if i < 3:
+                arrow(ax, (x + 0.26, y), (x + 0.74, y), width=1.8)
+                reward = "$r_{T-" + str(3 - i) + "}$"
+                write(ax, x + 0.5, y - 0.24, reward, size=12, color=RED)
+        title = (
+            "Terminated: the task is over" if ended else "Truncated: a time limit cuts the episode"
+        )
+        write(ax, 0.29, y + 0.62, title, size=11.5, ha="left", weight="bold")
+    arrow(ax, (3.81, 1.0), (4.2, 1.0), color=GREY, dashed=True)
+    ax.plot([4.0, 4.0], [0.52, 1.42], color=RED, linewidth=2)
+    write(ax, 4.0, 0.37, "cut", color=RED)
+    write(ax, 3.55, 2.53, "terminal", color=GREY)
+    lines = [
+        (2.95, r"$r_{T-1} + \gamma \cdot 0$", "The bootstrap stops: $s_T$ has no future."),
+        (1.0, r"$r_{T-1} + \gamma\, V(s_T)$", "The bootstrap stays: $s_T$ has a future."),
+    ]
+    for y, target, words in lines:
+        box(ax, 5.75, y, 2.75, 1.5, color="blue" if y > 2 else "green")
+        write(ax, 5.75, y + 0.5, "target of the last step", size=9.5, color="#555555")
+        write(ax, 5.75, y + 0.2, target, size=14)
+        write(ax, 5.75, y - 0.22, words, size=9.5)
+        write(ax, 5.75, y - 0.5, "The trace stops: the episode ends.", size=9.5)
+    return fig
+
+
+def policy_iteration_loop() -> Figure:
+    """Evaluation and improvement take turns, and stop where both have nothing left to do."""
+    fig, ax = page(2.9)
+    box(ax, 1.55, 2.3, 1.1, 0.56, "$V$", color="blue", size=17)
+    box(ax, 1.55, 0.6, 1.1, 0.56, r"$\pi$", color="orange", size=17)
+    arrow(ax, (1.15, 0.88), (1.15, 2.02), color=BLUE, width=2, bend=-0.35)
+    arrow(ax, (1.95, 2.02), (1.95, 0.88), color=ORANGE, width=2, bend=-0.35)
+    write(ax, 0.46, 1.45, "evaluate\n" + r"$V \leftarrow V^\pi$", size=11)
+    write(ax, 2.8, 1.45, "improve\n" + r"$\pi \leftarrow$ greedy$(V)$", size=11)
+    meet, left = np.array([6.2, 1.45]), 3.95
+    upper, lower = np.array([left, 2.5]), np.array([left, 0.4])
+    for end, color in ((upper, BLUE), (lower, ORANGE)):
+        ax.plot(*zip(end, meet, strict=True), color=color, linewidth=2.2)
+    write(ax, 4.75, 2.5, r"$V = V^\pi$", size=13)
+    write(ax, 5.1, 0.42, r"$\pi =$ greedy$(V)$", size=13)
+    point = lower + 0.04 * (meet - lower)
+    for k, fraction in enumerate((0.24, 0.42, 0.57, 0.7, 0.8, 0.88)):
+        base, color = (upper, BLUE) if k % 2 == 0 else (lower, ORANGE)
+        target = base + fraction * (meet - base)
+        arrow(ax, tuple(point), tuple(target), color=color, width=1.3)
+        point = target
+    node(ax, *meet, 0.07, kind="action")
+    write(ax, 6.36, 1.45, r"$V^*\!, \pi^*$", size=15, ha="left")
+    return fig
+
+
+def generalised_dp_family() -> Figure:
+    """Value iteration, modified policy iteration, policy iteration: one family."""
+    fig, ax = page(3.1)
+    left, size, step, shown = 2.85, 0.17, 0.21, 19
+    rows = [("value iteration", "$m = 1$", 1), ("modified policy iteration", "$m = 4$", 4)]
+    rows += [("policy iteration", r"$m \to \infty$: until exact", shown)]
+    for (name, count, sweeps), y in zip(rows, (2.25, 1.55, 0.85), strict=True):
+        write(ax, 0.2, y + 0.11, name, size=11.5, ha="left", weight="bold")
+        write(ax, 0.2, y - 0.14, count, size=11, ha="left")
+        for k in range(shown):
+            color = ORANGE if k % (sweeps + 1) == 0 else BLUE
+            corner = (left + step * k, y - size / 2)
+            ax.add_patch(plt.Rectangle(corner, size, size, color=color, linewidth=0))
+        write(ax, left + step * shown + 0.17, y, r"$\cdots$", size=14)
+    write(ax, 0.2, 2.825, "In turn:", size=10, ha="left")
+    legend = ((1.0, ORANGE, "make the policy greedy"), (3.15, BLUE, "$m$ sweeps of evaluation"))
+    for x, color, words in legend:
+        ax.add_patch(plt.Rectangle((x, 2.74), size, size, color=color, linewidth=0))
+        write(ax, x + 0.26, 2.825, words, ha="left")
+    arrow(ax, (left, 0.45), (left + step * shown, 0.45), color=GREY)
+    write(
+        ax,
+        left + step * shown / 2,
+        0.22,
+        "work: each square is one pass over all states",
+        color=GREY,
+    )
+    return fig

@@ -1,0 +1,55 @@
+"""The book's diagrams: `python -m rlbook.figures [NAME ...]` redraws them into figures/.
+
+The files are the same byte for byte whenever the same version of matplotlib draws them.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from rlbook import diagrams_book, diagrams_part_1
+from rlbook.plotting import use_style
+
+FOLDER = Path(__file__).parent.parent / "figures"
+DIAGRAMS: dict[str, Callable[[], Figure]] = {
+    draw.__name__: draw
+    for draw in (
+        diagrams_book.book_map,
+        diagrams_book.floors,
+        diagrams_part_1.agent_environment,
+        diagrams_part_1.time_line,
+        diagrams_part_1.backup_diagrams,
+        diagrams_part_1.termination_truncation,
+        diagrams_part_1.policy_iteration_loop,
+        diagrams_part_1.generalised_dp_family,
+    )
+}
+
+
+def save(name: str, folder: Path = FOLDER) -> Path:
+    """Draw one diagram into folder/name.svg, text as paths, without date or random ids."""
+    path = Path(folder) / f"{name}.svg"
+    with plt.style.context("default"):
+        use_style()
+        plt.rcParams.update({"svg.hashsalt": f"rlbook {name}", "svg.fonttype": "path"})
+        fig = DIAGRAMS[name]()
+        fig.savefig(path, metadata={"Date": None})
+        plt.close(fig)
+    return path
+
+
+def main(names: list[str]) -> int:
+    unknown = sorted(set(names) - set(DIAGRAMS))
+    if unknown:
+        print(f"no diagram called {', '.join(unknown)}; there are {', '.join(DIAGRAMS)}")
+        return 2
+    for name in names or DIAGRAMS:
+        print(save(name))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
