@@ -25,8 +25,9 @@ class Diagnosis(NamedTuple):
 
 
 def checkers(chapter: int | str) -> dict[str, Checker]:
-    """The checkers of a chapter by tag, {} if it has none."""
-    module = f"rlbook.exercises.chapter_{chapter:0>2}"
+    """The checkers of a chapter by tag, {} if it has none; "3" and "03" are the same."""
+    number = f"{chapter:0>2}" if str(chapter).isdigit() else chapter
+    module = f"rlbook.exercises.chapter_{number}"
     try:
         return importlib.import_module(module).CHECKERS
     except ModuleNotFoundError as error:
