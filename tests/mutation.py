@@ -1,8 +1,7 @@
-"""Running unit tests and chapters in a clean process, with a module made wrong on purpose.
+"""Running unit tests and chapters with a module made wrong on purpose.
 
-A process is clean when it has imported torch, numpy and the like, but nothing of rlbook: it
-is forked from a server that did only that, so it starts in milliseconds, and the mutated
-source is the one that everything in it imports.
+What runs them is called by `in_clean_process`: nothing of rlbook is imported there before the
+mutated source is, so that everything sees the mutant.
 """
 
 import ast
@@ -12,23 +11,15 @@ import importlib.machinery
 import importlib.util
 import io
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from chapters import Cell, Chapter, plain_namespace, run_source
 
 ROOT = Path(__file__).parents[1]
-PRELOADED = (
-    *("torch", "torch.testing", "torch.fx.experimental.symbolic_shapes"),  # the last: for autograd
-    *("numpy", "scipy.stats", "matplotlib.pyplot", "matplotlib.backends.backend_agg"),
-    *("gymnasium", "tqdm.auto", "pytest", "hypothesis.strategies"),
-)
 NEVER_RUN = {"install", "measured"}
 
 
@@ -107,40 +98,7 @@ def function_spans(source: str) -> dict[str, tuple[int, int]]:
     return dict(walk(ast.parse(source).body, ""))
 
 
-# --- clean processes
-
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(list(PRELOADED))
-
-
-def in_clean_process(function: Callable, *args, timeout: float = 120):
-    """function(*args) in a fresh process; TimeoutError if it takes longer than `timeout`."""
-    receiver, sender = _context.Pipe(duplex=False)
-    process = _context.Process(target=_send_result, args=(sender, function, args), daemon=True)
-    process.start()
-    sender.close()
-    try:
-        if not receiver.poll(timeout):
-            raise TimeoutError(f"{function.__name__} took longer than {timeout:g} s")
-        failure, result = receiver.recv()
-        process.join(timeout=10)  # let it tidy up
-    except EOFError:
-        raise RuntimeError(f"the process of {function.__name__} died") from None
-    finally:
-        process.kill()
-        process.join()
-    if failure:
-        raise RuntimeError(failure)
-    return result
-
-
-def _send_result(sender, function, args) -> None:
-    output = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            sender.send((None, function(*args)))
-    except Exception:
-        sender.send((traceback.format_exc() + output.getvalue()[-2000:], None))
+# --- a module made wrong, for everything that is imported from now on
 
 
 class _MutatedLoader(importlib.machinery.SourceFileLoader):

@@ -8,12 +8,12 @@ import time
 import pytest
 from broken_claims import BROKEN, Broken
 from chapters import Cell, Chapter, chapters, read_chapter
+from clean_process import in_clean_process
 from mutants import EXEMPT, FORMULA_MODULES, MUTANTS
 from mutation import (
     ROOT,
     Mutant,
     function_spans,
-    in_clean_process,
     run_claims,
     run_mutated_chapter,
     run_unit_tests,

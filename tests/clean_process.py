@@ -1,0 +1,49 @@
+"""Functions run in a clean process: torch, numpy and the like imported, nothing of rlbook.
+
+The process is forked from a server that did only that, so it starts in milliseconds.
+"""
+
+import contextlib
+import io
+import multiprocessing
+import traceback
+from collections.abc import Callable
+
+PRELOADED = (
+    *("torch", "torch.testing", "torch.fx.experimental.symbolic_shapes"),  # the last: for autograd
+    *("numpy", "scipy.stats", "matplotlib.pyplot", "matplotlib.backends.backend_agg"),
+    *("gymnasium", "tqdm.auto", "pytest", "hypothesis.strategies"),
+)
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(list(PRELOADED))
+
+
+def in_clean_process(function: Callable, *args, timeout: float = 120):
+    """function(*args) in a fresh process; TimeoutError if it takes longer than `timeout`."""
+    receiver, sender = _context.Pipe(duplex=False)
+    process = _context.Process(target=_send_result, args=(sender, function, args), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        if not receiver.poll(timeout):
+            raise TimeoutError(f"{function.__name__} took longer than {timeout:g} s")
+        failure, result = receiver.recv()
+        process.join(timeout=10)  # let it tidy up
+    except EOFError:
+        raise RuntimeError(f"the process of {function.__name__} died") from None
+    finally:
+        process.kill()
+        process.join()
+    if failure:
+        raise RuntimeError(failure)
+    return result
+
+
+def _send_result(sender, function, args) -> None:
+    output = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            sender.send((None, function(*args)))
+    except Exception:
+        sender.send((traceback.format_exc() + output.getvalue()[-2000:], None))
