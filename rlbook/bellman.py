@@ -23,7 +23,7 @@ def _check_values(mdp: MDP, values) -> torch.Tensor:
 def _in_turn(mdp: MDP, values: torch.Tensor) -> Iterator[torch.Tensor]:
     """r(s, a) + discount sum_s' P(s'|s, a) V(s') for one action after another, each (..., S)."""
     for a, expected in enumerate(mdp.kernel.expectations(values)):
-        q = expected.mul_(mdp.discount).add_(mdp.reward[:, a])
+        q = torch.add(mdp.reward[:, a], expected, alpha=mdp.discount)
         yield q if mdp.all_allowed else q.masked_fill_(~mdp.allowed[:, a], -torch.inf)
 
 
@@ -69,19 +69,11 @@ def bellman_optimality_backup(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
 
     Source: Sutton & Barto (2018), Eq. 4.10.
     """
-    return _best(mdp, _check_values(mdp, values))[0]
-
-
-def _best(mdp: MDP, values: torch.Tensor, with_actions: bool = False):
-    """The maximum over actions, and, if asked for, the first action that attains it."""
-    in_turn = _in_turn(mdp, values)
+    in_turn = _in_turn(mdp, _check_values(mdp, values))
     best = next(in_turn)
-    actions = torch.zeros(best.shape, dtype=torch.long, device=best.device)
-    for a, q in enumerate(in_turn, start=1):
-        if with_actions:
-            actions.masked_fill_(q > best, a)
-        best = torch.maximum(best, q, out=best)
-    return best, actions
+    for q in in_turn:
+        best = torch.maximum(best, q)
+    return best
 
 
 def greedy_actions(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
@@ -89,7 +81,13 @@ def greedy_actions(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
 
     Of several best actions, the first.
     """
-    return _best(mdp, _check_values(mdp, values), with_actions=True)[1]
+    in_turn = _in_turn(mdp, _check_values(mdp, values))
+    best = next(in_turn)
+    actions = torch.zeros_like(best, dtype=torch.long)
+    for a, q in enumerate(in_turn, start=1):
+        actions.masked_fill_(q > best, a)
+        best = torch.maximum(best, q)
+    return actions
 
 
 def discounted_visitation(mdp: MDP, policy) -> torch.Tensor:

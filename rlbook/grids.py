@@ -18,40 +18,32 @@ MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column): left, down, right, 
 FREE, WALL, START = ".", "#", "S"
 
 
-def _slide(cells: torch.Tensor, blocked: torch.Tensor, move: tuple[int, int]) -> torch.Tensor:
-    """What is found one move away, or on the spot where the move is blocked: (..., H, W)."""
-    reached = torch.roll(cells, (-move[0], -move[1]), dims=(-2, -1))
-    return torch.where(blocked, cells, reached)
-
-
 @dataclass(frozen=True, eq=False)
 class GridKernel:
-    """P of a grid by four shifts of the values, for grids too large for a table.
+    """P of a grid by the four neighbours of each cell, for grids too large for a table.
 
-    With probability 1 - slip the agent moves as it wants, with slip / 2 to either side.
+    With probability 1 - slip the agent moves as it wants, with slip / 2 to either side: the
+    twelve successors of a state are the same four cells again and again, so a sweep looks
+    each of them up once.
     """
 
-    blocked: torch.Tensor  # (4, H, W) bool: this move, from this cell, leads nowhere
+    near: torch.Tensor  # (4, S) int32: the cell this move ends in, itself where it is blocked
     slip: float
     dtype: torch.dtype = torch.float64
 
     def expectations(self, values: torch.Tensor) -> Iterator[torch.Tensor]:
         """sum_s' P(s'|s, a) V(s') for one action after another: (..., S) -> 4 times (..., S)."""
-        cells = values.unflatten(-1, self.blocked.shape[1:])
-        near = [_slide(cells, self.blocked[a], move) for a, move in enumerate(MOVES)]
-        sides = [(near[1] + near[3]) / 2, (near[0] + near[2]) / 2]
+        near = [values.index_select(-1, cells) for cells in self.near]
+        sides = [near[1] + near[3], near[0] + near[2]]
         for a in range(4):
-            yield torch.lerp(near[a], sides[a % 2], self.slip).flatten(-2)
+            yield near[a].mul_(1 - self.slip).add_(sides[a % 2], alpha=self.slip / 2)
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The three successors (S, 4, 3) of each pair, and their probabilities."""
-        _, H, W = self.blocked.shape
-        cells = torch.arange(H * W, dtype=torch.int32, device=self.blocked.device).view(H, W)
-        near = [_slide(cells, self.blocked[a], move).flatten() for a, move in enumerate(MOVES)]
-        order = [[a, (a - 1) % 4, (a + 1) % 4] for a in range(4)]
-        next_states = torch.stack([torch.stack([near[b] for b in row], -1) for row in order], 1)
+        order = torch.tensor([[a, (a - 1) % 4, (a + 1) % 4] for a in range(4)])
+        next_states = self.near[order.to(self.near.device)].permute(2, 0, 1)
         chances = [1 - self.slip, self.slip / 2, self.slip / 2]
-        probabilities = torch.tensor(chances, dtype=self.dtype, device=self.blocked.device)
+        probabilities = torch.tensor(chances, dtype=self.dtype, device=self.near.device)
         return next_states, probabilities.expand(next_states.shape)
 
     def under(self, policy: torch.Tensor) -> SuccessorKernel:
@@ -59,7 +51,7 @@ class GridKernel:
         return SuccessorKernel.from_rows(*self.rows()).under(policy)
 
     def dense(self) -> torch.Tensor:
-        check_size(self.blocked[0].numel(), 4)
+        check_size(self.near.shape[1], 4)
         return SuccessorKernel.from_rows(*self.rows()).dense()
 
     def gather(self, states: torch.Tensor, actions: torch.Tensor):
@@ -68,7 +60,7 @@ class GridKernel:
         return next_states[states, actions].long(), probabilities[states, actions]
 
     def to(self, device) -> "GridKernel":
-        return GridKernel(self.blocked.to(device), self.slip, self.dtype)
+        return GridKernel(self.near.to(device), self.slip, self.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,11 +135,11 @@ class GridWorld:
 
         Args:
             table: True stores three successors for each pair, with the reward of each; False
-                computes them by shifting the grid, a third of the time and of the memory.
+                only the four neighbours of each cell, a third of the time and of the memory.
         """
         check_discount(discount)
         terminal = (self.walls | self.ends).flatten()
-        kernel = GridKernel(self._blocked(), self.slip)
+        kernel = GridKernel(self._near(), self.slip)
         starts = self.starts if self.starts.any() else ~(self.walls | self.ends)
         start = starts.flatten().to(torch.float64) / starts.sum()
         entry = self.entry_reward.flatten()
@@ -169,9 +161,17 @@ class GridWorld:
             check_reachability(kernel, terminal, allowed)
         return MDP(kernel, reward, float(discount), start, terminal, allowed)
 
-    def _blocked(self) -> torch.Tensor:
-        """(4, H, W): the move leaves the grid, enters a wall, or starts where all has ended."""
-        padded = torch.nn.functional.pad(self.walls, (1, 1, 1, 1), value=True)
+    def _near(self) -> torch.Tensor:
+        """(4, S) int32: where each move leads, from each cell.
+
+        It leads nowhere at the border, before a wall, and where all has ended.
+        """
         H, W = self.shape
-        ahead = [padded[1 + r : 1 + r + H, 1 + c : 1 + c + W] for r, c in MOVES]
-        return torch.stack(ahead) | self.walls | self.ends
+        cells = torch.arange(H * W, dtype=torch.int32, device=self.walls.device).view(H, W)
+        padded = torch.nn.functional.pad(self.walls, (1, 1, 1, 1), value=True)
+        near = []
+        for row, column in MOVES:
+            ahead = padded[1 + row : 1 + row + H, 1 + column : 1 + column + W]
+            reached = torch.roll(cells, (-row, -column), dims=(0, 1))
+            near.append(torch.where(ahead | self.walls | self.ends, cells, reached).flatten())
+        return torch.stack(near)

@@ -168,6 +168,7 @@ class MDP:
             mean = torch.where(live[..., 0], reward, 0)
         else:
             mean = (probabilities * detail).sum(-1)
+        mean = mean.T.contiguous().T  # action first in memory, as a sweep reads it
         if discount == 1:
             check_reachability(kernel, terminal, allowed)
         return cls(kernel, mean, float(discount), start, terminal, allowed, detail)
