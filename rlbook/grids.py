@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rlbook.kernels import SuccessorKernel, check_size
+from rlbook.kernels import EVERY, SuccessorKernel, check_size
 from rlbook.mdp import MDP
 from rlbook.mdp_checks import check_discount, check_reachability
 
@@ -31,9 +31,9 @@ class GridKernel:
     slip: float
     dtype: torch.dtype = torch.float64
 
-    def expectations(self, values: torch.Tensor) -> Iterator[torch.Tensor]:
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
         """sum_s' P(s'|s, a) V(s') for one action after another: (..., S) -> 4 times (..., S)."""
-        near = [values.index_select(-1, cells) for cells in self.near]
+        near = [values.index_select(-1, cells) for cells in self.near[:, states]]
         sides = [near[1] + near[3], near[0] + near[2]]
         for a in range(4):
             yield near[a].mul_(1 - self.slip).add_(sides[a % 2], alpha=self.slip / 2)

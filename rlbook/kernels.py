@@ -2,8 +2,8 @@
 
 The classes answer the same calls, so that the formulas above them are written once:
 `expectations(values)`, `under(policy)`, `dense()` and `gather(states, actions)`.
-An expectation is handed out one action at a time: a backup then never holds an (S, A) array,
-which at 10^6 states costs more time than the arithmetic.
+An expectation is handed out one action at a time, for a slice of the states: a backup then
+never holds large temporaries, which at 10^6 states cost more time than the arithmetic.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 MAX_DENSE_ENTRIES = 10**8
+EVERY = slice(None)
 
 
 def check_size(num_states: int, num_actions: int) -> None:
@@ -33,10 +34,10 @@ class DenseKernel:
     def dtype(self) -> torch.dtype:
         return self.transition.dtype
 
-    def expectations(self, values: torch.Tensor) -> Iterator[torch.Tensor]:
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
         """sum_s' P(s'|s, a) V(s') for one action after another: (..., S) -> A times (..., S)."""
         for a in range(self.transition.shape[1]):
-            yield values @ self.transition[:, a].T
+            yield values @ self.transition[states, a].T
 
     def under(self, policy: torch.Tensor) -> "DenseKernel":
         """The kernel of the chain that a policy induces, (S, 1, S): see SuccessorKernel."""
@@ -80,14 +81,13 @@ class SuccessorKernel:
     def dtype(self) -> torch.dtype:
         return self.probabilities.dtype
 
-    def expectations(self, values: torch.Tensor) -> Iterator[torch.Tensor]:
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
         """sum_k p_k(s, a) V(s'_k) for one action after another: (..., S) -> A times (..., S)."""
-        A, K, _ = self.next_states.shape
-        for a in range(A):
-            total = self.probabilities[a, 0] * values.index_select(-1, self.next_states[a, 0])
-            for k in range(1, K):
-                reached = values.index_select(-1, self.next_states[a, k])
-                total.addcmul_(self.probabilities[a, k], reached)
+        next_states, probabilities = self.next_states[..., states], self.probabilities[..., states]
+        for successors, chances in zip(next_states, probabilities, strict=True):
+            total = chances[0] * values.index_select(-1, successors[0])
+            for k in range(1, len(chances)):
+                total = total.addcmul_(chances[k], values.index_select(-1, successors[k]))
             yield total
 
     def under(self, policy: torch.Tensor) -> "SuccessorKernel":
