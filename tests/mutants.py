@@ -34,8 +34,8 @@ EXEMPT: dict[str, str] = {
 KERNELS = [
     Mutant(
         "kernels",
-        "values @ self.transition[:, a].T",
-        "values @ self.transition[:, a]",
+        "values @ self.transition[states, a].T",
+        "values @ self.transition[:, a, states]",
         "transposed kernel",
         chapters=("03",),
         tests="test_mdp.py",
@@ -67,8 +67,8 @@ KERNELS = [
     ),
     Mutant(
         "kernels",
-        "for k in range(1, K)",
-        "for k in range(1, K - 1)",
+        "for k in range(1, len(chances))",
+        "for k in range(1, len(chances) - 1)",
         "the last successor is left out",
         within="SuccessorKernel.expectations",
         tests="test_mdp.py",
@@ -143,15 +143,15 @@ MDPS = [
 GRIDS = [
     Mutant(
         "grids",
-        "torch.where(blocked, cells, reached)",
+        "torch.where(ahead | self.walls | self.ends, cells, reached)",
         "reached",
         "walks through walls, and around the edge",
         stands_for=("GridKernel.expectations", "GridKernel.rows"),
     ),
     Mutant(
         "grids",
-        "torch.lerp(near[a], sides[a % 2], self.slip)",
-        "torch.lerp(near[a], sides[(a + 1) % 2], self.slip)",
+        "sides[a % 2], alpha",
+        "sides[(a + 1) % 2], alpha",
         "slips forwards and backwards",
         within="GridKernel.expectations",
     ),
@@ -188,16 +188,16 @@ GRIDS = [
 BELLMAN = [
     Mutant(
         "bellman",
-        "expected.mul_(mdp.discount).add_(",
-        "expected.add_(",
+        "expected, alpha=mdp.discount)",
+        "expected)",
         "lost gamma",
         stands_for=("action_values",),
         chapters=("03", "04", "06"),
     ),
     Mutant(
         "bellman",
-        "expected.mul_(mdp.discount).add_(mdp.reward[:, a])",
-        "expected.add_(mdp.reward[:, a]).mul_(mdp.discount)",
+        "torch.add(mdp.reward[states, a], expected, alpha=mdp.discount)",
+        "torch.add(mdp.reward[states, a], expected).mul(mdp.discount)",
         "gamma on the reward too",
         stands_for=("action_values",),
         chapters=("03",),
@@ -220,10 +220,10 @@ BELLMAN = [
     ),
     Mutant(
         "bellman",
-        "torch.maximum(best, q, out=best)",
-        "torch.minimum(best, q, out=best)",
+        "reduce(torch.maximum, in_turn)",
+        "reduce(torch.minimum, in_turn)",
         "minimum for maximum",
-        stands_for=("bellman_optimality_backup",),
+        within="bellman_optimality_backup",
         chapters=("03", "04"),
     ),
     Mutant(
