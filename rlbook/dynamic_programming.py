@@ -124,8 +124,9 @@ def policy_iteration(
 ) -> Solution:
     """Evaluate exactly, act greedily, repeat until nothing changes. Eqs. (5.1) and (5.2).
 
-    An action is given up only for a strictly better one: a tie keeps the old action, so that
-    the method ends. More than 5,000 states: use `modified_policy_iteration`.
+    An action is given up only for a strictly better one, by more than rounding can make: a
+    tie keeps the old action, so that the method ends. More than 5,000 states: use
+    `modified_policy_iteration`.
 
     Args:
         initial_policy: (S,) integers or (S, A) probabilities; by default all allowed actions
@@ -136,6 +137,7 @@ def policy_iteration(
     policy = initial_policy
     if policy is None:
         policy = mdp.allowed.to(mdp.reward) / mdp.allowed.sum(dim=1, keepdim=True)
+    rounding = max(1e-10, 100 * torch.finfo(mdp.reward.dtype).eps)
     values, iteration, residual = start_values(mdp, None), 0, torch.inf
     with suppress(KeyboardInterrupt):
         for iteration in rounds("policy iteration", 1.0, max_iterations):  # noqa: B007
@@ -143,7 +145,7 @@ def policy_iteration(
             values = policy_values(mdp.induced_chain(policy))
             best = bellman_optimality_backup(mdp, values)
             residual = float((best - values).abs().max())
-            better = best > values + 1e-10 * values.abs().max().clamp_min(1)
+            better = best > values + rounding * values.abs().max().clamp_min(1)
             if policy.ndim == 1 and not better.any():
                 break
             greedy = greedy_actions(mdp, values)
@@ -178,7 +180,8 @@ def modified_policy_iteration(
                 break
             policy, values = greedy_actions(mdp, values), best
             chain = mdp.induced_chain(policy, must_end=False)
-            for _ in range(evaluation_sweeps):
+            left = evaluation_sweeps if max_sweeps is None else max_sweeps - sweeps - 1
+            for _ in range(min(evaluation_sweeps, left)):
                 values = bellman_optimality_backup(chain, values)
                 sweeps += 1
     return Solution(values, greedy_actions(mdp, values), sweeps, residual)

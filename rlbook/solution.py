@@ -48,7 +48,7 @@ def rounds(what: str, tolerance: float, limit: int | None) -> Iterator[int]:
     if not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}")
     with progress(total=limit, description=what) as bar:
-        for number in range(1, (limit or MAX_SWEEPS) + 1):
+        for number in range(1, (MAX_SWEEPS if limit is None else limit) + 1):
             yield number
             bar.update()
     if limit is None:
