@@ -21,6 +21,7 @@ from rlbook.mdp_checks import (
     first_index,
     flags,
     floating,
+    numbers,
     require_shape,
 )
 
@@ -215,7 +216,7 @@ class MDP:
 
     def policy_probabilities(self, policy) -> torch.Tensor:
         """A policy as probabilities (S, A), from (S,) actions or (S, A) probabilities, checked."""
-        policy = torch.as_tensor(policy, device=self.reward.device)
+        policy = numbers(policy, self.reward.device)
         return check_policy(policy, self.allowed).to(self.reward)
 
     def induced_chain(self, policy, *, must_end: bool = True) -> "MDP":
@@ -231,7 +232,7 @@ class MDP:
             ValueError: no valid policy; or discount 1 and a state from which it never ends.
         """
         probabilities = self.policy_probabilities(policy)
-        policy = torch.as_tensor(policy, device=self.reward.device)
+        policy = numbers(policy, self.reward.device)
         kernel = self.kernel.under(policy if policy.ndim == 1 else probabilities)
         reward = (probabilities * self.reward).sum(1, keepdim=True)
         allowed = torch.ones_like(reward, dtype=torch.bool)

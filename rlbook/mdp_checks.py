@@ -5,9 +5,17 @@ import torch
 SUM_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-5}
 
 
+def numbers(value, device=None) -> torch.Tensor:
+    """A tensor; Python floats keep their 64 bits, which torch.as_tensor would round to 32."""
+    tensor = torch.as_tensor(value, device=device)
+    if tensor.is_floating_point() and not hasattr(value, "dtype"):
+        tensor = torch.as_tensor(value, dtype=torch.float64, device=device)
+    return tensor
+
+
 def floating(name: str, value) -> torch.Tensor:
-    """A float tensor: float32 stays, everything else becomes float64."""
-    tensor = torch.as_tensor(value)
+    """A float tensor: float32 tensors stay, everything else becomes float64."""
+    tensor = numbers(value)
     if tensor.is_complex():
         raise ValueError(f"{name} must be real, got {tensor.dtype}")
     return tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
@@ -97,7 +105,7 @@ def check_start(start, terminal: torch.Tensor, like: torch.Tensor) -> torch.Tens
     if start is None:
         start = (~terminal).to(like)
         return start / start.sum().clamp_min(1)
-    start = require_shape("start", torch.as_tensor(start).to(like), terminal.shape)
+    start = require_shape("start", numbers(start).to(like), terminal.shape)
     if not (start >= 0).all() or abs(float(start.sum()) - 1) > SUM_TOLERANCE[like.dtype]:
         raise ValueError(f"start is no distribution: it sums to {float(start.sum()):.10g}")
     return start
