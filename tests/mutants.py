@@ -8,7 +8,7 @@ from mutation import Mutant
 
 FORMULA_MODULES = (
     *("kernels", "mdp", "grids", "bellman", "asynchronous", "dynamic_programming"),
-    *("exploration", "returns"),
+    *("exploration", "returns", "tabular_envs"),
 )
 """Every public function of these has a mutant below, or stands in EXEMPT."""
 
@@ -38,7 +38,6 @@ KERNELS = [
         "values @ self.transition[:, a, states]",
         "transposed kernel",
         chapters=("03",),
-        tests="test_mdp.py",
     ),
     Mutant(
         "kernels",
@@ -47,7 +46,6 @@ KERNELS = [
         "the most likely action stands for the policy",
         within="DenseKernel.under",
         chapters=("03",),
-        tests="test_mdp.py",
     ),
     Mutant(
         "kernels",
@@ -56,14 +54,12 @@ KERNELS = [
         "rows of other pairs",
         within="DenseKernel.gather",
         chapters=("04",),
-        tests="test_mdp.py",
     ),
     Mutant(
         "kernels",
         "permute(1, 2, 0).to(torch.int32)",
         "permute(1, 2, 0).flip(1).to(torch.int32)",
         "successors beside the wrong probabilities",
-        tests="test_mdp.py",
     ),
     Mutant(
         "kernels",
@@ -71,7 +67,6 @@ KERNELS = [
         "for k in range(1, len(chances) - 1)",
         "the last successor is left out",
         within="SuccessorKernel.expectations",
-        tests="test_mdp.py",
     ),
     Mutant(
         "kernels",
@@ -79,7 +74,6 @@ KERNELS = [
         "self.probabilities / A",
         "the uniform policy stands for every policy",
         within="SuccessorKernel.under",
-        tests="test_mdp.py",
     ),
     Mutant(
         "kernels",
@@ -87,7 +81,6 @@ KERNELS = [
         "dense.scatter_(",
         "a state listed twice counts once",
         within="SuccessorKernel.dense",
-        tests="test_mdp.py",
     ),
     Mutant(
         "kernels",
@@ -95,7 +88,6 @@ KERNELS = [
         "self.next_states[actions, :, states].flip(-1)",
         "successors beside the wrong probabilities, gathered",
         within="SuccessorKernel.gather",
-        tests="test_mdp.py",
     ),
 ]
 
@@ -381,4 +373,45 @@ RETURNS = [
     ),
 ]
 
-MUTANTS = [*KERNELS, *MDPS, *GRIDS, *BELLMAN, *PLANNING, *EXPLORATION, *RETURNS]
+SAMPLING = [
+    Mutant(
+        "tabular_envs",
+        "probabilities.to(torch.float64).cumsum(-1)",
+        "torch.ones_like(probabilities, dtype=torch.float64).cumsum(-1)",
+        "every outcome equally likely",
+        within="draw",
+        chapters=("02",),
+    ),
+    Mutant(
+        "tabular_envs",
+        "mdp.start.to(torch.float64).cumsum(0)",
+        "torch.ones_like(mdp.start, dtype=torch.float64).cumsum(0)",
+        "walkers start anywhere",
+        within="sample_starts",
+        chapters=("02",),
+    ),
+    Mutant(
+        "tabular_envs",
+        "mdp.successor_reward[states, actions, chosen]",
+        "mdp.reward[states, actions]",
+        "the mean reward for the realised one",
+        stands_for=("sample_transitions", "sample_trajectories"),
+    ),
+    Mutant(
+        "tabular_envs",
+        "next_states, rewards, mdp.terminal[next_states]",
+        "next_states, rewards, mdp.terminal[states]",
+        "terminated one step late",
+        stands_for=("sample_transitions", "sample_trajectories"),
+    ),
+    Mutant(
+        "tabular_envs",
+        "action = draw(probabilities[state], generator)",
+        "action = draw(probabilities[states[:, 0]], generator)",
+        "the first state decides every action",
+        within="sample_trajectories",
+        chapters=("02",),
+    ),
+]
+
+MUTANTS = [*KERNELS, *MDPS, *GRIDS, *BELLMAN, *PLANNING, *EXPLORATION, *RETURNS, *SAMPLING]
