@@ -4,7 +4,7 @@ Backups are batched, (..., S) -> (..., S), run on the device of the model's tens
 contractions by the discount; a policy is (S,) integers or (S, A) probabilities.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import reduce
 
 import torch
@@ -72,12 +72,7 @@ def bellman_optimality_backup(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
 
     Source: Sutton & Barto (2018), Eq. 4.10.
     """
-    values = _check_values(mdp, values)
-    blocks = []
-    for first in range(0, mdp.num_states, STATES_AT_A_TIME):
-        in_turn = _in_turn(mdp, values, slice(first, first + STATES_AT_A_TIME))
-        blocks.append(reduce(torch.maximum, in_turn))  # the maximum over actions
-    return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=-1)
+    return _in_blocks(mdp, values, lambda in_turn: reduce(torch.maximum, in_turn))
 
 
 def greedy_actions(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
@@ -85,13 +80,15 @@ def greedy_actions(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
 
     Of several best actions, the first.
     """
-    in_turn = _in_turn(mdp, _check_values(mdp, values))
-    best = next(in_turn)
-    actions = torch.zeros_like(best, dtype=torch.long)
-    for a, q in enumerate(in_turn, start=1):
-        actions.masked_fill_(q > best, a)
-        best = torch.maximum(best, q)
-    return actions
+    return _in_blocks(mdp, values, lambda in_turn: torch.stack(list(in_turn)).argmax(dim=0))
+
+
+def _in_blocks(mdp: MDP, values: torch.Tensor, choose: Callable) -> torch.Tensor:
+    """What `choose` makes of the actions' values in turn, a block of states at a time."""
+    values = _check_values(mdp, values)
+    starts = range(0, mdp.num_states, STATES_AT_A_TIME)
+    blocks = [choose(_in_turn(mdp, values, slice(s, s + STATES_AT_A_TIME))) for s in starts]
+    return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=-1)
 
 
 def discounted_visitation(mdp: MDP, policy) -> torch.Tensor:

@@ -216,8 +216,10 @@ class MDP:
 
     def policy_probabilities(self, policy) -> torch.Tensor:
         """A policy as probabilities (S, A), from (S,) actions or (S, A) probabilities, checked."""
-        policy = numbers(policy, self.reward.device)
-        return check_policy(policy, self.allowed).to(self.reward)
+        policy = check_policy(numbers(policy, self.reward.device), self.allowed)
+        if policy.ndim == 1:
+            policy = torch.nn.functional.one_hot(policy.long(), self.num_actions)
+        return policy.to(self.reward)
 
     def induced_chain(self, policy, *, must_end: bool = True) -> "MDP":
         """The Markov chain with rewards that a policy induces: an MDP with one action.
@@ -231,10 +233,13 @@ class MDP:
         Raises:
             ValueError: no valid policy; or discount 1 and a state from which it never ends.
         """
-        probabilities = self.policy_probabilities(policy)
-        policy = numbers(policy, self.reward.device)
-        kernel = self.kernel.under(policy if policy.ndim == 1 else probabilities)
-        reward = (probabilities * self.reward).sum(1, keepdim=True)
+        policy = check_policy(numbers(policy, self.reward.device), self.allowed)
+        if policy.ndim == 1:
+            reward = self.reward.gather(1, policy.long().unsqueeze(1))  # (S, 1)
+        else:
+            policy = policy.to(self.reward)
+            reward = (policy * self.reward).sum(dim=1, keepdim=True)
+        kernel = self.kernel.under(policy)
         allowed = torch.ones_like(reward, dtype=torch.bool)
         if self.discount == 1 and must_end:
             check_reachability(kernel, self.terminal, allowed, under=" under this policy")

@@ -129,21 +129,24 @@ def check_reachability(kernel, terminal, allowed, under: str = "") -> None:
 
 
 def check_policy(policy: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    """A policy as probabilities (S, A), from (S,) actions or (S, A) probabilities."""
+    """A policy, as it came: (S,) integers, or (S, A) probabilities."""
     S, A = allowed.shape
     if policy.ndim == 1 and not policy.is_floating_point():
         outside = (require_shape("policy", policy, (S,)) < 0) | (policy >= A)
         if outside.any():
             s = first_index(outside)[0]
             raise ValueError(f"policy[{s}] is {int(policy[s])}; there are {A} actions")
-        policy = torch.nn.functional.one_hot(policy.long(), A)
-    require_shape("policy", policy, (S, A))
-    wrong = ~((policy >= 0).all(dim=1) & ((policy.sum(dim=1) - 1).abs() < 1e-6))
-    if wrong.any():
-        s = first_index(wrong)[0]
-        raise ValueError(f"policy[{s}] is no distribution over actions: {policy[s].tolist()}")
-    forbidden = (policy > 0) & ~allowed
+        forbidden = ~allowed.gather(1, policy.long().unsqueeze(1))  # (S, 1)
+    else:
+        require_shape("policy", policy, (S, A))
+        wrong = ~((policy >= 0).all(dim=1) & ((policy.sum(dim=1) - 1).abs() < 1e-6))
+        if wrong.any():
+            s = first_index(wrong)[0]
+            row = policy[s].tolist()
+            raise ValueError(f"policy[{s}] is no distribution over actions: {row}")
+        forbidden = (policy > 0) & ~allowed
     if forbidden.any():
         s, a = first_index(forbidden)
+        a = int(policy[s]) if policy.ndim == 1 else a
         raise ValueError(f"policy takes action {a} in state {s}, where it is not allowed")
     return policy
