@@ -80,7 +80,16 @@ def greedy_actions(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
 
     Of several best actions, the first.
     """
-    return _in_blocks(mdp, values, lambda in_turn: torch.stack(list(in_turn)).argmax(dim=0))
+    return _in_blocks(mdp, values, _first_best)
+
+
+def _first_best(in_turn: Iterator[torch.Tensor]) -> torch.Tensor:
+    best = next(in_turn)
+    actions = torch.zeros_like(best, dtype=torch.long)
+    for a, q in enumerate(in_turn, start=1):
+        actions.masked_fill_(q > best, a)
+        best = torch.maximum(best, q)
+    return actions
 
 
 def _in_blocks(mdp: MDP, values: torch.Tensor, choose: Callable) -> torch.Tensor:
