@@ -124,7 +124,7 @@ MDPS = [
     ),
     Mutant(
         "mdp",
-        "reward = (probabilities * self.reward).sum(1, keepdim=True)",
+        "reward = (policy * self.reward).sum(dim=1, keepdim=True)",
         "reward = self.reward.mean(1, keepdim=True)",
         "the chain's reward forgets the policy",
         within="MDP.induced_chain",
