@@ -2,7 +2,8 @@
 
 Termination is not truncation: after `terminated[t]` nothing follows and the return ends; at
 `truncated[t]`, and at the end of the record, the episode would have gone on, and
-`next_values[t]`, V of the true next observation, stands for what is missing.
+`next_values[t]`, V of the true next observation, stands for what is missing. Nothing after a cut
+enters. Masks are `torch.where`, not products: a NaN behind a termination stays out.
 """
 
 import torch
@@ -67,3 +68,164 @@ def discounted_returns(
         following = rewards[..., t] + discount * following
         returns[..., t] = following
     return returns
+
+
+def td_targets(
+    rewards: torch.Tensor, next_values: torch.Tensor, terminated: torch.Tensor, *, discount: float
+) -> torch.Tensor:
+    """r_t + discount V(s_{t+1}), and r_t where the episode terminates. Eq. (8.1).
+
+    The target of TD(0), of Q-learning, and of SARSA: they differ in what next_values holds.
+
+    Args:
+        rewards, next_values: the same shape (...).
+        terminated: (...) bool.
+
+    Source: Sutton & Barto (2018), Eq. 6.2.
+    """
+    if not rewards.shape == next_values.shape == terminated.shape:
+        shapes = [tuple(x.shape) for x in (rewards, next_values, terminated)]
+        raise ValueError(f"rewards, next_values, terminated have different shapes: {shapes}")
+    return rewards + discount * torch.where(terminated, 0.0, next_values)
+
+
+def td_errors(
+    rewards: torch.Tensor,
+    values: torch.Tensor,
+    next_values: torch.Tensor,
+    terminated: torch.Tensor,
+    *,
+    discount: float,
+) -> torch.Tensor:
+    """delta_t = r_t + discount V(s_{t+1}) - V(s_t), and r_t - V(s_t) at a termination. Eq. (8.2).
+
+    Args:
+        rewards, values, next_values: (..., T).
+        terminated: (..., T) bool.
+
+    Returns:
+        (..., T).
+
+    Source: Sutton & Barto (2018), Eq. 6.5.
+    """
+    _check_steps(rewards, terminated, terminated, next_values, discount)
+    _check_same("values", values, rewards)
+    return td_targets(rewards, next_values, terminated, discount=discount) - values
+
+
+def n_step_returns(
+    rewards: torch.Tensor,
+    next_values: torch.Tensor,
+    terminated: torch.Tensor,
+    truncated: torch.Tensor,
+    *,
+    discount: float,
+    n: int,
+) -> torch.Tensor:
+    """G^(n)_t = r_t + ... + discount^(n-1) r_{t+n-1} + discount^n V(s_{t+n}). Eq. (8.4).
+
+    Computed by G^(1)_t = r_t + discount V(s_{t+1}) and G^(n)_t = r_t + discount G^(n-1)_{t+1},
+    n - 1 times for all t at once. At a cut n is shortened to what is there, at a termination
+    the sum ends.
+
+    Args:
+        rewards, next_values: (..., T).
+        terminated, truncated: (..., T) bool; where both are set, terminated wins.
+        n: at least 1; from T on, the return is that of Monte Carlo.
+
+    Returns:
+        (..., T).
+
+    Source: Sutton & Barto (2018), Eq. 7.1.
+    """
+    _check_steps(rewards, terminated, truncated, next_values, discount)
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    returns = one_step = td_targets(rewards, next_values, terminated, discount=discount)
+    goes_on = ~(terminated | truncated)[..., :-1]
+    for _ in range(min(n, rewards.shape[-1]) - 1):
+        longer = rewards[..., :-1] + discount * returns[..., 1:]
+        longer = torch.where(goes_on, longer, one_step[..., :-1])
+        returns = torch.cat([longer, one_step[..., -1:]], dim=-1)
+    return returns
+
+
+def lambda_returns(
+    rewards: torch.Tensor,
+    next_values: torch.Tensor,
+    terminated: torch.Tensor,
+    truncated: torch.Tensor,
+    *,
+    discount: float,
+    lambda_: float,
+) -> torch.Tensor:
+    """G_t = r_t + discount [(1 - lambda) V(s_{t+1}) + lambda G_{t+1}]. Eq. (8.7).
+
+    G_t = r_t + discount V(s_{t+1}) at a cut, and r_t at a termination. It is the average of all
+    n-step returns with weights (1 - lambda) lambda^(n-1), the rest of the weight on the last.
+
+    Args:
+        rewards, next_values: (..., T).
+        terminated, truncated: (..., T) bool; where both are set, terminated wins.
+        lambda_: in [0, 1]; 0 is the one-step target, 1 the whole return.
+
+    Returns:
+        (..., T).
+
+    Source: Sutton & Barto (2018), Eqs. 12.2 and 12.18.
+    """
+    _check_steps(rewards, terminated, truncated, next_values, discount)
+    _check_lambda(lambda_)
+    returns, following = torch.empty_like(rewards), next_values[..., -1]
+    for t in reversed(range(rewards.shape[-1])):
+        mixed = (1 - lambda_) * next_values[..., t] + lambda_ * following
+        mixed = torch.where(truncated[..., t], next_values[..., t], mixed)
+        following = td_targets(rewards[..., t], mixed, terminated[..., t], discount=discount)
+        returns[..., t] = following
+    return returns
+
+
+def generalized_advantage_estimate(
+    rewards: torch.Tensor,
+    values: torch.Tensor,
+    next_values: torch.Tensor,
+    terminated: torch.Tensor,
+    truncated: torch.Tensor,
+    *,
+    discount: float,
+    lambda_: float,
+) -> torch.Tensor:
+    """A_t = delta_t + discount lambda A_{t+1}, and A_t = delta_t at every end. Eq. (17.4).
+
+    Args:
+        rewards, values, next_values: (..., T), values[t] = V(s_t).
+        terminated, truncated: (..., T) bool; both stop the trace, only `terminated` the
+            bootstrap inside delta_t.
+        lambda_: in [0, 1].
+
+    Returns:
+        (..., T), equal to lambda_returns - values where next_values[t] = values[t + 1].
+
+    Source: Schulman et al. 2016, "High-dimensional continuous control using generalized
+    advantage estimation", Eq. 16.
+    """
+    _check_steps(rewards, terminated, truncated, next_values, discount)
+    _check_lambda(lambda_)
+    deltas = td_errors(rewards, values, next_values, terminated, discount=discount)
+    ended = terminated | truncated
+    advantages, following = torch.empty_like(deltas), torch.zeros_like(deltas[..., 0])
+    for t in reversed(range(deltas.shape[-1])):
+        following = torch.where(ended[..., t], 0.0, following)
+        following = deltas[..., t] + discount * lambda_ * following
+        advantages[..., t] = following
+    return advantages
+
+
+def _check_lambda(lambda_: float) -> None:
+    if not 0 <= lambda_ <= 1:
+        raise ValueError(f"lambda_ must be in [0, 1], got {lambda_}")
+
+
+def _check_same(name: str, tensor: torch.Tensor, like: torch.Tensor) -> None:
+    if tensor.shape != like.shape:
+        raise ValueError(f"{name} must have shape {tuple(like.shape)}, got {tuple(tensor.shape)}")

@@ -4,6 +4,7 @@ Each must be caught by the unit tests of its module, and by the checks of the ch
 names (test_mutants.py).
 """
 
+from mutants_part_2 import PART_2
 from mutation import Mutant
 
 FORMULA_MODULES = (
@@ -415,3 +416,4 @@ SAMPLING = [
 ]
 
 MUTANTS = [*KERNELS, *MDPS, *GRIDS, *BELLMAN, *PLANNING, *EXPLORATION, *RETURNS, *SAMPLING]
+MUTANTS += PART_2
