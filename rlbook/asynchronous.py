@@ -46,7 +46,9 @@ def asynchronous_value_iteration(
             if order == "in_place":
                 s = (update - 1) % mdp.num_states
             elif order == "random":
-                s = int(torch.randint(mdp.num_states, (), generator=generator))
+                s = int(
+                    torch.randint(mdp.num_states, (), generator=generator, device=values.device)
+                )
             elif s is None or bool(mdp.terminal[s]) or age == horizon:
                 s, age = int(torch.multinomial(mdp.start, 1, generator=generator)), 0
             successors, probabilities = mdp.kernel.gather(torch.full_like(actions, s), actions)
