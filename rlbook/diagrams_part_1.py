@@ -85,6 +85,39 @@ def _tree(ax: Axes, x: float, root: str, best: bool) -> None:
         ax.add_patch(Arc((x + child, middle), 0.8, 0.8, theta1=252, theta2=288, **style))
 
 
+def machine() -> Figure:
+    """The machine of chapter 3: two states, two actions in each, rewards and probabilities."""
+    fig, ax = page(2.5)
+    y, fine, worn = 1.25, 2.3, 5.0
+    dots = {"run": (3.65, 2.0), "service": (3.65, 0.5), "left": (0.85, y), "right": (6.45, y)}
+    for x, name in ((fine, "fine"), (worn, "worn")):
+        node(ax, x, y, 0.4, name, size=13)
+    for x, dot in dots.values():
+        node(ax, x, dot, 0.085, kind="action")
+    arrow(ax, (2.58, 1.55), (3.56, 2.0), bend=-0.2, color=BLUE, head=False)
+    arrow(ax, (3.74, 2.0), (4.72, 1.55), bend=-0.2)
+    arrow(ax, (3.63, 1.9), (2.71, 1.3), bend=-0.25)
+    arrow(ax, (4.72, 0.95), (3.74, 0.5), bend=-0.2, color=BLUE, head=False)
+    arrow(ax, (3.56, 0.5), (2.58, 0.95), bend=-0.2)
+    for side, x, out in (("left", fine, -1), ("right", worn, 1)):
+        dot = dots[side][0]
+        bend = -0.35 * out
+        arrow(ax, (x + 0.3 * out, y + 0.28), (dot, y + 0.09), bend=bend, color=BLUE, head=False)
+        arrow(ax, (dot, y - 0.09), (x + 0.3 * out, y - 0.28), bend=bend)
+    names = {
+        "run": (3.65, 2.27, "run", "+5"),
+        "service": (3.65, 0.23, "service", "0"),
+        "left": (0.95, 1.78, "service", "+4"),
+        "right": (6.3, 1.78, "run", "+3"),
+    }
+    for x, height, action, pay in names.values():
+        write(ax, x - 0.06, height, action, size=11.5, color=BLUE, ha="right")
+        write(ax, x + 0.06, height, pay, size=11.5, color=RED, ha="left")
+    write(ax, 4.55, 1.97, r"$\frac{1}{2}$", size=13)
+    write(ax, 3.3, 1.36, r"$\frac{1}{2}$", size=13)
+    return fig
+
+
 def backup_diagrams() -> Figure:
     """What each Bellman equation averages over, and where it takes a maximum (the arc)."""
     fig, ax = page(3.25)
@@ -172,7 +205,7 @@ def generalised_dp_family() -> Figure:
     """Value iteration, modified policy iteration, policy iteration: one family."""
     fig, ax = page(3.1)
     left, size, step, shown = 2.85, 0.17, 0.21, 19
-    rows = [("value iteration", "$m = 1$", 1), ("modified policy iteration", "$m = 4$", 4)]
+    rows = [("value iteration", "$m = 0$", 0), ("modified policy iteration", "$m = 4$", 4)]
     rows += [("policy iteration", r"$m \to \infty$: until exact", shown)]
     for (name, count, sweeps), y in zip(rows, (2.25, 1.55, 0.85), strict=True):
         write(ax, 0.2, y + 0.11, name, size=11.5, ha="left", weight="bold")
@@ -183,7 +216,7 @@ def generalised_dp_family() -> Figure:
             ax.add_patch(plt.Rectangle(corner, size, size, color=color, linewidth=0))
         write(ax, left + step * shown + 0.17, y, r"$\cdots$", size=14)
     write(ax, 0.2, 2.825, "In turn:", size=10, ha="left")
-    legend = ((1.0, ORANGE, "make the policy greedy"), (3.15, BLUE, "$m$ sweeps of evaluation"))
+    legend = ((1.0, ORANGE, "greedy backup"), (2.75, BLUE, "$m$ backups under that policy"))
     for x, color, words in legend:
         ax.add_patch(plt.Rectangle((x, 2.74), size, size, color=color, linewidth=0))
         write(ax, x + 0.26, 2.825, words, ha="left")
