@@ -21,6 +21,7 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         diagrams_book.floors,
         diagrams_part_1.agent_environment,
         diagrams_part_1.time_line,
+        diagrams_part_1.machine,
         diagrams_part_1.backup_diagrams,
         diagrams_part_1.termination_truncation,
         diagrams_part_1.policy_iteration_loop,

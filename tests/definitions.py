@@ -10,6 +10,7 @@ DEFINITIONS: dict[str, str] = {
     # Chapter 01
     # Chapter 02
     # Chapter 03
+    "3.12": "says what `at least as good` means; its properties are counted in the next cells",
     # Chapter 04
     # Chapter 05
     # Chapter 06

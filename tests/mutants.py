@@ -225,7 +225,7 @@ BELLMAN = [
         "actions.masked_fill_(q < best, a)",
         "the worst action is greedy",
         stands_for=("greedy_actions",),
-        chapters=("04",),
+        chapters=("03", "04"),
     ),
     Mutant(
         "bellman",
@@ -250,6 +250,14 @@ BELLMAN = [
         "gamma squared in the linear equations",
         within="policy_values",
         chapters=("03", "05"),
+    ),
+    Mutant(
+        "bellman",
+        "eye - chain.discount * step",
+        "eye - chain.discount * step.T",
+        "transposed chain in the linear equations",
+        within="policy_values",
+        chapters=("03",),
     ),
 ]
 

@@ -7,6 +7,51 @@ from rlbook.mdp import MDP
 from rlbook.seeding import generator
 
 
+def check_q_expectation_backup(attempt) -> str:
+    """q_expectation_backup(mdp, q, policy): the right side of Eq. (3.6)."""
+    rng = generator(2)
+    for states, actions in ((5, 3), (3, 3), (4, 1)):
+        mdp = MDP.random(states, actions, discount=0.9, generator=rng)
+        q = 10 * torch.randn(states, actions, generator=rng, dtype=torch.float64)
+        policy = torch.rand(states, actions, generator=rng, dtype=torch.float64)
+        policy = policy / policy.sum(dim=1, keepdim=True)
+        P, r, gamma, v = mdp.transition, mdp.reward, mdp.discount, (policy * q).sum(dim=1)
+        expect_close(
+            attempt(mdp, q, policy),
+            r + gamma * P @ v,
+            on=f"a random model with {states} states and {actions} actions",
+            hint="Compare with r(s, a) + gamma sum_s' P(s'|s, a) sum_a' pi(a'|s') q(s', a').",
+            mistakes={
+                "That is what comes out without the discount.": r + P @ v,
+                "The discount multiplies the reward as well; it belongs to what comes later "
+                "only.": gamma * (r + P @ v),
+                "The reward of the first step is missing.": gamma * P @ v,
+                "That takes the largest q(s', a'), the optimality equation; here the policy "
+                "chooses, so average over a' with the weights pi(a'|s').": (
+                    r + gamma * P @ q.amax(dim=1)
+                ),
+                "The weights pi are missing: that adds up q(s', a') over all actions.": (
+                    r + gamma * P @ q.sum(dim=1)
+                ),
+                "That averages q(s', a') over the actions with equal weights; the weights are "
+                "pi(a'|s').": r + gamma * P @ q.mean(dim=1),
+                "The average over a' was taken in the state s; the policy acts in the next "
+                "state s', so average over a' first and then over s'.": (
+                    r + gamma * v.unsqueeze(1).expand_as(r)
+                ),
+                "The weights are pi(a'|s), those of the state that was left; the action a' is "
+                "chosen in s', with pi(a'|s').": (
+                    r + gamma * torch.einsum("sat,sb,tb->sa", P, policy, q)
+                ),
+                "That is averaged over the first action, too: it is V(s), one number for each "
+                "state. In Q(s, a) the first action is given.": (
+                    (policy * (r + gamma * P @ v)).sum(dim=1)
+                ),
+            },
+        )
+    return "Its fixed point is Q of the policy, and it is a contraction with the factor gamma."
+
+
 def check_soft_backup(attempt) -> str:
     """soft_backup(mdp, values, temperature): the max replaced by a log-sum-exp."""
     rng = generator(3)
@@ -53,4 +98,83 @@ def _soft_maximum(q: torch.Tensor, temperature: float) -> torch.Tensor:
     return highest + temperature * inner.log()
 
 
-CHECKERS = {"3.3": check_soft_backup}
+def check_count_optimal_policies(attempt) -> str:
+    """count_optimal_policies(mdp): the product over states of the number of best actions."""
+    rng = generator(4)
+    expect_close(
+        _number(attempt(MDP.random(5, 3, discount=0.9, generator=rng))),
+        1,
+        on="a random model with 5 states and 3 actions, without ties",
+        mistakes={
+            "That adds up the best actions of all states; a policy chooses in every state, so "
+            "the counts multiply.": 5,
+            "That is the number of all deterministic policies.": 3**5,
+        },
+    )
+    machine = _machine()
+    expect_close(
+        _number(attempt(machine)),
+        1,
+        on="the machine of the chapter",
+        mistakes={
+            "That counts the policies that are best from state 0 only; an optimal policy is "
+            "best from every state.": 2,
+        },
+    )
+    twins = MDP.from_arrays(
+        machine.transition[:, [0, 1, 1]], machine.reward[:, [0, 1, 1]], discount=0.9
+    )
+    expect_close(
+        _number(attempt(twins)),
+        4,
+        on="the machine with two mechanics, each the same as the other",
+        mistakes={
+            "There are ties: several actions may be best in one state.": 1,
+            "That counts the policies that are best from state 0 only; an optimal policy is "
+            "best from every state.": 6,
+        },
+    )
+    for states, discount in ((3, 0.9), (10, 0.95)):
+        mdp = _split_states(MDP.random(states, 3, discount=discount, generator=rng), rng)
+        expect_close(
+            _number(attempt(mdp)),
+            2 ** (2 * states),
+            on=f"a model with {2 * states} states, each with two equally good best actions",
+            hint="Equally good actions may differ by rounding, and by as much as V is not yet "
+            "settled: settle V well below the tolerance with which you compare.",
+            mistakes={
+                "There are ties: several actions may be best in one state.": 1,
+                "That adds up the best actions of all states; a policy chooses in every state, "
+                "so the counts multiply.": 4 * states,
+            },
+        )
+    return "Every one of these policies has the same values, V*."
+
+
+def _number(count) -> float:
+    return float(torch.as_tensor(count))
+
+
+def _machine() -> MDP:
+    transition = [[[0.5, 0.5], [1, 0]], [[0, 1], [1, 0]]]
+    return MDP.from_arrays(torch.tensor(transition).double(), [[5, 4], [3, 0]], discount=0.9)
+
+
+def _split_states(mdp: MDP, rng: torch.Generator) -> MDP:
+    """Two copies of each state, and two versions of each action that split between them.
+
+    A version reaches a copy of s' with P(s'|s, a) times its share, so that the versions are
+    equally good, but only up to rounding.
+    """
+    P, r = mdp.transition, mdp.reward
+    share = torch.rand(2, *P.shape, generator=rng, dtype=P.dtype)  # (version, S, A, S)
+    versions = torch.cat([P * share, P * (1 - share)], dim=-1)  # (version, S, A, 2 S)
+    transition = torch.cat(list(versions), dim=1).repeat(2, 1, 1)
+    return MDP.from_arrays(transition, r.repeat(2, 2), discount=mdp.discount)
+
+
+CHECKERS = {
+    "3.2": check_q_expectation_backup,
+    "3.3": check_soft_backup,
+    "3.4": check_count_optimal_policies,
+}

@@ -1,6 +1,66 @@
 """Typical wrong answers of chapter 3, and what the checker must say to each."""
 
 WRONG = {
+    "3.2": [
+        (
+            """
+def q_expectation_backup(mdp, q, policy):
+    return mdp.reward + mdp.transition @ (policy * q).sum(dim=1)
+""",
+            "without the discount",
+        ),
+        (
+            """
+def q_expectation_backup(mdp, q, policy):
+    return mdp.discount * (mdp.reward + mdp.transition @ (policy * q).sum(dim=1))
+""",
+            "it belongs to what comes later",
+        ),
+        (
+            """
+def q_expectation_backup(mdp, q, policy):
+    return mdp.reward + mdp.discount * mdp.transition @ q.amax(dim=1)
+""",
+            "here the policy chooses",
+        ),
+        (
+            """
+def q_expectation_backup(mdp, q, policy):
+    return mdp.reward + mdp.discount * mdp.transition @ q.sum(dim=1)
+""",
+            "The weights pi are missing",
+        ),
+        (
+            """
+def q_expectation_backup(mdp, q, policy):
+    return mdp.reward + mdp.discount * (policy * q).sum(dim=1, keepdim=True)
+""",
+            "the policy acts in the next state",
+        ),
+        (
+            """
+def q_expectation_backup(mdp, q, policy):
+    expected = torch.einsum("sat,sb,tb->sa", mdp.transition, policy, q)
+    return mdp.reward + mdp.discount * expected
+""",
+            "those of the state that was left",
+        ),
+        (
+            """
+def q_expectation_backup(mdp, q, policy):
+    new = mdp.reward + mdp.discount * mdp.transition @ (policy * q).sum(dim=1)
+    return (policy * new).sum(dim=1)
+""",
+            "it is V(s), one number for each state",
+        ),
+        (
+            """
+def q_expectation_backup(mdp, q, policy):
+    return mdp.reward + mdp.discount * mdp.transition @ (policy * q).sum(dim=0)
+""",
+            "It raised RuntimeError",
+        ),
+    ],
     "3.3": [
         (
             """
@@ -50,6 +110,54 @@ def soft_backup(mdp, values, temperature):
     return temperature * torch.logsumexp(q / temperature, dim=1)
 """,
             "It changed its input `values`",
+        ),
+    ],
+    "3.4": [
+        (
+            """
+def count_optimal_policies(mdp):
+    return 1
+""",
+            "There are ties",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(1000):
+        V = bellman_optimality_backup(mdp, V)
+    q = action_values(mdp, V)
+    return int((q >= q.amax(dim=1, keepdim=True) - 1e-8).sum())
+""",
+            "so the counts multiply",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(1000):
+        V = bellman_optimality_backup(mdp, V)
+    q = action_values(mdp, V)
+    return int((q == q.amax(dim=1, keepdim=True)).sum(dim=1).prod())
+""",
+            "may differ by rounding",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    choices = [torch.arange(mdp.num_actions)] * mdp.num_states
+    policies = torch.cartesian_prod(*choices)
+    V = torch.stack([policy_values(mdp.induced_chain(p)) for p in policies])
+    return int((V[:, 0] >= V[:, 0].max() - 1e-8).sum())
+""",
+            "best from state 0 only",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    return mdp.num_actions ** mdp.num_states
+""",
+            "all deterministic policies",
         ),
     ],
 }
