@@ -1,0 +1,194 @@
+"""What the control learners of chapters 09 and 10 share: R tables, an epsilon-greedy behaviour,
+and the loop that acts, counts and evaluates. The update itself is each learner's own line.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import NamedTuple
+
+import torch
+
+from rlbook.mdp import MDP
+from rlbook.progress import progress as progress_bar
+from rlbook.schedules import Schedule, as_schedule
+from rlbook.tabular.evaluation import greedy_returns
+from rlbook.tabular.tables import EpisodeLog, QTable, epsilon_greedy_actions
+from rlbook.tabular_tasks import TabularTask, as_task
+from rlbook.tabular_worlds import RunNoise, TabularWorld
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlConfig:
+    """The keyword arguments of every control learner."""
+
+    num_runs: int | None = None
+    """Independent runs 0 .. num_runs - 1."""
+    run_ids: Sequence[int] | None = None
+    """Instead: these runs. An id may occur more than once, for a sweep over step sizes that
+    gives every step size the same random numbers."""
+    num_steps: int | None = None
+    """Each run takes so many steps, whatever its episodes."""
+    num_episodes: int | None = None
+    """Instead: each run learns for so many episodes, then waits for the others."""
+    step_size: float | torch.Tensor | Schedule = 0.1
+    """alpha: a number, one for each run (R,), or a schedule of N(s, a)."""
+    epsilon: float | torch.Tensor | Schedule = 0.1
+    """Of the epsilon-greedy behaviour: a number, (R,), or a schedule of finished episodes
+    (with num_episodes) or steps (with num_steps)."""
+    initial_q: float | torch.Tensor = 0.0
+    """A number, (S, A), or (R, S, A)."""
+    seed: int = 0
+    evaluate_every: int | None = None
+    """Evaluate after each so many steps, and before the first."""
+    evaluate: Callable[[torch.Tensor], torch.Tensor] | None = None
+    """(R, S, A) -> (R,); by default the exact mean return of the greedy policy."""
+    progress: bool = True
+
+    def __post_init__(self):
+        if (self.num_runs is None) == (self.run_ids is None):
+            raise ValueError("give exactly one of num_runs and run_ids")
+        if (self.num_steps is None) == (self.num_episodes is None):
+            raise ValueError("give exactly one of num_steps and num_episodes")
+        for name in ("num_runs", "num_steps", "num_episodes", "evaluate_every"):
+            number = getattr(self, name)
+            if number is not None and (number < 1 or int(number) != number):
+                raise ValueError(f"{name} must be a positive whole number, got {number}")
+        if self.run_ids is not None and len(self.run_ids) == 0:
+            raise ValueError("run_ids is empty")
+
+    @property
+    def rows(self) -> list[int]:
+        return list(range(self.num_runs) if self.run_ids is None else self.run_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class ControlResult:
+    """What a control learner hands back, also when it is interrupted."""
+
+    q: torch.Tensor
+    """(R, S, A); -inf where an action is not allowed."""
+    visits: torch.Tensor
+    """(R, S, A), N(s, a)."""
+    returns: torch.Tensor | None
+    """(R, num_episodes), the plain sum of the rewards of each episode while learning; NaN where
+    an interruption came first. None if the length was given by num_steps."""
+    lengths: torch.Tensor | None
+    """(R, num_episodes), the number of steps of each episode."""
+    steps: int
+    """How many steps the longest run took."""
+    evaluations: torch.Tensor | None
+    """(R, num_evals), by `evaluate`."""
+    evaluation_steps: torch.Tensor | None
+    """(num_evals,), the steps per run before each evaluation."""
+
+
+class ControlStep(NamedTuple):
+    """One step of R runs, with what an update needs; every field (R,)."""
+
+    states: torch.Tensor
+    actions: torch.Tensor
+    rewards: torch.Tensor
+    next_states: torch.Tensor
+    """The true ones, also where the episode ended."""
+    terminated: torch.Tensor
+    truncated: torch.Tensor
+    next_actions: torch.Tensor | None
+    """a_{t+1}, chosen in next_states before anything is updated; None unless asked for."""
+    pairs: torch.Tensor
+    """Where Q(s, a) of each run stands in `QTable.flat`."""
+    alpha: float | torch.Tensor
+    """The step size; 0 in runs that have finished their episodes."""
+    noise: list[torch.Tensor]
+    """More uniform numbers, as many as asked for."""
+
+
+class ControlLoop:
+    """Acts in R runs and counts; `steps` yields what happened, and the learner updates."""
+
+    def __init__(self, task: MDP | TabularTask, config: ControlConfig, *, extra_noise: int = 0):
+        self.task, self.config = as_task(task), config
+        self.mdp, self.discount = self.task.mdp, self.task.mdp.discount
+        R = self.num_runs = len(config.rows)
+        self.epsilon = as_schedule("epsilon", config.epsilon, R)
+        self.step_size = as_schedule("step_size", config.step_size, R)
+        self.visits = QTable(R, self.mdp)
+        self.visits.flat.zero_()
+        self.log = EpisodeLog(R, config.num_episodes, self.mdp.reward)
+        self.world = TabularWorld(self.task)
+        columns = self.world.noise_columns + 2 + extra_noise
+        self.noise = RunNoise(config.rows, columns, seed=config.seed, device=self.mdp.reward.device)
+        self.world.reset(self.noise.next()[0])
+        self.taken, self.evaluations, self.evaluation_steps = 0, [], []
+
+    def table(self) -> QTable:
+        return QTable(self.num_runs, self.mdp, self.config.initial_q)
+
+    def steps(self, q: QTable, *, next_actions: bool = False) -> Iterator[ControlStep]:
+        """Step after step, until every run has learned for long enough.
+
+        Args:
+            q: the behaviour is epsilon-greedy in it.
+            next_actions: also choose a_{t+1}, and act by it in the next step, as SARSA does.
+        """
+        world, carried = self.world, None
+        while self._goes_on(q):
+            (explore, pick, *noise), epsilon = self.noise.next(), self._epsilon()
+            self.current_epsilon = epsilon
+            actions = epsilon_greedy_actions(q.rows(world.states), epsilon, explore, pick)
+            if carried is not None:
+                actions = torch.where(world.ended, actions, carried)
+            step = world.step(actions, noise)
+            extra = noise[world.noise_columns :]
+            if next_actions:
+                carried = epsilon_greedy_actions(q.rows(step.next_states), epsilon, *extra)
+            pairs = q.index(step.states, actions)
+            yield ControlStep(*step, carried, pairs, self._alpha(pairs), extra)
+            self.log.add(step.rewards, world.ended)
+            self.taken += 1
+
+    def _goes_on(self, q: QTable) -> bool:
+        """Evaluate and show progress where it is time; is there more to learn?"""
+        every, num_steps = self.config.evaluate_every, self.config.num_steps
+        if every is not None and self.taken % every == 0:
+            evaluate = self.config.evaluate or partial(greedy_returns, self.task)
+            self.evaluations.append(evaluate(q.tensor()))
+            self.evaluation_steps.append(self.taken)
+        if self.config.progress and self.taken % 256 == 0:
+            learned = self.taken if num_steps else int(self.log.episodes.min())
+            self.bar.update(learned - self.bar.n)
+        return self.taken < num_steps if num_steps else bool(self.log.active.any())
+
+    @cached_property
+    def bar(self):
+        config = self.config
+        unit = "steps" if config.num_steps else "episodes of the slowest run"
+        return progress_bar(total=config.num_steps or config.num_episodes, description=unit)
+
+    def _epsilon(self) -> float | torch.Tensor:
+        if not callable(self.epsilon):
+            return self.epsilon
+        counts = self.log.episodes
+        return self.epsilon((counts.fill_(self.taken) if self.config.num_steps else counts) * 1.0)
+
+    def _alpha(self, pairs: torch.Tensor) -> float | torch.Tensor:
+        """Count the visits; the step sizes, 0 in runs that have finished."""
+        self.visits.flat.index_add_(0, pairs, self.log.counted)
+        alpha = self.step_size
+        if callable(alpha):
+            alpha = alpha(self.visits.flat.index_select(0, pairs))
+        return alpha if self.config.num_steps else alpha * self.log.counted
+
+    def result(self, q: torch.Tensor) -> ControlResult:
+        """What to hand back, from Q (R, S, A)."""
+        self.__dict__.pop("bar", progress_bar(total=0)).close()
+        evaluations = torch.stack(self.evaluations, dim=1) if self.evaluations else None
+        return ControlResult(
+            q=q,
+            visits=self.visits.tensor(),
+            returns=self.log.returns(),
+            lengths=self.log.lengths(),
+            steps=self.taken,
+            evaluations=evaluations,
+            evaluation_steps=torch.tensor(self.evaluation_steps) if self.evaluations else None,
+        )

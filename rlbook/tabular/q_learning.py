@@ -1,0 +1,53 @@
+"""Q-learning and double Q-learning, R runs at once.
+
+Both take the keyword arguments of `rlbook.tabular.control.ControlConfig`: num_runs or run_ids,
+num_steps or num_episodes, step_size, epsilon, initial_q, seed, evaluate_every.
+"""
+
+from contextlib import suppress
+
+from rlbook.mdp import MDP
+from rlbook.returns import td_targets
+from rlbook.tabular.control import ControlConfig, ControlLoop, ControlResult
+from rlbook.tabular_tasks import TabularTask
+
+
+def q_learning(task: MDP | TabularTask, **config) -> ControlResult:
+    """Q(s, a) <- Q(s, a) + alpha [r + discount max_a' Q(s', a') - Q(s, a)]. Eq. (9.2).
+
+    Source: Watkins 1989; Sutton & Barto (2018), section 6.5.
+    """
+    loop = ControlLoop(task, ControlConfig(**config))
+    q = loop.table()
+    with suppress(KeyboardInterrupt):
+        for step in loop.steps(q):
+            best = q.rows(step.next_states).amax(0)
+            target = td_targets(step.rewards, best, step.terminated, discount=loop.discount)
+            q.move(step.pairs, step.alpha, target)
+    return loop.result(q.tensor())
+
+
+def double_q_learning(task: MDP | TabularTask, **config) -> ControlResult:
+    """Q1(s, a) <- Q1(s, a) + alpha [r + discount Q2(s', argmax_a' Q1(s', a')) - Q1(s, a)].
+    Eq. (9.8).
+
+    A coin decides in each step whether Q1 or Q2 is updated, with the other's value. The
+    behaviour is epsilon-greedy in their mean, which is the result's `q`.
+
+    Source: van Hasselt 2010, "Double Q-learning"; Sutton & Barto (2018), section 6.7.
+    """
+    loop = ControlLoop(task, ControlConfig(**config), extra_noise=1)
+    first, second, mean = loop.table(), loop.table(), loop.table()
+    with suppress(KeyboardInterrupt):
+        for step in loop.steps(mean):
+            coin = step.noise[0]
+            for updated, other, turn in (
+                (first, second, coin < 0.5),
+                (second, first, coin >= 0.5),
+            ):
+                best = updated.rows(step.next_states).argmax(0)
+                value = other.of(step.next_states, best)
+                target = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
+                updated.move(step.pairs, step.alpha * turn, target)
+            mean.flat[step.pairs] = (first.flat[step.pairs] + second.flat[step.pairs]) / 2
+    return loop.result(mean.tensor())
