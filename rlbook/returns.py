@@ -35,6 +35,7 @@ def discounted_returns(
     """G_t = r_t + discount G_{t+1}, and G_t = r_t where the episode terminates. Eq. (1.2).
 
     Where it was cut (truncated[t], or t = T - 1), G_t = r_t + discount next_values[t].
+    Eq. (1.16).
 
     Args:
         rewards: (..., T).

@@ -7,13 +7,19 @@ every equation is in exactly one of the two places.
 
 DEFINITIONS: dict[str, str] = {
     # Chapter 00
+    "0.1": "says what the return is",
     # Chapter 01
+    "1.1": "says what the return is",
+    "1.8": "says what a policy is",
+    "1.10": "says what the value of a state is",
+    "1.11": "says what the value of an action is",
     # Chapter 02
     # Chapter 03
     "3.12": "says what `at least as good` means; its properties are counted in the next cells",
     # Chapter 04
     # Chapter 05
     # Chapter 06
+    "6.6": "says what the advantage is",
     # Chapter 07
     # Chapter 08
     # Chapter 09

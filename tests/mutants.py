@@ -185,7 +185,7 @@ BELLMAN = [
         "expected)",
         "lost gamma",
         stands_for=("action_values",),
-        chapters=("03", "04", "06"),
+        chapters=("00", "03", "04", "06"),
     ),
     Mutant(
         "bellman",
@@ -217,7 +217,7 @@ BELLMAN = [
         "reduce(torch.minimum, in_turn)",
         "minimum for maximum",
         within="bellman_optimality_backup",
-        chapters=("03", "04"),
+        chapters=("00", "03", "04"),
     ),
     Mutant(
         "bellman",
@@ -249,7 +249,7 @@ BELLMAN = [
         "eye - step * chain.discount**2",
         "gamma squared in the linear equations",
         within="policy_values",
-        chapters=("03", "05"),
+        chapters=("00", "03", "05"),
     ),
     Mutant(
         "bellman",
@@ -301,6 +301,21 @@ PLANNING = [
     ),
     Mutant(
         "dynamic_programming",
+        "q = action_values(mdp, values)",
+        "q = torch.zeros_like(mdp.reward)",
+        "starts from Q = 0, one sweep behind value iteration",
+        within="q_value_iteration",
+        chapters=("06",),
+    ),
+    Mutant(
+        "dynamic_programming",
+        "(backed_up - q)[mdp.allowed].abs().max()",
+        "(backed_up - q)[mdp.allowed].max()",
+        "stops when no action value rises",
+        within="q_value_iteration",
+    ),
+    Mutant(
+        "dynamic_programming",
         "if policy.ndim == 1 and not better.any():",
         "if policy.ndim == 1:",
         "stops after one improvement",
@@ -347,6 +362,23 @@ EXPLORATION = [
         "allowed = torch.ones_like(q)",
         "explores actions that are not allowed",
         within="epsilon_greedy_policy",
+        chapters=("06",),
+    ),
+    Mutant(
+        "exploration",
+        "(1 - epsilon) * greedy_policy(q) + epsilon * uniform",
+        "epsilon * greedy_policy(q) + (1 - epsilon) * uniform",
+        "epsilon and 1 - epsilon swapped",
+        within="epsilon_greedy_policy",
+        chapters=("06",),
+    ),
+    Mutant(
+        "exploration",
+        "maxima / maxima.sum(dim=-1, keepdim=True)",
+        "maxima",
+        "tied actions have probability 1 each",
+        within="greedy_policy",
+        chapters=("06",),
     ),
 ]
 
@@ -357,7 +389,7 @@ RETURNS = [
         "+ following",
         "lost gamma",
         within="discounted_returns",
-        chapters=("01",),
+        chapters=("00", "01"),
     ),
     Mutant(
         "returns",
@@ -365,6 +397,7 @@ RETURNS = [
         "torch.where((terminated | truncated)[..., t], ended, following)",
         "done for terminated",
         within="discounted_returns",
+        chapters=("01",),
     ),
     Mutant(
         "returns",
@@ -372,6 +405,7 @@ RETURNS = [
         "following * ~terminated[..., t]",
         "a mask by a product lets NaN through",
         within="discounted_returns",
+        chapters=("01",),
     ),
     Mutant(
         "returns",
@@ -379,6 +413,31 @@ RETURNS = [
         "pass",
         "a terminated end needs next_values",
         within="discounted_returns",
+        chapters=("01",),
+    ),
+    Mutant(
+        "returns",
+        "torch.where(cut[..., t], next_values[..., t], following)",
+        "torch.where(cut[..., t], next_values[..., t - 1], following)",
+        "the value of s_t stands for that of s_{t+1}",
+        within="discounted_returns",
+        chapters=("01",),
+    ),
+    Mutant(
+        "returns",
+        "cut[..., -1] = True",
+        "pass",
+        "the end of the record counts as a termination",
+        within="discounted_returns",
+        chapters=("01",),
+    ),
+    Mutant(
+        "returns",
+        "cut = truncated.clone()",
+        "cut = torch.zeros_like(truncated)",
+        "a truncation is ignored, and the next episode leaks in",
+        within="discounted_returns",
+        chapters=("01",),
     ),
 ]
 
