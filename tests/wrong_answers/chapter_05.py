@@ -1,0 +1,165 @@
+"""Typical wrong answers of chapter 5, and what the checker must say to each."""
+
+WRONG = {
+    "5.2": [
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):
+    P = torch.einsum("sa,sat->st", policy, mdp.transition)
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(sweeps):
+        V = (policy * mdp.reward).sum(1) + P @ V
+    return V
+""",
+            "without the discount",
+        ),
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(sweeps):
+        V = (mdp.reward + mdp.discount * mdp.transition @ V).amax(dim=1)
+    return V
+""",
+            "the maximum over the actions",
+        ),
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(sweeps):
+        for s in range(mdp.num_states):
+            q = mdp.reward[s] + mdp.discount * mdp.transition[s] @ V
+            V[s] = policy[s] @ q
+    return V
+""",
+            "updated in place",
+        ),
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):
+    V = (policy * mdp.reward).sum(1)
+    for _ in range(sweeps):
+        V = (policy * (mdp.reward + mdp.discount * mdp.transition @ V)).sum(1)
+    return V
+""",
+            "one sweep too many",
+        ),
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):
+    s, a = torch.arange(mdp.num_states), policy.argmax(dim=1)
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(sweeps):
+        V = mdp.reward[s, a] + mdp.discount * mdp.transition[s, a] @ V
+    return V
+""",
+            "most likely action",
+        ),
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):
+    P = torch.einsum("sa,sat->st", policy, mdp.transition)
+    r = (policy * mdp.reward).sum(1)
+    return torch.linalg.solve(torch.eye(mdp.num_states) - mdp.discount * P, r)
+""",
+            "the limit",
+        ),
+    ],
+    "5.3": [
+        (
+            """
+def improve(mdp, values, policy):
+    Q = mdp.reward + mdp.discount * mdp.transition @ values
+    return Q.masked_fill(~mdp.allowed, -torch.inf).argmax(dim=1)
+""",
+            "an action that ties must stay",
+        ),
+        (
+            """
+def improve(mdp, values, policy):
+    Q = mdp.reward + mdp.discount * mdp.transition @ values
+    Q = Q.masked_fill(~mdp.allowed, -torch.inf)
+    present = Q.gather(1, policy.unsqueeze(1)).squeeze(1)
+    return torch.where(Q.amax(dim=1) > present, Q.argmax(dim=1), policy)
+""",
+            "up to rounding",
+        ),
+        (
+            """
+def improve(mdp, values, policy):
+    Q = mdp.reward + mdp.transition @ values
+    Q = Q.masked_fill(~mdp.allowed, -torch.inf)
+    present = Q.gather(1, policy.unsqueeze(1)).squeeze(1)
+    return torch.where(Q.amax(dim=1) > present + 1e-9, Q.argmax(dim=1), policy)
+""",
+            "without the discount",
+        ),
+        (
+            """
+def improve(mdp, values, policy):
+    Q = mdp.reward + mdp.discount * mdp.transition @ values
+    present = Q.gather(1, policy.unsqueeze(1)).squeeze(1)
+    return torch.where(Q.amax(dim=1) > present + 1e-9, Q.argmax(dim=1), policy)
+""",
+            "mdp.allowed rules out",
+        ),
+        (
+            """
+def improve(mdp, values, policy):
+    return mdp.reward.masked_fill(~mdp.allowed, -torch.inf).argmax(dim=1)
+""",
+            "looks at the reward only",
+        ),
+    ],
+    "5.5": [
+        (
+            """
+def overnight_cost(first, second, moved):
+    lots = (first - moved > 10) + (second + moved > 10)
+    return 2 * abs(moved) + 4 * lots
+""",
+            "for free",
+        ),
+        (
+            """
+def overnight_cost(first, second, moved):
+    lots = (first - moved > 10) + (second + moved > 10)
+    return 2 * max(abs(moved) - 1, 0) + 4 * lots
+""",
+            "one way only",
+        ),
+        (
+            """
+def overnight_cost(first, second, moved):
+    lots = (first - moved > 10) + (second + moved > 10)
+    return 2 * (moved - 1 if moved >= 0 else -moved) + 4 * lots
+""",
+            "nothing is paid for moving",
+        ),
+        (
+            """
+def overnight_cost(first, second, moved):
+    paid = moved - 1 if moved > 0 else -moved
+    return 2 * paid + 4 * ((first > 10) + (second > 10))
+""",
+            "after the move",
+        ),
+        (
+            """
+def overnight_cost(first, second, moved):
+    paid = moved - 1 if moved > 0 else -moved
+    return 2 * paid + 4 * ((first - moved >= 10) + (second + moved >= 10))
+""",
+            "Ten cars still fit",
+        ),
+        (
+            """
+def overnight_cost(first, second, moved):
+    paid = moved - 1 if moved > 0 else -moved
+    return 2 * paid + (4 if first - moved > 10 or second + moved > 10 else 0)
+""",
+            "at each",
+        ),
+    ],
+}
