@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from rlbook.drawing import INK, arrow, box, page, tint, write
+from rlbook.drawing import INK, arrow, box, node, page, tint, write
 from rlbook.plotting import COLORS
 
 CHAPTERS = {
@@ -15,21 +15,23 @@ CHAPTERS = {
     "18": "Reward\nmodels", "19": "RLHF\nby PPO", "20": "GRPO",
     "A": "Gradient\ntheorem", "B": "Corrections", "C": "Debugging\nRL",
 }  # fmt: skip
+PLANNED = "11 12 13 14 15 16 17 18 19 20 A B C".split()  # dashed until they are written
 PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), rows of chapters
     ("Part I. RL basics (a known model)", (0.19, 6.05, "left"), "blue",
      (0.06, 5.08, 7.24, 6.2), {(0, 5.48): "00 01 02 03 04 05 06"}),
     ("Part II. Q-learning (no model, a table)", (4.08, 4.59, "right"), "green",
      (0.06, 3.62, 4.2, 4.74), {(0, 4.02): "07 08 09 10"}),
-    ("Part III. Deep RL (networks)", (7.1, 3.25, "right"), "orange",
+    ("Part III. Deep RL (networks): planned", (7.1, 3.25, "right"), "orange",
      (1.13, 1.66, 7.24, 3.4), {(1, 2.06): "11 12 14 15 16 17", (2, 2.96): "13"}),
-    ("Part IV. RL in language models", (4.29, 0.28, "left"), "purple",
+    ("Part IV. Language models: planned", (4.29, 0.28, "left"), "purple",
      (4.185, 0.13, 7.24, 1.25), {(4, 0.85): "18 19 20"}),
-    ("Appendix", (1.26, 0.28, "left"), "sky", (1.13, 0.13, 4.125, 1.25), {(1, 0.85): "A B C"}),
+    ("Appendix: planned", (1.26, 0.28, "left"), "sky",
+     (1.13, 0.13, 4.125, 1.25), {(1, 0.85): "A B C"}),
 ]  # fmt: skip
 
 
 def book_map() -> Figure:
-    """The chapters and what each one builds on."""
+    """The chapters and what each one builds on; what is not written yet has a dashed edge."""
     fig, ax = page(6.3)
     at = {}
     for title, (x, y, side), color, (left, bottom, right, top), rows in PARTS:
@@ -39,7 +41,7 @@ def book_map() -> Figure:
         for (column, y), keys in rows.items():
             for i, key in enumerate(keys.split()):
                 at[key] = x, y = 0.62 + 1.01 * (column + i), y
-                box(ax, x, y, 0.86, 0.62, color=color)
+                box(ax, x, y, 0.86, 0.62, color=color, dashed=key in PLANNED)
                 write(ax, x, y + 0.19, key, size=10, weight="bold")
                 write(ax, x, y - 0.1, CHAPTERS[key], size=8.6, linespacing=0.95)
                 if i and key not in "ABC":
@@ -53,29 +55,72 @@ def book_map() -> Figure:
     return fig
 
 
-FLOORS = [  # from the top: name, purpose, colour, modules
+FLOORS = [  # from the top: name, purpose, colour, modules that exist, modules that are planned
     ("4  the book", "what only the book needs", "purple",
-     "exercises  experiments  figures  notebooks"),
-    ("3  learners", "one file per algorithm", "orange", "tabular  agents  language"),
+     "exercises  experiments  figures  notebooks", ""),
+    ("3  learners", "one file per algorithm", "orange", "tabular", "agents  language"),
     ("2  parts", "what learners are made of", "green",
-     "networks  envs  replay  rollouts  training"),
+     "tabular_envs", "networks  envs  replay  rollouts  training"),
     ("1  formulas", "one equation, one pure function", "blue",
-     "mdp  grids  dynamic_programming  returns\nexploration  policy_gradients  ..."),
+     "mdp  grids  bellman  dynamic_programming\nexploration  returns",
+     "policy_gradients  divergences  ..."),
     ("0  ground", "no reinforcement learning yet", "sky",
-     "checks  statistics  plotting  seeding\nmasking  progress"),
+     "checks  statistics  plotting  seeding\nmasking  progress", ""),
 ]  # fmt: skip
 
 
 def floors() -> Figure:
-    """The floors of the package: imports go down, never up."""
-    fig, ax = page(4.1)
-    for i, (name, purpose, color, modules) in enumerate(FLOORS):
-        y = 3.64 - 0.78 * i
-        box(ax, 3.87, y, 6.66, 0.66, color=color)
+    """The floors of the package: imports go down, never up; planned modules in grey."""
+    fig, ax = page(4.5)
+    for i, (name, purpose, color, modules, planned) in enumerate(FLOORS):
+        y = 4.04 - 0.86 * i
+        box(ax, 3.87, y, 6.66, 0.74, color=color)
         write(ax, 0.68, y + 0.12, name, size=12, ha="left", weight="bold")
         write(ax, 0.68, y - 0.13, purpose, size=9, ha="left", color="#555555")
-        text = {"ha": "left", "family": "monospace", "linespacing": 1.3}
-        write(ax, 3.25, y, modules, size=9.5, **text)
-    arrow(ax, (0.33, 3.9), (0.33, 0.25), color=INK, width=2)
-    write(ax, 0.16, 2.08, "imports", rotation=90, size=10)
+        lines = modules.split("\n") if modules else []
+        lines += [f"planned: {planned}"] if planned else []
+        for row, line in enumerate(lines):
+            color = "#666666" if line.startswith("planned") else INK
+            style = {"ha": "left", "family": "monospace", "color": color}
+            write(ax, 3.2, y + 0.21 * ((len(lines) - 1) / 2 - row), line, size=9.2, **style)
+    arrow(ax, (0.33, 4.3), (0.33, 0.25), color=INK, width=2)
+    write(ax, 0.16, 2.28, "imports", rotation=90, size=10)
+    return fig
+
+
+STEPS = [  # of a section: name, what happens, colour
+    ("Derive", "every step\nwith its reason", "blue"),
+    ("Check", "two routes,\none number", "blue"),
+    ("Build", "slow code, and\nthe fast function", "green"),
+    ("Run", "an experiment,\nten runs", "orange"),
+    ("Break", "change one\nthing, predict", "vermillion"),
+    ("Exercise", "a checker says\nwhat is wrong", "purple"),
+]
+
+
+def chapter_rhythm() -> Figure:
+    """The six steps of a section, from the derivation to the exercise."""
+    fig, ax = page(1.2)
+    for i, (name, what, color) in enumerate(STEPS):
+        x = 0.62 + 1.212 * i
+        box(ax, x, 0.6, 1.1, 0.92, color=color)
+        write(ax, x, 0.86, name, size=11.5, weight="bold")
+        write(ax, x, 0.46, what, size=8.5, linespacing=1.15)
+        if i:
+            arrow(ax, (x - 0.662, 0.6), (x - 0.55, 0.6))
+    return fig
+
+
+def two_state_chain() -> Figure:
+    """The chain of the tour in chapter 00: sunny days pay 1, rainy days nothing."""
+    fig, ax = page(1.9)
+    y, sunny, rainy = 0.95, 2.75, 4.85
+    node(ax, sunny, y, 0.42, "sunny", size=10.5)
+    node(ax, rainy, y, 0.42, "rainy", size=10.5)
+    arrow(ax, (sunny + 0.36, y + 0.22), (rainy - 0.36, y + 0.22), bend=-0.18)
+    arrow(ax, (rainy - 0.36, y - 0.22), (sunny + 0.36, y - 0.22), bend=-0.18)
+    arrow(ax, (sunny - 0.3, y + 0.3), (sunny - 0.3, y - 0.3), bend=1.6)
+    write(ax, 3.8, y + 0.58, "probability $1-p$, reward 1", size=9.5)
+    write(ax, 3.8, y - 0.58, "probability 1, reward 0", size=9.5)
+    write(ax, 1.6, y, "probability $p$,\nreward 1", size=9.5, ha="right")
     return fig

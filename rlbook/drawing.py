@@ -33,12 +33,13 @@ def write(ax: Axes, x: float, y: float, text: str, *, size: float = 10, **style)
 
 def box(
     ax: Axes, x: float, y: float, width: float, height: float, text: str = "", *,
-    color: str = "blue", size: float = 10, **style,
+    color: str = "blue", size: float = 10, dashed: bool = False, **style,
 ) -> None:  # fmt: skip
-    """A rounded box centred on (x, y), its text inside."""
+    """A rounded box centred on (x, y), its text inside; `dashed` is its edge."""
     color = COLORS[color]
     corner = (x - width / 2, y - height / 2)
     shape = {"boxstyle": "round,pad=0,rounding_size=0.07", "linewidth": 1.3}
+    shape["linestyle"] = (0, (3, 2)) if dashed else "-"
     ax.add_patch(
         FancyBboxPatch(corner, width, height, facecolor=tint(color), edgecolor=color, **shape)
     )

@@ -19,6 +19,8 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
     for draw in (
         diagrams_book.book_map,
         diagrams_book.floors,
+        diagrams_book.chapter_rhythm,
+        diagrams_book.two_state_chain,
         diagrams_part_1.agent_environment,
         diagrams_part_1.time_line,
         diagrams_part_1.machine,

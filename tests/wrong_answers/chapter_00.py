@@ -1,0 +1,49 @@
+"""Typical wrong answers of chapter 0, and what the checker must say to each."""
+
+WRONG = {
+    "0.1": [
+        (
+            "def first_return(rewards, discount):\n    return rewards.sum()",
+            "without the discount",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    return sum(discount ** (t + 1) * r for t, r in enumerate(rewards))
+""",
+            "one gamma too many",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    total = 0.0
+    for r in rewards:
+        total = r + discount * total
+    return total
+""",
+            "The weights run the wrong way",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    return sum(discount**t * rewards[t] for t in range(len(rewards) - 1))
+""",
+            "The last reward is missing",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    return sum(discount * t * r for t, r in enumerate(rewards))
+""",
+            "gamma to the power k",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    rewards[-1] *= discount
+    return rewards.sum()
+""",
+            "It changed its input `rewards`",
+        ),
+    ],
+}
