@@ -1,0 +1,83 @@
+"""What the README says is true: its code runs, its links lead somewhere, its numbers are ours."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROW = re.compile(
+    r"^\| \[(?P<number>\w\w) [^\]]*\]\((?P<path>[^)]+)\) \| (?P<read>\d+) min \| (?P<run>\d+) s \|"
+    r"(?P<result>.*)\|$",
+    re.MULTILINE,
+)
+TIME = re.compile(r"\*\*Time\*\*: (?P<read>\d+) minutes to read, (?:about )?(?P<run>\d+) seconds")
+ROWS = [pytest.param(match, id=match["number"]) for match in ROW.finditer(README)]
+MODULES = sorted(set(re.findall(r"\brlbook(?:\.\w+)+", README)))
+
+
+def cells(path: str) -> list[dict]:
+    return json.loads((ROOT / path).read_text(encoding="utf-8"))["cells"]
+
+
+def words(path: str) -> str:
+    """All that a notebook says and prints."""
+    parts = []
+    for cell in cells(path):
+        parts += cell["source"] if cell["cell_type"] == "markdown" else []
+        for output in cell.get("outputs", []):
+            parts += output.get("text", []) + output.get("data", {}).get("text/plain", [])
+        parts.append("\n")
+    return "".join(parts)
+
+
+def test_the_example_prints_what_the_readme_shows():
+    source = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    shown = re.search(r"```text\n(.*?)```", README, re.DOTALL)[1]
+    done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == shown
+
+
+def test_links_and_pictures_lead_somewhere():
+    targets = re.findall(r"\]\(([^)\s]+)\)", README)
+    files = [target for target in targets if not target.startswith("https://")]
+    assert files and not [target for target in files if not (ROOT / target).exists()]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_exist(module):
+    assert importlib.util.find_spec(module) is not None
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"`((?:tests|figures|rlbook)/[\w./]+)`", README)))
+)
+def test_files_exist(name):
+    assert (ROOT / name.replace("NN", "03")).exists()
+
+
+def test_every_chapter_has_a_row():
+    written = {path.name.split("_")[0] for path in (ROOT / "notebooks").glob("*.ipynb")}
+    listed = {row.values[0]["number"] for row in ROWS}
+    assert listed == written, "the contents in README.md"
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_times_are_those_of_the_chapter(row):
+    said = TIME.search("".join(cells(row["path"])[0]["source"]))
+    assert said, "the box of the notebook gives no time"
+    assert (row["read"], row["run"]) == (said["read"], said["run"])
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_result_is_in_the_chapter(row):
+    numbers = re.findall(r"-?\d+(?:[.,]\d+)*", row["result"])
+    text = words(row["path"])
+    missing = [n for n in numbers if not re.search(rf"(?<![\d.]){re.escape(n)}(?!\d)", text)]
+    assert numbers and not missing, f"numbers that the notebook does not print: {missing}"
