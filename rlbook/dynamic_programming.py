@@ -101,8 +101,9 @@ def q_value_iteration(
 ) -> Solution:
     """Q_{k+1}(s, a) = r(s, a) + discount sum_s' P(s'|s, a) max_a' Q_k(s', a'). Eq. (6.1).
 
-    Starts from Q = 0. The solution carries `action_values` (S, A), -inf where an action is
-    not allowed; its greedy policy needs no model.
+    Starts from Q_0 = r, the action values of V = 0, so that max_a Q_k is the V_{k+1} of
+    `value_iteration`, Eq. (6.3). The solution carries `action_values` (S, A), -inf where an
+    action is not allowed; its greedy policy needs no model.
 
     Source: Sutton & Barto (2018), Eq. 4.2 used as an update.
     """

@@ -26,7 +26,7 @@ def greedy_policy(q: torch.Tensor) -> torch.Tensor:
 
 
 def epsilon_greedy_policy(q: torch.Tensor, epsilon: float | torch.Tensor) -> torch.Tensor:
-    """(1 - epsilon) greedy + epsilon uniform over the allowed actions. Eq. (6.5).
+    """(1 - epsilon) greedy + epsilon uniform over the allowed actions. Eq. (6.12).
 
     The greedy action is among the uniform draw: with A allowed actions and no tie it has
     probability 1 - epsilon + epsilon / A.
