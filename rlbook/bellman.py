@@ -101,10 +101,10 @@ def _in_blocks(mdp: MDP, values: torch.Tensor, choose: Callable) -> torch.Tensor
 
 
 def discounted_visitation(mdp: MDP, policy) -> torch.Tensor:
-    """nu(s) = (1 - discount) sum_t discount^t Pr[s_t = s], (S,), summing to one. Eq. (2.8).
+    """nu(s) = (1 - discount) sum_t discount^t Pr[s_t = s], (S,), summing to one. Eq. (2.7).
 
-    The exact solution of nu = (1 - discount) start + discount P_pi^T nu. Terminal states
-    count as long as the process sits in them.
+    The exact solution of nu = (1 - discount) start + discount P_pi^T nu, Eq. (2.9). Terminal
+    states count as long as the process sits in them.
 
     Raises:
         ValueError: discount 1, where the sum has no such normalisation.

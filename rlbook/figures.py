@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from rlbook import diagrams_book, diagrams_part_1
+from rlbook import diagrams_acting, diagrams_book, diagrams_models, diagrams_part_1
 from rlbook.plotting import use_style
 
 FOLDER = Path(__file__).parent.parent / "figures"
@@ -23,11 +23,13 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         diagrams_book.two_state_chain,
         diagrams_part_1.agent_environment,
         diagrams_part_1.time_line,
+        diagrams_models.can_robot,
         diagrams_part_1.machine,
         diagrams_part_1.backup_diagrams,
         diagrams_part_1.termination_truncation,
         diagrams_part_1.policy_iteration_loop,
         diagrams_part_1.generalised_dp_family,
+        diagrams_acting.acting_from_v_and_q,
     )
 }
 
