@@ -15,7 +15,7 @@ FLOORS: list[list[str]] = [
         *("checks", "progress", "seeding", "masking", "statistics", "plotting", "animation"),
     ],
     [  # 1: formulas
-        *("kernels", "mdp_checks", "mdp", "car_rental", "grids", "bellman", "solution"),
+        *("kernels", "mdp_checks", "mdp", "car_rental", "grids", "mazes", "bellman", "solution"),
         *("asynchronous", "dynamic_programming", "exploration", "returns", "schedules"),
         *("blackjack", "random_walks"),
         *("policy_gradients", "divergences", "trust_region", "preferences", "group_advantages"),
@@ -25,8 +25,8 @@ FLOORS: list[list[str]] = [
         *("networks", "envs", "replay", "rollouts", "training"),
     ],
     [  # 3: learners
-        *("tabular.evaluation", "tabular.bandits", "tabular.prediction", "tabular.traces"),
-        *("tabular.batch", "tabular.monte_carlo", "tabular.tables", "tabular.control"),
+        *("tabular.evaluation", "tabular.tables", "tabular.bandits", "tabular.monte_carlo"),
+        *("tabular.prediction", "tabular.traces", "tabular.batch", "tabular.control"),
         *("tabular.q_learning", "tabular.sarsa", "tabular.multi_step_control", "tabular"),
         *("agents", "agents.*"),
         *("language.tasks", "language.models", "language.sampling", "language.reward_model"),
@@ -35,7 +35,7 @@ FLOORS: list[list[str]] = [
     [  # 4: the book
         *("exercises.expectations", "exercises", "exercises.chapter_*"),
         *("experiments.recipes", "experiments", "experiments.chapter_*"),
-        *("experiments.__main__", "drawing", "figures"),
+        *("experiments.__main__", "drawing", "diagrams_*", "figures"),
         *("launch", "notebooks"),
     ],
 ]

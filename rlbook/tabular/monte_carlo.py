@@ -1,0 +1,206 @@
+"""Monte Carlo prediction and control: means of the returns that were seen.
+
+R runs at once, and in each many episodes at a time: episodes under one policy are independent,
+so for prediction nothing depends on how many are sampled together.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from rlbook.episodes import Episodes, Recorder
+from rlbook.exploration import epsilon_greedy_policy
+from rlbook.mdp import MDP
+from rlbook.progress import progress
+from rlbook.returns import discounted_returns
+from rlbook.schedules import Schedule, as_schedule
+from rlbook.tabular_tasks import TabularTask, as_task
+from rlbook.tabular_worlds import check_memory
+
+EPISODES_AT_A_TIME = 1_000
+
+
+class MonteCarloValues(NamedTuple):
+    values: torch.Tensor
+    """(R, S), means of returns; 0 where a state was never visited."""
+    counts: torch.Tensor
+    """(R, S), N(s), how many returns each is the mean of."""
+
+
+class MonteCarloControl(NamedTuple):
+    q: torch.Tensor
+    """(R, S, A); -inf where an action is not allowed."""
+    visits: torch.Tensor
+    """(R, S, A), N(s, a)."""
+    returns: torch.Tensor
+    """(R, num_episodes), the plain sum of the rewards of each episode while learning."""
+
+
+def first_visits(keys: torch.Tensor, mask: torch.Tensor, num_keys: int) -> torch.Tensor:
+    """Where a key occurs for the first time in its episode, and within the mask.
+
+    Args:
+        keys: (..., T) integers in [0, num_keys): states, or state-action pairs.
+        mask: (..., T) bool.
+
+    Returns:
+        (..., T) bool.
+    """
+    check_memory("visits (episodes, keys)", keys[..., 0].numel(), num_keys)
+    first = torch.zeros_like(mask)
+    seen = torch.zeros(*keys.shape[:-1], num_keys, dtype=torch.bool, device=keys.device)
+    for t in range(keys.shape[-1]):
+        key = keys[..., t : t + 1]
+        first[..., t] = mask[..., t] & ~seen.gather(-1, key)[..., 0]
+        seen.scatter_(-1, key, True)
+    return first
+
+
+def return_sums(
+    keys: torch.Tensor, returns: torch.Tensor, counted: torch.Tensor, num_keys: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sum and the number of the returns of each key, over the episodes of each run.
+
+    Args:
+        keys, returns, counted: (R, N, T).
+
+    Returns:
+        sums, counts: (R, num_keys) each.
+    """
+    sums, counts = torch.zeros(2, len(keys), num_keys, dtype=returns.dtype, device=returns.device)
+    keys = keys.flatten(1)
+    sums.scatter_add_(1, keys, torch.where(counted, returns, 0.0).flatten(1))
+    counts.scatter_add_(1, keys, counted.to(returns.dtype).flatten(1))
+    return sums, counts
+
+
+def monte_carlo_prediction(
+    task: MDP | TabularTask,
+    policy: torch.Tensor,
+    *,
+    num_episodes: int,
+    num_runs: int | None = None,
+    run_ids: Sequence[int] | None = None,
+    first_visit: bool = True,
+    seed: int = 0,
+    episodes_at_a_time: int = EPISODES_AT_A_TIME,
+) -> MonteCarloValues:
+    """V(s) <- V(s) + [G - V(s)] / N(s), for first or for all visits. Eq. (7.2).
+
+    Written as sums and counts, which is the same mean.
+
+    Args:
+        policy: (S,) integers or (S, A) probabilities; its episodes must end.
+        first_visit: count only the first visit of a state in an episode.
+        episodes_at_a_time: how many episodes are held in memory.
+
+    Raises:
+        ValueError: episodes cut by a time limit: their returns are not known.
+
+    Source: Sutton & Barto (2018), section 5.1.
+    """
+    task = as_task(task)
+    recorder = Recorder(task, num_runs=num_runs, run_ids=run_ids, seed=seed)
+    S = task.mdp.num_states
+    sums, counts = torch.zeros(2, recorder.num_runs, S, dtype=task.mdp.reward.dtype)
+    try:
+        for start in progress(range(0, num_episodes, episodes_at_a_time), description="episodes"):
+            size = min(episodes_at_a_time, num_episodes - start)
+            episodes = recorder.record(policy, size)
+            new = monte_carlo_sums(task.mdp, episodes, first_visit=first_visit)
+            sums, counts = sums + new[0], counts + new[1]
+    except KeyboardInterrupt:
+        pass
+    return MonteCarloValues(sums / counts.clamp(min=1), counts)
+
+
+def monte_carlo_sums(
+    mdp: MDP, episodes: Episodes, *, first_visit: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums (R, S) and numbers (R, S) of the returns of each state in a record."""
+    flags = (episodes.terminated, episodes.truncated)
+    returns = discounted_returns(episodes.rewards, *flags, discount=mdp.discount)
+    counted = episodes.mask
+    if first_visit:
+        counted = first_visits(episodes.states, counted, mdp.num_states)
+    return return_sums(episodes.states, returns, counted, mdp.num_states)
+
+
+def monte_carlo_control(
+    task: MDP | TabularTask,
+    *,
+    num_episodes: int,
+    num_runs: int | None = None,
+    run_ids: Sequence[int] | None = None,
+    epsilon: float | torch.Tensor | Schedule = 0.1,
+    start_pairs: torch.Tensor | None = None,
+    step_size: float | None = None,
+    episodes_per_update: int = 1,
+    max_steps: int | None = None,
+    initial_q: float = 0.0,
+    seed: int = 0,
+) -> MonteCarloControl:
+    """Q(s, a) <- Q(s, a) + [G - Q(s, a)] / N(s, a) for first visits, then improve. Eq. (7.9).
+
+    The policy is epsilon-greedy in Q. With start_pairs and epsilon 0 this is Monte Carlo with
+    exploring starts; with an epsilon such as `one_over_k()` it is greedy in the limit.
+
+    Args:
+        epsilon: a number, or a schedule of the episodes so far.
+        start_pairs: (S, A), the distribution of (s_0, a_0); None for the start distribution.
+        step_size: None for 1 / N(s, a); else constant, with one episode per update only.
+        episodes_per_update: sampled with one policy before it is improved.
+        max_steps: cut longer episodes; a return that was cut counts as it is, as if nothing
+            more had been earned.
+
+    Source: Sutton & Barto (2018), sections 5.3 and 5.4.
+    """
+    if step_size is not None and episodes_per_update != 1:
+        raise ValueError("a constant step_size needs episodes_per_update=1")
+    if num_episodes < 1 or episodes_per_update < 1:
+        raise ValueError(f"needs episodes, got {num_episodes} and {episodes_per_update}")
+    task = as_task(task)
+    recorder = Recorder(task, num_runs=num_runs, run_ids=run_ids, seed=seed)
+    learner = _Averages(task.mdp, recorder.num_runs, initial_q, step_size)
+    epsilon = as_schedule("epsilon", epsilon, recorder.num_runs)
+    returns = []
+    try:
+        for start in progress(range(0, num_episodes, episodes_per_update), description="episodes"):
+            size = min(episodes_per_update, num_episodes - start)
+            share = epsilon(torch.tensor(float(start))) if callable(epsilon) else epsilon
+            policy = epsilon_greedy_policy(learner.q, torch.as_tensor(share).view(-1, 1, 1))
+            episodes = recorder.record(policy, size, start_pairs=start_pairs, max_steps=max_steps)
+            learner.learn(episodes)
+            returns.append(episodes.rewards.sum(-1))
+    except KeyboardInterrupt:
+        pass
+    return MonteCarloControl(learner.q, learner.visits, torch.cat(returns, dim=1))
+
+
+class _Averages:
+    """Q as the mean of first-visit returns, or with a constant step size."""
+
+    def __init__(self, mdp: MDP, num_runs: int, initial_q: float, step_size: float | None):
+        S, A = mdp.reward.shape
+        check_memory("Q (R, S, A)", num_runs, S, A)
+        self.mdp, self.step_size = mdp, step_size
+        if step_size is not None:
+            as_schedule("step_size", step_size, num_runs)
+        self.q = torch.full((num_runs, S, A), float(initial_q), dtype=mdp.reward.dtype)
+        self.q.masked_fill_(~mdp.allowed, -torch.inf)
+        self.visits = torch.zeros_like(self.q)
+
+    def learn(self, episodes: Episodes) -> None:
+        pairs = episodes.states * self.mdp.num_actions + episodes.actions
+        ends = episodes.terminated | episodes.truncated
+        returns = discounted_returns(
+            episodes.rewards, ends, episodes.truncated, discount=self.mdp.discount
+        )
+        num_pairs = self.mdp.reward.numel()
+        counted = first_visits(pairs, episodes.mask, num_pairs)
+        sums, counts = return_sums(pairs, returns, counted, num_pairs)
+        sums, counts = sums.view_as(self.q), counts.view_as(self.q)
+        self.visits += counts
+        share = 1 / self.visits.clamp(min=1) if self.step_size is None else self.step_size
+        self.q = torch.where(counts > 0, self.q + share * (sums - counts * self.q), self.q)
