@@ -18,7 +18,7 @@ def asynchronous_value_iteration(
     generator: torch.Generator | None = None,
     initial_values=None,
 ) -> Solution:
-    """V(s) <- (T V)(s) for one state at a time, each update using all earlier ones. Eq. (4.7).
+    """V(s) <- (T V)(s) for one state at a time, each update using all earlier ones. Eq. (4.10).
 
     Args:
         order: "in_place" (0, 1, ..., S - 1, and again), "random" (states drawn uniformly), or

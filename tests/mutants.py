@@ -274,6 +274,27 @@ PLANNING = [
         "int(torch.multinomial(mdp.start, 1, generator=generator)), 0",
         "0, 0",
         "every trajectory starts in state 0",
+        chapters=("04",),
+    ),
+    Mutant(
+        "asynchronous",
+        "s = (update - 1) % mdp.num_states",
+        "s = update % (mdp.num_states - 1)",
+        "the last state is forgotten",
+        chapters=("04",),
+    ),
+    Mutant(
+        "asynchronous",
+        "values[s] = q[a]",
+        "values[s] = q.mean()",
+        "mean for maximum",
+        chapters=("04",),
+    ),
+    Mutant(
+        "asynchronous",
+        "age == horizon",
+        "age == 0",
+        "the horizon is not observed",
     ),
     Mutant(
         "dynamic_programming",
