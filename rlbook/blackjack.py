@@ -83,7 +83,9 @@ def blackjack_mdp(*, sab: bool = True, natural: bool = False) -> MDP:
 
 def add_card(total: int, usable_ace: int, card: int) -> tuple[int, int]:
     """The new sum and whether an ace is usable; a sum above 21 is a bust."""
-    total, usable_ace = (total + 11, 1) if card == ACE and total <= 10 else (total + card, usable_ace)
+    total, usable_ace = (
+        (total + 11, 1) if card == ACE and total <= 10 else (total + card, usable_ace)
+    )
     return (total - 10, 0) if total > 21 and usable_ace else (total, usable_ace)
 
 

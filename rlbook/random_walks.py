@@ -2,7 +2,9 @@
 
 import torch
 
+from rlbook.episodes import Episodes
 from rlbook.mdp import MDP
+from rlbook.tabular_tasks import TabularTask
 
 
 def random_walk(num_states: int = 5, *, left_reward: float = 0.0, right_reward: float = 1.0) -> MDP:
@@ -34,3 +36,67 @@ def random_walk(num_states: int = 5, *, left_reward: float = 0.0, right_reward: 
     return MDP.from_successors(
         next_states, chances, reward, discount=1.0, start=start, terminal=terminal
     )
+
+
+def maximisation_bias(num_actions: int = 10) -> TabularTask:
+    """Two choices: right ends with 0; left leads to a state whose every action pays N(-0.1, 1).
+
+    States 0 (A, the start), 1 (B) and 2 (the end). In A action 0 is right, 1 is left, others do
+    not exist; B has `num_actions`. Left is worse, -0.1, but the largest of several noisy
+    estimates in B is above it: Q-learning is drawn to the left. Discount 1.
+
+    Source: Sutton & Barto (2018), example 6.7.
+    """
+    if num_actions < 2:
+        raise ValueError(f"num_actions must be at least 2, got {num_actions}")
+    A, B, end = range(3)
+    next_states = torch.full((3, num_actions, 1), end)
+    next_states[A, 1] = B
+    reward, std = torch.zeros(2, 3, num_actions, dtype=torch.float64)
+    reward[B], std[B] = -0.1, 1.0
+    allowed = torch.ones(3, num_actions, dtype=torch.bool)
+    allowed[A, 2:] = False
+    mdp = MDP.from_successors(
+        next_states,
+        torch.ones(3, num_actions, 1, dtype=torch.float64),
+        reward,
+        discount=1.0,
+        start=torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64),
+        terminal=torch.tensor([False, False, True]),
+        allowed=allowed,
+    )
+    return TabularTask(mdp, reward_std=std)
+
+
+def predictor() -> tuple[MDP, Episodes]:
+    """The eight episodes of "you are the predictor", and the model that makes them most likely.
+
+    States 0 (A), 1 (B), 2 (the end). One episode is A, 0, B, 0; six are B, 1; one is B, 0. What
+    is V(A)? Batch Monte Carlo says 0, batch TD says 3/4. Discount 1.
+
+    Returns:
+        the model, and the record with R = 1, N = 8, T = 2.
+
+    Source: Sutton & Barto (2018), example 6.4.
+    """
+    A, B, end = range(3)
+    next_states = torch.tensor([[B, B], [end, end], [end, end]]).unsqueeze(1)
+    chances = torch.tensor([[1.0, 0.0], [0.75, 0.25], [0.0, 0.0]], dtype=torch.float64)
+    reward = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
+    mdp = MDP.from_successors(
+        next_states,
+        chances.unsqueeze(1),
+        reward.unsqueeze(1),
+        discount=1.0,
+        terminal=torch.tensor([False, False, True]),
+    )
+    states = torch.full((1, 8, 2), end)
+    states[0, :, 0] = B
+    states[0, 0] = torch.tensor([A, B])
+    mask = states != end
+    rewards = torch.zeros(1, 8, 2, dtype=torch.float64)
+    rewards[0, 1:7, 0] = 1.0
+    ends = states != A  # every step from B ends, and so does the padding
+    after = torch.where(ends, end, B)
+    no = torch.zeros_like(mask)
+    return mdp, Episodes(torch.where(mask, states, 0), no.long(), rewards, after, ends, no, mask)

@@ -17,11 +17,11 @@ FLOORS: list[list[str]] = [
     [  # 1: formulas
         *("kernels", "mdp_checks", "mdp", "car_rental", "grids", "mazes", "bellman", "solution"),
         *("asynchronous", "dynamic_programming", "exploration", "returns", "schedules"),
-        *("blackjack", "random_walks"),
+        *("blackjack", "epsilon_soft"),
         *("policy_gradients", "divergences", "trust_region", "preferences", "group_advantages"),
     ],
     [  # 2: parts
-        *("tabular_envs", "tabular_tasks", "tabular_worlds", "episodes"),
+        *("tabular_envs", "tabular_tasks", "tabular_worlds", "episodes", "random_walks"),
         *("networks", "envs", "replay", "rollouts", "training"),
     ],
     [  # 3: learners
