@@ -56,7 +56,7 @@ def car_rental(
 
 
 def location(max_cars: int, requests: float, returns: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """One location's day.
+    """One location's day. Eqs. (5.14) and (5.15).
 
     Returns:
         chances: (N, N), Pr[n' cars in the evening | n in the morning], N = max_cars + 1.

@@ -46,12 +46,12 @@ def policy_evaluation(
     max_sweeps: int | None = None,
     initial_values=None,
 ) -> Solution:
-    """The values V^pi of a policy, the solution of V = r_pi + discount P_pi V. Eq. (3.3).
+    """The values V^pi of a policy, the solution of V = r_pi + discount P_pi V. Eq. (5.2).
 
     Args:
         policy: (S,) integers or (S, A) probabilities.
         method: "exact", a linear solve (up to 5,000 states), or "iterative", backups until
-            the change is below `tolerance`, or `max_sweeps` of them.
+            the change is below `tolerance`, or `max_sweeps` of them, Eq. (5.3).
         initial_values: (S,), 0 at terminal states; zero by default. Only for "iterative".
 
     Raises:
@@ -123,7 +123,7 @@ def q_value_iteration(
 def policy_iteration(
     mdp: MDP, *, initial_policy=None, max_iterations: int | None = None
 ) -> Solution:
-    """Evaluate exactly, act greedily, repeat until nothing changes. Eqs. (5.1) and (5.2).
+    """Evaluate exactly, act greedily, repeat until nothing changes. Eqs. (5.2) and (5.9).
 
     An action is given up only for a strictly better one, by more than rounding can make: a
     tie keeps the old action, so that the method ends. More than 5,000 states: use
@@ -162,7 +162,7 @@ def modified_policy_iteration(
     max_sweeps: int | None = None,
     initial_values=None,
 ) -> Solution:
-    """Act greedily, then only `evaluation_sweeps` backups of that policy, repeat. Eq. (5.6).
+    """Act greedily, then only `evaluation_sweeps` backups of that policy, repeat. Eq. (5.16).
 
     0 of them is value iteration; very many, policy iteration. Made for large models: a sweep
     under one policy costs a fraction of a maximum over all actions.

@@ -9,7 +9,7 @@ from mutation import Mutant
 
 FORMULA_MODULES = (
     *("kernels", "mdp", "grids", "bellman", "asynchronous", "dynamic_programming"),
-    *("exploration", "returns", "tabular_envs"),
+    *("exploration", "returns", "tabular_envs", "car_rental"),
 )
 """Every public function of these has a mutant below, or stands in EXEMPT."""
 
@@ -185,7 +185,7 @@ BELLMAN = [
         "expected)",
         "lost gamma",
         stands_for=("action_values",),
-        chapters=("00", "03", "04", "06"),
+        chapters=("00", "03", "04", "05", "06"),
     ),
     Mutant(
         "bellman",
@@ -201,7 +201,7 @@ BELLMAN = [
         "q.amax(-1)",
         "maximum for the policy's mean",
         within="bellman_expectation_backup",
-        chapters=("03",),
+        chapters=("03", "05"),
     ),
     Mutant(
         "bellman",
@@ -209,7 +209,7 @@ BELLMAN = [
         "probabilities = mdp.allowed / mdp.allowed.sum(-1, keepdim=True)",
         "the uniform policy, whatever the policy",
         within="bellman_expectation_backup",
-        chapters=("03",),
+        chapters=("03", "05"),
     ),
     Mutant(
         "bellman",
@@ -217,7 +217,7 @@ BELLMAN = [
         "reduce(torch.minimum, in_turn)",
         "minimum for maximum",
         within="bellman_optimality_backup",
-        chapters=("00", "03", "04"),
+        chapters=("00", "03", "04", "05"),
     ),
     Mutant(
         "bellman",
@@ -225,7 +225,7 @@ BELLMAN = [
         "actions.masked_fill_(q < best, a)",
         "the worst action is greedy",
         stands_for=("greedy_actions",),
-        chapters=("03", "04"),
+        chapters=("03", "04", "05"),
     ),
     Mutant(
         "bellman",
@@ -257,7 +257,7 @@ BELLMAN = [
         "eye - chain.discount * step.T",
         "transposed chain in the linear equations",
         within="policy_values",
-        chapters=("03",),
+        chapters=("03", "05"),
     ),
 ]
 
@@ -349,6 +349,22 @@ PLANNING = [
         "greedy",
         "a tie changes the action",
         within="policy_iteration",
+        chapters=("05",),
+    ),
+    Mutant(
+        "dynamic_programming",
+        "better = best > values + rounding",
+        "better = best < values + rounding",
+        "gives up the actions that are best",
+        within="policy_iteration",
+        chapters=("05",),
+    ),
+    Mutant(
+        "dynamic_programming",
+        "rounding = max(1e-10, 100 * torch.finfo(mdp.reward.dtype).eps)",
+        "rounding = 0.0",
+        "an action better by rounding only is taken: it may never end",
+        within="policy_iteration",
     ),
     Mutant(
         "dynamic_programming",
@@ -356,6 +372,65 @@ PLANNING = [
         "pass",
         "no evaluation between improvements",
         within="modified_policy_iteration",
+        chapters=("05",),
+    ),
+    Mutant(
+        "dynamic_programming",
+        "chain = mdp.induced_chain(policy, must_end=False)",
+        "chain = mdp",
+        "every backup is greedy: value iteration under another name",
+        within="modified_policy_iteration",
+        chapters=("05",),
+    ),
+]
+
+CAR_RENTAL = [
+    Mutant(
+        "car_rental",
+        "(first - moved, second + moved)",
+        "(first + moved, second - moved)",
+        "the cars are driven the wrong way",
+        within="car_rental",
+        chapters=("05",),
+    ),
+    Mutant(
+        "car_rental",
+        "move_cost * abs(moved)",
+        "move_cost * moved",
+        "moving to the first location earns money",
+        within="car_rental",
+        chapters=("05",),
+    ),
+    Mutant(
+        "car_rental",
+        "(moved <= first) & (-moved <= second)",
+        "(moved <= second) & (-moved <= first)",
+        "cars that are not there may be moved",
+        within="car_rental",
+        chapters=("05",),
+    ),
+    Mutant(
+        "car_rental",
+        "capped_poisson(returns, max_cars - left)",
+        "capped_poisson(returns, max_cars)[: max_cars - left + 1]",
+        "what lies beyond the last state is lost, not added to it",
+        within="location",
+        chapters=("05",),
+    ),
+    Mutant(
+        "car_rental",
+        "rented = capped_poisson(requests, n)",
+        "rented = capped_poisson(requests, max_cars)[: n + 1]",
+        "customers who find no car are forgotten",
+        within="location",
+        chapters=("05",),
+    ),
+    Mutant(
+        "car_rental",
+        "(1 - below.sum()).clamp_min(0).reshape(1)",
+        "torch.zeros(1)",
+        "the tail of the Poisson sum is cut off",
+        within="capped_poisson",
         chapters=("05",),
     ),
 ]
@@ -503,5 +578,15 @@ SAMPLING = [
     ),
 ]
 
-MUTANTS = [*KERNELS, *MDPS, *GRIDS, *BELLMAN, *PLANNING, *EXPLORATION, *RETURNS, *SAMPLING]
+MUTANTS = [
+    *KERNELS,
+    *MDPS,
+    *GRIDS,
+    *BELLMAN,
+    *PLANNING,
+    *CAR_RENTAL,
+    *EXPLORATION,
+    *RETURNS,
+    *SAMPLING,
+]
 MUTANTS += PART_2
