@@ -133,15 +133,16 @@ def test_float32_stays_and_everything_else_becomes_float64(dtype):
 
 
 @pytest.mark.parametrize(
-    "mdp",
+    "build",
     [
-        two_states(),
-        MDP.from_successors(*random_successors(0), discount=0.9),
-        GridWorld.from_text("S.G").mdp(discount=0.9, table=False),
+        two_states,
+        lambda: MDP.from_successors(*random_successors(0), discount=0.9),
+        lambda: GridWorld.from_text("S.G").mdp(discount=0.9, table=False),
     ],
     ids=["dense", "successors", "shifts"],
 )
-def test_to_moves_every_tensor(mdp, monkeypatch):
+def test_to_moves_every_tensor(build, monkeypatch):
+    mdp = build()
     moved, to = set(), torch.Tensor.to
 
     def remember(self, *args, **kwargs):

@@ -251,3 +251,16 @@ def test_bad_sizes_and_policies_are_refused():
         sample_trajectories(mdp, uniform(mdp), 3, 0, generator(0))
     with pytest.raises(ValueError, match=r"policy\[0\] is no distribution"):
         sample_trajectories(mdp, torch.zeros(5, 3), 1, 1, generator(0))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@KINDS
+def test_walks_on_a_gpu(kind):
+    mdp, n = models()[kind].to("cuda"), 20_000
+    walk = sample_trajectories(mdp, uniform(mdp), n, 5, generator(17, device="cuda"))
+    assert {part.device.type for part in walk} == {"cuda"}
+    exact = mdp.start @ torch.linalg.matrix_power(
+        mdp.induced_chain(uniform(mdp)).transition[:, 0], 5
+    )
+    counts = torch.bincount(walk.states[:, 5], minlength=mdp.num_states).cpu()
+    assert p_value(counts, exact.cpu().where(exact.cpu() > 1e-15, 0)) > 1e-4
