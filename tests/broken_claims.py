@@ -132,6 +132,8 @@ BROKEN: dict[str, list[Broken]] = {
         ),
     ],
     "04": [
+        Broken("4.1", "solution.policy[0] = 2", "the start points to the right"),
+        Broken("4.1", "solution.values[:] *= 1.01", "the policy is worth less than the values"),
         Broken(
             "4.2", "errors = errors * 0.5 ** torch.arange(61.0).unsqueeze(1)", "it falls faster"
         ),
@@ -140,6 +142,7 @@ BROKEN: dict[str, list[Broken]] = {
         ),
         Broken("4.3", "errors = changes", "the change is the error"),
         Broken("4.3", "changes = changes / 10", "the bound is ten times too small"),
+        Broken("4.3", "errors[-1] = errors[0] * 0.99**390", "the error falls like gamma^k"),
         Broken(
             "4.4",
             "losses_by_sweep = losses_by_sweep.cummin(0).values",
@@ -167,6 +170,7 @@ BROKEN: dict[str, list[Broken]] = {
         ),
         Broken("4.8", "V[rooms] += 0.01", "the values are a hundredth too high"),
         Broken("4.8", "V[0, 0] = -1.0", "a wall has a value"),
+        Broken("4.8", "V[1, 1] -= 1e-9", "each room has its own lowest value"),
         Broken("4.8", "import dataclasses\nmaze = dataclasses.replace(maze, slip=0.0)", "no slips"),
     ],
     "06": [
