@@ -84,6 +84,10 @@ def check_soft_backup(attempt) -> str:
                     _soft_maximum(q, temperature)
                     - temperature * torch.tensor(float(q.shape[1]), dtype=q.dtype).log()
                 ),
+                "That is the mean of q(s, a) with the weights exp(q(s, a) / tau), normalised. The "
+                "soft maximum is the logarithm of the sum; it is at least the largest q(s, a).": (
+                    (torch.softmax(q / temperature, dim=1) * q).sum(dim=1)
+                ),
                 "The sum runs over the states; it should run over the actions.": _soft_maximum(
                     q.T, temperature
                 ),

@@ -65,6 +65,14 @@ def q_expectation_backup(mdp, q, policy):
         (
             """
 def soft_backup(mdp, values, temperature):
+    q = mdp.reward + mdp.discount * mdp.transition @ values
+    return (torch.softmax(q / temperature, dim=1) * q).sum(dim=1)
+""",
+            "normalised",
+        ),
+        (
+            """
+def soft_backup(mdp, values, temperature):
     q = mdp.reward + mdp.transition @ values
     return temperature * torch.logsumexp(q / temperature, dim=1)
 """,
