@@ -140,6 +140,7 @@ GRIDS = [
         "reached",
         "walks through walls, and around the edge",
         stands_for=("GridKernel.expectations", "GridKernel.rows"),
+        chapters=("04",),
     ),
     Mutant(
         "grids",
@@ -147,6 +148,7 @@ GRIDS = [
         "sides[(a + 1) % 2], alpha",
         "slips forwards and backwards",
         within="GridKernel.expectations",
+        chapters=("04",),
     ),
     Mutant(
         "grids",
@@ -154,6 +156,7 @@ GRIDS = [
         "self.slip, 0.0]",
         "slips to one side only",
         within="GridKernel.rows",
+        chapters=("04",),
     ),
     Mutant(
         "grids",
@@ -161,6 +164,7 @@ GRIDS = [
         "torch.where(where[symbol], -reward, pay)",
         "an end pays the opposite",
         within="GridWorld.from_text",
+        chapters=("04",),
     ),
     Mutant(
         "grids",
