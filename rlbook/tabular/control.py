@@ -58,8 +58,8 @@ class ControlConfig:
             raise ValueError("run_ids is empty")
 
     @property
-    def rows(self) -> list[int]:
-        return list(range(self.num_runs) if self.run_ids is None else self.run_ids)
+    def rows(self) -> Sequence[int]:
+        return range(self.num_runs) if self.run_ids is None else list(self.run_ids)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +112,7 @@ class ControlLoop:
         R = self.num_runs = len(config.rows)
         self.epsilon = as_schedule("epsilon", config.epsilon, R)
         self.step_size = as_schedule("step_size", config.step_size, R)
-        self.visits = QTable(R, self.mdp)
-        self.visits.flat.zero_()
+        self.visits = self.counts()
         self.log = EpisodeLog(R, config.num_episodes, self.mdp.reward)
         self.world = TabularWorld(self.task)
         columns = self.world.noise_columns + 2 + extra_noise
@@ -124,6 +123,12 @@ class ControlLoop:
     def table(self) -> QTable:
         return QTable(self.num_runs, self.mdp, self.config.initial_q)
 
+    def counts(self) -> QTable:
+        """N(s, a), all 0."""
+        counts = QTable(self.num_runs, self.mdp)
+        counts.flat.zero_()
+        return counts
+
     def steps(self, q: QTable, *, next_actions: bool = False) -> Iterator[ControlStep]:
         """Step after step, until every run has learned for long enough.
 
@@ -132,18 +137,19 @@ class ControlLoop:
             next_actions: also choose a_{t+1}, and act by it in the next step, as SARSA does.
         """
         world, carried = self.world, None
+        choose = partial(epsilon_greedy_actions, all_allowed=self.mdp.all_allowed)
         while self._goes_on(q):
-            (explore, pick, *noise), epsilon = self.noise.next(), self._epsilon()
-            self.current_epsilon = epsilon
-            actions = epsilon_greedy_actions(q.rows(world.states), epsilon, explore, pick)
+            explore, pick, *noise = self.noise.next()
+            epsilon = self.current_epsilon = self._epsilon()
+            actions = choose(q.rows(world.states), epsilon, explore, pick)
             if carried is not None:
                 actions = torch.where(world.ended, actions, carried)
             step = world.step(actions, noise)
             extra = noise[world.noise_columns :]
             if next_actions:
-                carried = epsilon_greedy_actions(q.rows(step.next_states), epsilon, *extra)
+                carried = choose(q.rows(step.next_states), epsilon, *extra)
             pairs = q.index(step.states, actions)
-            yield ControlStep(*step, carried, pairs, self._alpha(pairs), extra)
+            yield ControlStep(*step, carried, pairs, self.alpha(self.visits, pairs), extra)
             self.log.add(step.rewards, world.ended)
             self.taken += 1
 
@@ -171,13 +177,19 @@ class ControlLoop:
         counts = self.log.episodes
         return self.epsilon((counts.fill_(self.taken) if self.config.num_steps else counts) * 1.0)
 
-    def _alpha(self, pairs: torch.Tensor) -> float | torch.Tensor:
-        """Count the visits; the step sizes, 0 in runs that have finished."""
-        self.visits.flat.index_add_(0, pairs, self.log.counted)
+    def alpha(self, visits: QTable, pairs: torch.Tensor, counted=None) -> float | torch.Tensor:
+        """Count the visits, and give their step sizes: 0 in runs that are not counted.
+
+        Args:
+            counted: (R,), 1 or 0; by default 1 in runs that have episodes left.
+        """
+        everyone = counted is None and self.config.num_steps is not None
+        counted = self.log.counted if counted is None else counted * self.log.counted
+        visits.flat.index_add_(0, pairs, counted)
         alpha = self.step_size
         if callable(alpha):
-            alpha = alpha(self.visits.flat.index_select(0, pairs))
-        return alpha if self.config.num_steps else alpha * self.log.counted
+            alpha = alpha(visits.flat.index_select(0, pairs))
+        return alpha if everyone else alpha * counted
 
     def result(self, q: torch.Tensor) -> ControlResult:
         """What to hand back, from Q (R, S, A)."""

@@ -56,7 +56,7 @@ class Rows:
         check_memory("history (rows, N + 1, S)", len(self.alpha), N + 1, self.S)
         start = torch.as_tensor(initial_values, dtype=mdp.reward.dtype).to(mdp.reward.device)
         start = start.expand(*self.shape, self.S).reshape(-1, self.S)
-        self.values = torch.where(mdp.terminal, 0.0, start).contiguous()
+        self.values, self.terminal = start.contiguous().clone(), mdp.terminal
         self.first = torch.arange(len(self.alpha), device=alpha.device) * self.S
         self.history = [self.values.clone()]
 
@@ -83,6 +83,7 @@ class Rows:
 
     def result(self) -> Prediction:
         history = torch.stack(self.history, dim=1).view(*self.shape, -1, self.S)
+        history = history.masked_fill(self.terminal, 0.0)  # what stood there means nothing
         return Prediction(history[..., -1, :], history)
 
 
@@ -94,7 +95,7 @@ def td_zero(
     Args:
         episodes: of the policy whose values are wanted.
         step_size: alpha, a number, (R,), or with further axes in front, (..., R) or (..., 1).
-        initial_values: a number, (S,), (R, S); terminal states are 0.
+        initial_values: a number, (S,), or (R, S); the result is 0 at terminal states.
 
     Source: Sutton 1988; Sutton & Barto (2018), Eq. 6.2.
     """

@@ -32,22 +32,24 @@ def double_q_learning(task: MDP | TabularTask, **config) -> ControlResult:
     Eq. (9.8).
 
     A coin decides in each step whether Q1 or Q2 is updated, with the other's value. The
-    behaviour is epsilon-greedy in their mean, which is the result's `q`.
+    behaviour is epsilon-greedy in their mean, which is the result's `q`. A step size of N(s, a)
+    counts the updates of each table by itself.
 
     Source: van Hasselt 2010, "Double Q-learning"; Sutton & Barto (2018), section 6.7.
     """
     loop = ControlLoop(task, ControlConfig(**config), extra_noise=1)
-    first, second, mean = loop.table(), loop.table(), loop.table()
+    mean = loop.table()
+    tables = (loop.table(), loop.counts()), (loop.table(), loop.counts())
     with suppress(KeyboardInterrupt):
         for step in loop.steps(mean):
-            coin = step.noise[0]
-            for updated, other, turn in (
-                (first, second, coin < 0.5),
-                (second, first, coin >= 0.5),
+            heads = step.noise[0] < 0.5
+            for (own, counts), (other, _), turn in (
+                (*tables, heads),
+                (*reversed(tables), ~heads),
             ):
-                best = updated.rows(step.next_states).argmax(0)
+                best = own.rows(step.next_states).argmax(0)
                 value = other.of(step.next_states, best)
                 target = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
-                updated.move(step.pairs, step.alpha * turn, target)
-            mean.flat[step.pairs] = (first.flat[step.pairs] + second.flat[step.pairs]) / 2
+                own.move(step.pairs, loop.alpha(counts, step.pairs, turn), target)
+            mean.flat[step.pairs] = sum(table.flat[step.pairs] for table, _ in tables) / 2
     return loop.result(mean.tensor())

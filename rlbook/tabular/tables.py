@@ -14,11 +14,11 @@ class QTable:
         check_memory("the table Q (R, S, A)", num_runs, S, A)
         start = torch.as_tensor(initial, dtype=mdp.reward.dtype).expand(num_runs, S, A)
         start = start.to(mdp.reward.device).masked_fill(~mdp.allowed, -torch.inf)
-        start = start.masked_fill(mdp.terminal.unsqueeze(1) & mdp.allowed, 0.0)
         self.by_action = start.permute(2, 0, 1).reshape(A, num_runs * S).contiguous()
         self.flat = self.by_action.view(-1)
         self.first_row = torch.arange(num_runs, device=start.device) * S
         self.shape = (num_runs, S, A)
+        self.terminal = mdp.terminal.unsqueeze(1) & mdp.allowed  # (S, A)
 
     def rows(self, states: torch.Tensor) -> torch.Tensor:
         """Q(s, .) of each run's own state, (R,) -> (A, R)."""
@@ -38,13 +38,18 @@ class QTable:
         self.flat.index_add_(0, pairs, alpha * error)
 
     def tensor(self) -> torch.Tensor:
-        """(R, S, A)."""
+        """(R, S, A), with 0 at terminal states: what stands there in the table means nothing."""
         R, S, A = self.shape
-        return self.by_action.view(A, R, S).permute(1, 2, 0).contiguous()
+        return self.by_action.view(A, R, S).permute(1, 2, 0).masked_fill(self.terminal, 0.0)
 
 
 def epsilon_greedy_actions(
-    q: torch.Tensor, epsilon: float | torch.Tensor, explore: torch.Tensor, pick: torch.Tensor
+    q: torch.Tensor,
+    epsilon: float | torch.Tensor,
+    explore: torch.Tensor,
+    pick: torch.Tensor,
+    *,
+    all_allowed: bool = False,
 ) -> torch.Tensor:
     """Draw actions from exploration.epsilon_greedy_policy, in one go. Eq. (6.5).
 
@@ -55,12 +60,13 @@ def epsilon_greedy_actions(
         q: (A, R); -inf where an action is not allowed.
         epsilon: a number or (R,).
         explore, pick: (R,) each, uniform in [0, 1).
+        all_allowed: every action exists, so that there is no -inf to look for.
 
     Returns:
         (R,) int64.
     """
     eligible = q == q.amax(0)
-    eligible |= (explore < epsilon) & (q > -torch.inf)
+    eligible |= explore < epsilon if all_allowed else (explore < epsilon) & (q > -torch.inf)
     order = eligible.cumsum(0, dtype=pick.dtype)
     return (order <= pick * order[-1]).sum(0)
 

@@ -1,0 +1,355 @@
+"""The control learners against dynamic programming on the same model, and run by run."""
+
+import math
+
+import pytest
+import torch
+
+from rlbook.dynamic_programming import action_values, policy_iteration, q_value_iteration
+from rlbook.epsilon_soft import epsilon_soft_model
+from rlbook.exploration import epsilon_greedy_policy
+from rlbook.grids import GridWorld
+from rlbook.mdp import MDP
+from rlbook.random_walks import maximisation_bias
+from rlbook.returns import td_targets
+from rlbook.schedules import linear, one_over_k, one_over_n
+from rlbook.statistics import mean_interval
+from rlbook.tabular import (
+    double_q_learning,
+    evaluate_policies,
+    expected_sarsa,
+    expected_value,
+    greedy_returns,
+    n_step_sarsa,
+    q_learning,
+    sarsa,
+    sarsa_lambda,
+)
+from rlbook.tabular.tables import QTable, epsilon_greedy_actions
+from rlbook.tabular_tasks import TabularTask, tabular_task
+
+QUIET = {"progress": False}
+LEARNERS = [
+    (q_learning, {}),
+    (double_q_learning, {}),
+    (sarsa, {}),
+    (expected_sarsa, {}),
+    (n_step_sarsa, {"n": 3}),
+    (sarsa_lambda, {"lambda_": 0.7}),
+    (sarsa_lambda, {"lambda_": 0.7, "traces": "accumulating"}),
+]
+OFF_POLICY, ON_POLICY = LEARNERS[:2], LEARNERS[2:]
+
+
+def names(parameter):
+    return getattr(parameter, "__name__", None) or str(parameter)
+
+
+def small_grid() -> MDP:
+    """Four slippery cells, one of them the end."""
+    return GridWorld.from_text("S.\n.G", rewards={"G": 1.0}, slip=0.2).mdp(discount=0.9)
+
+
+# --- they learn what dynamic programming computes
+
+
+@pytest.mark.parametrize(("learner", "key"), OFF_POLICY, ids=names)
+def test_off_policy_learners_find_the_optimal_values(learner, key):
+    mdp = small_grid()
+    star = q_value_iteration(mdp).action_values
+    result = learner(
+        mdp, num_runs=200, num_steps=3_000, step_size=one_over_n(0.75), epsilon=0.5,
+        initial_q=5.0, **key, **QUIET,
+    )  # fmt: skip
+    assert (result.q - star).abs().mean() < 0.05
+    low, high = mean_interval(result.q.flatten(1), 0.999)
+    star = star.flatten().numpy()
+    assert ((low - 0.05 < star) & (star < high + 0.05)).all()
+
+
+@pytest.mark.parametrize(("learner", "key"), ON_POLICY, ids=names)
+def test_on_policy_learners_find_the_values_of_the_best_exploring_policy(learner, key):
+    mdp, epsilon = small_grid(), 0.3
+    soft = policy_iteration(epsilon_soft_model(mdp, epsilon)).values
+    exact = action_values(mdp, soft)
+    result = learner(
+        mdp, num_runs=200, num_steps=3_000, step_size=one_over_n(0.75), epsilon=epsilon,
+        initial_q=5.0, **key, **QUIET,
+    )  # fmt: skip
+    often = result.visits.mean(0) > 50
+    assert (result.q.mean(0) - exact)[often].abs().max() < 0.15
+    assert often.sum() >= 10
+
+
+def test_sarsa_and_q_learning_differ_where_exploring_costs():
+    task = tabular_task("CliffWalking-v1", discount=1.0)
+    settings = {"num_runs": 20, "num_episodes": 250, "step_size": 0.5, **QUIET}
+    on, off = sarsa(task, **settings), q_learning(task, **settings)
+    online = [result.returns[:, 100:].mean() for result in (on, off)]
+    assert -32 < online[0] < -20 and -60 < online[1] < -40
+    assert (greedy_returns(task, off.q) == -13).all()
+
+
+@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
+def test_junk_behind_a_termination_stays_out(learner, key):
+    """One step, reward 1, the end: a value in the table of the end must not leak."""
+    mdp = MDP.from_arrays(
+        torch.tensor([[[0.0, 1.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]),
+        torch.tensor([[1.0, 1.0], [0.0, 0.0]]),
+        discount=1.0,
+        terminal=[False, True],
+    )
+    result = learner(
+        mdp, num_runs=3, num_steps=200, step_size=0.5, epsilon=1.0, initial_q=100.0, **key, **QUIET
+    )
+    torch.testing.assert_close(result.q[:, 0], torch.ones(3, 2), atol=1e-5, rtol=0)
+    assert (result.q[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
+def test_a_time_limit_cuts_but_does_not_end(learner, key):
+    """One state, reward 1 for ever, discount 0.5: the value is 2, whatever the limit."""
+    endless = MDP.from_arrays(torch.ones(1, 2, 1), torch.ones(1, 2), discount=0.5)
+    task = TabularTask(endless, max_episode_steps=3)
+    result = learner(task, num_runs=3, num_steps=1_000, step_size=0.1, epsilon=1.0, **key, **QUIET)
+    torch.testing.assert_close(result.q, torch.full_like(result.q, 2.0), atol=0.01, rtol=0)
+
+
+# --- run by run
+
+
+@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
+@pytest.mark.parametrize("length", [{"num_steps": 700}, {"num_episodes": 25}], ids=str)
+def test_run_k_of_ten_is_run_k_alone(learner, key, length):
+    mdp = small_grid()
+    settings = {**length, **key, **QUIET, "seed": 4, "epsilon": one_over_k(3)}
+    ten = learner(mdp, num_runs=10, step_size=one_over_n(0.6), **settings)
+    alone = learner(mdp, run_ids=[7], step_size=one_over_n(0.6), **settings)
+    assert torch.equal(ten.q[7:8], alone.q)
+    assert torch.equal(ten.visits[7:8], alone.visits)
+    if ten.returns is not None:
+        assert torch.equal(ten.returns[7:8], alone.returns)
+        assert torch.equal(ten.lengths[7:8], alone.lengths)
+    assert not torch.equal(ten.q[6], ten.q[7])
+
+
+def test_a_sweep_over_step_sizes_is_the_runs_one_by_one():
+    mdp, settings = small_grid(), {"num_episodes": 20, **QUIET}
+    sizes = torch.tensor([0.1, 0.1, 0.5, 0.5], dtype=torch.float64)
+    sweep = q_learning(mdp, run_ids=[0, 1, 0, 1], step_size=sizes, **settings)
+    for k, alpha in ((0, 0.1), (1, 0.5)):
+        part = q_learning(mdp, num_runs=2, step_size=alpha, **settings)
+        assert torch.equal(sweep.q[2 * k : 2 * k + 2], part.q)
+
+
+# --- against a plain loop, and against each other
+
+
+def plain_update(rule, mdp, steps, alpha, epsilon, initial):
+    """One run's steps, one after another, in the most ordinary way."""
+    q = torch.full(mdp.reward.shape, initial, dtype=torch.float64)
+    for s, a, r, s2, end, a2 in steps:
+        if rule == "q_learning":
+            ahead = float(q[s2].max())
+        elif rule == "sarsa":
+            ahead = float(q[s2, a2])
+        else:
+            ahead = float((epsilon_greedy_policy(q[s2], epsilon) * q[s2]).sum())
+        target = r if end else r + mdp.discount * ahead
+        q[s, a] += alpha * (target - float(q[s, a]))
+    return q
+
+
+@pytest.mark.parametrize("learner", [q_learning, sarsa, expected_sarsa], ids=names)
+def test_the_update_of_a_plain_loop(learner, monkeypatch):
+    mdp, recorded = small_grid(), []
+    from rlbook.tabular.control import ControlLoop
+
+    original = ControlLoop.steps
+
+    def recording(self, q, **arguments):
+        for step in original(self, q, **arguments):
+            a2 = 0 if step.next_actions is None else int(step.next_actions[0])
+            fields = (step.states, step.actions, step.rewards, step.next_states, step.terminated)
+            recorded.append((*(x[0].item() for x in fields), a2))
+            yield step
+
+    monkeypatch.setattr(ControlLoop, "steps", recording)
+    result = learner(
+        mdp, num_runs=1, num_steps=400, step_size=0.3, epsilon=0.4, initial_q=2.0, **QUIET
+    )
+    plain = plain_update(learner.__name__, mdp, recorded, 0.3, 0.4, 2.0)
+    plain[mdp.terminal] = 0
+    torch.testing.assert_close(result.q[0], plain, atol=1e-12, rtol=0)
+    if learner is sarsa:  # the action that was chosen is the one that is taken
+        for (*_, s2, end, a2), (s, a, *_) in zip(recorded, recorded[1:], strict=False):
+            assert end or (s2, a2) == (s, a)
+
+
+@pytest.mark.parametrize(
+    ("learner", "key"), [(n_step_sarsa, {"n": 1}), (sarsa_lambda, {"lambda_": 0.0})], ids=names
+)
+def test_limits_are_sarsa(learner, key):
+    settings = {"num_runs": 4, "num_episodes": 30, "step_size": 0.3, "initial_q": 1.0, **QUIET}
+    expected = sarsa(small_grid(), **settings)
+    result = learner(small_grid(), **key, **settings)
+    torch.testing.assert_close(result.q, expected.q, atol=1e-12, rtol=0)
+    assert torch.equal(result.returns, expected.returns)
+
+
+def test_n_step_sarsa_beyond_the_episode_is_monte_carlo():
+    """One episode of the cliff-free corridor, alpha 1: each pair gets its last return."""
+    corridor = GridWorld.from_text("S...G", rewards={"G": 0.0}).mdp(discount=1.0)
+    result = n_step_sarsa(
+        corridor, n=50, num_runs=5, num_episodes=1, step_size=1.0, epsilon=1.0, **QUIET
+    )
+    for k in range(5):
+        assert float(result.returns[k, 0]) == -float(result.lengths[k, 0])
+        start = int(corridor.start.argmax())
+        first = result.q[k, start][result.visits[k, start] > 0]
+        assert (first >= result.returns[k, 0]).all() and (first <= -4).all()
+
+
+def test_maximisation_bias_draws_q_learning_to_the_left():
+    task, settings = maximisation_bias(), {"num_runs": 400, "num_episodes": 100, **QUIET}
+    left = {
+        learner: float((learner(task, **settings).lengths[:, :30] == 2).double().mean())
+        for learner in (q_learning, double_q_learning)
+    }
+    assert left[q_learning] > 0.65 > 0.5 > left[double_q_learning]
+
+
+# --- parts
+
+
+def test_epsilon_greedy_actions_have_the_policys_chances():
+    q = torch.tensor([1.0, 3.0, 3.0, -torch.inf]).unsqueeze(1)
+    N, generator = 200_000, torch.Generator().manual_seed(0)
+    noise = torch.rand(2, N, generator=generator)
+    actions = epsilon_greedy_actions(q.expand(4, N), 0.3, *noise)
+    policy = epsilon_greedy_policy(q[:, 0], 0.3)
+    drawn = torch.bincount(actions, minlength=4) / N
+    torch.testing.assert_close(drawn, policy, atol=0.005, rtol=0)
+    assert drawn[3] == 0
+    all_but_one = q[:3].expand(3, N)
+    fast = epsilon_greedy_actions(all_but_one, 0.3, *noise, all_allowed=True)
+    assert torch.equal(fast, epsilon_greedy_actions(all_but_one, 0.3, *noise))
+
+
+def test_expected_value_is_the_mean_over_the_policy():
+    q = torch.tensor([[1.0, 0.0], [3.0, 2.0], [-torch.inf, 2.0]])
+    expected = [0.8 * 3 + 0.2 * (1 + 3) / 2, 2 * (0.8 + 0.4 / 3) + 0.0]
+    torch.testing.assert_close(expected_value(q, 0.2), torch.tensor(expected))
+    both = expected_value(q, torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(both, torch.tensor([3.0, 4 / 3]))
+
+
+def test_evaluation_is_exact_and_has_a_cap():
+    task = tabular_task("CliffWalking-v1", discount=1.0)
+    star = q_value_iteration(task.mdp).action_values
+    up = torch.zeros_like(star)
+    up[:, 0] = 1  # into the wall for ever
+    policies = torch.stack([epsilon_greedy_policy(star, 0.0), up])
+    evaluation = evaluate_policies(task, policies, max_steps=100)
+    assert evaluation.returns.tolist() == [-13.0, -100.0]
+    assert evaluation.unfinished.tolist() == [0.0, 1.0]
+    lake = tabular_task("FrozenLake-v1", discount=0.99)
+    star = q_value_iteration(lake.mdp).action_values
+    within_100 = evaluate_policies(lake, epsilon_greedy_policy(star, 0.0).unsqueeze(0))
+    assert 0.72 < float(within_100.returns[0]) < 0.75  # 0.82 without the time limit
+    assert 0.05 < float(within_100.unfinished[0]) < 0.2
+
+
+def test_taxi_has_the_optimal_mean_return():
+    task = tabular_task("Taxi-v4", discount=0.99)
+    star = q_value_iteration(task.mdp).action_values
+    torch.testing.assert_close(
+        greedy_returns(task, star.unsqueeze(0)), torch.tensor([7.93], dtype=torch.float64)
+    )
+
+
+def test_evaluations_and_what_is_counted():
+    mdp = small_grid()
+    result = q_learning(mdp, num_runs=4, num_steps=100, evaluate_every=25, **QUIET)
+    assert result.evaluation_steps.tolist() == [0, 25, 50, 75, 100]
+    assert result.evaluations.shape == (4, 5)
+    torch.testing.assert_close(result.evaluations[:, -1], greedy_returns(mdp, result.q))
+    assert (result.visits.sum((1, 2)) == 100).all() and result.returns is None
+    result = q_learning(mdp, num_runs=4, num_episodes=10, **QUIET)
+    assert torch.equal(result.visits.sum((1, 2)), result.lengths.sum(1))
+
+
+def test_an_interruption_hands_back_what_there_is():
+    calls = []
+
+    def evaluate(q):
+        calls.append(q)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return q.mean((1, 2))
+
+    result = q_learning(
+        small_grid(), num_runs=2, num_episodes=10**6, evaluate_every=50, evaluate=evaluate, **QUIET
+    )
+    assert result.steps == 150 and result.evaluations.shape == (2, 3)
+    assert result.visits.sum() == 300
+    assert result.returns[:, -1].isnan().all() and not result.returns[:, 0].isnan().any()
+
+
+def test_schedules():
+    count = torch.tensor([1.0, 4.0])
+    assert one_over_n()(count).tolist() == [1, 0.25]
+    assert one_over_n(0.5)(count).tolist() == [1, 0.5]
+    assert one_over_k()(count - 1).tolist() == [1, 0.25]
+    assert linear(1.0, 0.5, 8)(count * 4).tolist() == [0.75, 0.5]
+    for bad in (lambda: one_over_n(0), lambda: one_over_k(-1), lambda: linear(2, 0, 1)):
+        with pytest.raises(ValueError):
+            bad()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"step_size": 1.5}, "step_size must be in"),
+        ({"step_size": -0.1}, "step_size must be in"),
+        ({"step_size": math.nan}, "step_size must be in"),
+        ({"epsilon": 2}, "epsilon must be in"),
+        ({"step_size": torch.zeros(3)}, r"step_size must be a number, \(2,\)"),
+        ({"num_runs": None}, "num_runs and run_ids"),
+        ({"run_ids": [1]}, "num_runs and run_ids"),
+        ({"num_episodes": 5}, "num_steps and num_episodes"),
+        ({"num_steps": 0}, "num_steps must be a positive"),
+        ({"num_runs": 10**9}, "Q .* would hold"),
+        ({"num_steps": None, "num_episodes": 10**9}, "returns .* would hold"),
+    ],
+)
+def test_bad_configurations(settings, message):
+    with pytest.raises(ValueError, match=message):
+        q_learning(small_grid(), **{"num_runs": 2, "num_steps": 5, **QUIET, **settings})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: n_step_sarsa(small_grid(), n=0, num_runs=1, num_steps=1), "n must be"),
+        (lambda: sarsa_lambda(small_grid(), lambda_=1.1, num_runs=1, num_steps=1), "lambda_"),
+        (
+            lambda: sarsa_lambda(small_grid(), lambda_=1, traces="dutch", num_runs=1, num_steps=1),
+            "traces",
+        ),
+        (lambda: q_learning("Taxi-v4", num_runs=1, num_steps=1), "tabular_task"),
+    ],
+)
+def test_bad_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_td_targets_mask_is_used_by_the_tables():
+    table = QTable(1, small_grid(), 7.0)
+    end = int(small_grid().terminal.nonzero()[0])
+    assert float(table.rows(torch.tensor([end]))[0]) == 7.0  # the mask alone keeps it out
+    target = td_targets(
+        torch.tensor([1.0]), torch.tensor([7.0]), torch.tensor([True]), discount=0.9
+    )
+    assert float(target) == 1.0
