@@ -291,3 +291,13 @@ def has_balanced_dollars(notebook: Notebook) -> list[str]:
     """A lone $ turns the rest of its paragraph into a formula."""
     left = INLINE_MATH.sub(" ", BLOCK.sub(" ", notebook.text))
     return [f"a lone $ near {match!r}" for match in re.findall(r"\$.{0,30}", left)]
+
+
+@rule
+def has_no_comment_in_a_formula(notebook: Notebook) -> list[str]:
+    r"""A % that is not written \% begins a comment of LaTeX: the rest of its line is lost."""
+    inline = INLINE_MATH.findall(BLOCK.sub(" ", notebook.text))
+    found = [
+        re.search(r"(?<!\\)(?:\\\\)*%.{0,30}", x) for x in BLOCK.findall(notebook.text) + inline
+    ]
+    return [f"a % in a formula: {match.group()!r} is not shown" for match in found if match]

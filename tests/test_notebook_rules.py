@@ -102,6 +102,9 @@ BROKEN = [
     ("captions_every_figure", "numbered", replace(6, "Figure 3.1", "Figure 3.2")),
     ("captions_every_figure", "2 figures", output(5, "display_data", {"image/png": PIXEL})),
     ("has_balanced_dollars", "lone", append(3, "It costs $5.")),
+    ("has_no_comment_in_a_formula", "% of all", append(3, "$$ x \\text{ in 95% of all} $$")),
+    ("has_no_comment_in_a_formula", "% here", append(3, "So $x = 5% here$ and on.")),
+    ("has_no_comment_in_a_formula", "% lost", append(3, "$$\nx \\\\% lost\ny\n$$")),
     ("numbers_are_unique", "twice", append(3, r"$$ x = x \tag{3.2} $$")),
     ("every_equation_is_checked_or_defined", "has no check", replace(4, '"3.2"', '"3.1"')),
     ("every_equation_is_checked_or_defined", "has no check", drop(4)),
@@ -239,6 +242,13 @@ def test_the_docstrings_of_the_package(tmp_path):
 def test_citations():
     text = "Eq. (3.4); Eqs. (3.5) and (A.6), f(3.7), Eqs. (3.8), (3.9a). By Eq. (4.1) in (5.2)"
     assert citations(text) == ["3.4", "3.5", "A.6", "3.8", "3.9a", "4.1"]
+
+
+def test_a_percent_that_is_shown(tmp_path):
+    cells = sample_cells()
+    cells[3].source += "\n\nIn 95% of all, $x = 5\\%$ and $y$ % of `$z%$`."
+    notebook = Notebook.read(write(make_notebook(cells), tmp_path))
+    assert problems(notebook) == {}
 
 
 def test_a_formula_with_brackets_is_no_link(tmp_path):
