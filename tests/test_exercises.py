@@ -151,6 +151,22 @@ def test_stubs_of_every_kind_are_unattempted(checker):
         assert ask(stub).status == "unattempted"
 
 
+def test_a_forgotten_return_is_no_stub(checker):
+    def forgot(x):
+        """Twice x."""
+        result = 2 * x  # noqa: F841
+
+    def stub(x):
+        """Twice x."""
+        ...
+
+    ask = checker(check_double)
+    assert ask(stub).status == "unattempted"
+    assert ask(forgot).message.endswith(
+        "It returned None for x = the tensor [1, 2]: is `return` missing?"
+    )
+
+
 @pytest.mark.parametrize(
     "attempt, fragment",
     [

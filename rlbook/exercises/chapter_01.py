@@ -34,7 +34,8 @@ def check_discounted_return(attempt) -> str:
                 "discount**0 is 1.": (discount ** (k + 1) * x).sum(),
                 "That gives the weight discount**0 to the last reward; it belongs to the "
                 "first one, the nearest.": (discount ** k.flip(0) * x).sum(),
-                "Only the first reward is there: does `return` stand inside the loop?": x[0],
+                "Only one term is there, not the sum: does `return` stand inside the loop, or "
+                "`=` in the place of `+=`?": x[0],
                 "The last reward is left out.": (discount**k * x)[:-1].sum(),
                 "The weights are discount * k; they should be powers, discount**k.": (
                     discount * k * x

@@ -6,6 +6,7 @@ function. It raises `WrongAnswer` with a sentence for the learner, mostly throug
 """
 
 import copy
+import dis
 import inspect
 import re
 import traceback
@@ -26,9 +27,9 @@ class NotAttempted(Exception):
 class Attempt:
     """The learner's function, wrapped so that whatever it does becomes a sentence.
 
-    Calling it raises `NotAttempted` if the first call returns None or `...`, raises
+    Calling it raises `NotAttempted` if it is a stub or its first call returns `...`, raises
     NotImplementedError, or stumbles over a `...` left in the stub; and `WrongAnswer` if it
-    raises anything else, returns None later, or changes one of its inputs.
+    raises anything else, returns None all the same, or changes one of its inputs.
     """
 
     def __init__(self, function: Callable):
@@ -42,12 +43,12 @@ class Attempt:
         before = [copy.deepcopy(x) for _, x in inputs]
         result = self.in_place(*args, **kwargs)
         if result is None or result is ...:
-            if self._calls == 1:
+            if self._calls == 1 and (result is ... or _does_nothing(self._function)):
                 raise NotAttempted
-            raise WrongAnswer(
-                f"It returned {result} for {self._words(args, kwargs)}: "
-                "is there a way through it without `return`?"
-            )
+            missing = "is `return` missing?"
+            if self._calls > 1:
+                missing = "is there a way through it without `return`?"
+            raise WrongAnswer(f"It returned {result} for {self._words(args, kwargs)}: {missing}")
         for old, (name, new) in zip(before, inputs, strict=True):
             if not _same(old, new):
                 raise WrongAnswer(
@@ -185,6 +186,13 @@ def expect_true(condition, *, on: str, what: str, hint: str = "") -> None:
 
 def _fail(on: str, what: str, hint: str):
     raise WrongAnswer(f"On {on}: {what}" + (f" {hint}" if hint else ""))
+
+
+def _does_nothing(function: Callable) -> bool:
+    """Whether a function's body is only `...`, `pass`, a docstring, or a constant to return."""
+    code = getattr(function, "__code__", None)
+    quiet = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
+    return code is None or {step.opname for step in dis.get_instructions(code)} <= quiet
 
 
 def _is_array(value) -> bool:

@@ -54,7 +54,25 @@ def discounted_return(rewards, discount):
     for k, r in enumerate(rewards):
         return discount**k * r
 """,
-            "Only the first reward is there",
+            "Only one term is there",
+        ),
+        (
+            """
+def discounted_return(rewards, discount):
+    for k, r in enumerate(rewards):
+        total = discount**k * r
+    return total
+""",
+            "Only one term is there",
+        ),
+        (
+            """
+def discounted_return(rewards, discount):
+    total = 0.0
+    for k, r in enumerate(rewards):
+        total += discount**k * r
+""",
+            "is `return` missing?",
         ),
     ],
     "1.3": [
