@@ -81,3 +81,10 @@ def test_the_result_is_in_the_chapter(row):
     text = words(row["path"])
     missing = [n for n in numbers if not re.search(rf"(?<![\d.]){re.escape(n)}(?!\d)", text)]
     assert numbers and not missing, f"numbers that the notebook does not print: {missing}"
+
+
+@pytest.mark.parametrize("path", ["README.md", "notebooks/00_start_here.ipynb"])
+def test_jupyter_starts_where_it_can_see_the_diagrams(path):
+    """Started in, or with, the folder notebooks, JupyterLab does not serve ../figures."""
+    text = README if path == "README.md" else words(path)
+    assert set(re.findall(r"^jupyter lab.*$", text, re.MULTILINE)) == {"jupyter lab"}

@@ -37,7 +37,8 @@ def check_first_return(attempt) -> str:
                 "That is the average; the return is the sum.": right / len(rewards),
                 "The last reward is missing.": (weights * rewards)[:-1].sum(),
                 "The first reward is missing.": (weights * rewards)[1:].sum(),
-                "The weights are gamma times k; they should be gamma to the power k.": (
+                "The weights are not right: a reward k steps away has gamma to the power k, "
+                "not gamma times k, and not the same gamma for all that comes later.": (
                     discount * steps * rewards
                 ).sum(),
             },

@@ -40,6 +40,13 @@ def first_return(rewards, discount):
         (
             """
 def first_return(rewards, discount):
+    return rewards[0] + discount * rewards[1:].sum()
+""",
+            "not the same gamma for all that comes later",
+        ),
+        (
+            """
+def first_return(rewards, discount):
     rewards[-1] *= discount
     return rewards.sum()
 """,
