@@ -55,7 +55,9 @@ def test_other_bounds_differ():
 def test_every_package_is_installed_by_setuptools():
     folders = {path.parent for path in MODULES}
     names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    assert names == set(PYPROJECT["tool"]["setuptools"]["packages"])
+    setuptools = PYPROJECT["tool"]["setuptools"]
+    assert names | {"rlbook.data"} == set(setuptools["packages"])
+    assert setuptools["package-dir"] == {"rlbook.data": "figures/data"}  # what `load` reads
 
 
 # ---------------------------------------------------------------- the address

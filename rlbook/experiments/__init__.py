@@ -26,7 +26,11 @@ from rlbook.progress import progress
 
 __all__ = ["DATA", "Experiment", "Stored", "compute", "experiments", "load", "store"]
 
-DATA = Path(__file__).parents[2] / "figures" / "data"
+REPOSITORY, INSTALLED = (
+    Path(__file__).parents[2] / "figures" / "data",
+    Path(__file__).parents[1] / "data",
+)
+DATA = REPOSITORY if REPOSITORY.exists() else INSTALLED
 
 Arrays = dict[str, np.ndarray]
 Config = dict[str, Any]
