@@ -12,7 +12,16 @@ PACKAGE = Path(__file__).resolve().parents[1] / "rlbook"
 # A module that is not written yet may stand here already; one that is written must stand here.
 FLOORS: list[list[str]] = [
     [  # 0: the ground
-        *("checks", "progress", "seeding", "masking", "statistics", "style", "plotting", "animation"),
+        *(
+            "checks",
+            "progress",
+            "seeding",
+            "masking",
+            "statistics",
+            "style",
+            "plotting",
+            "animation",
+        ),
     ],
     [  # 1: formulas
         *("kernels", "mdp_checks", "mdp", "car_rental", "grids", "mazes", "bellman", "solution"),
