@@ -130,21 +130,27 @@ def n_step_td(
     """
     rows = Rows(task, episodes, step_size, initial_values)
     for steps in rows:
-        known, weight, ahead, bootstraps = _split_target(steps, rows.discount, n)
+        known, weight, ahead, bootstraps = _split_target(steps, rows.discount, n, rows.shape[-1])
         for t in range(len(known)):
             guess = torch.where(bootstraps[t], weight[t] * rows.at(ahead[t]), 0.0)
             rows.move(steps.states[t], known[t] + guess, steps.mask[t])
     return rows.result()
 
 
-def _split_target(steps: Steps, discount: float, n: int):
-    """G^(n)_t = known_t + weight_t V(ahead_t), the last where bootstraps_t: each (T, rows)."""
+def _split_target(steps: Steps, discount: float, n: int, num_runs: int):
+    """G^(n)_t = known_t + weight_t V(ahead_t), the last where bootstraps_t: each (T, rows).
+
+    Rows beyond the first num_runs are the same episodes at other step sizes.
+    """
+    rows = steps.mask.shape[1]
+    steps = Steps(*(x[:, :num_runs] for x in steps))
     zeros = torch.zeros_like(steps.rewards)
     flags = (steps.terminated.T, steps.truncated.T)
     known = n_step_returns(steps.rewards.T, zeros.T, *flags, discount=discount, n=n).T
     t = torch.arange(len(known), device=known.device).unsqueeze(1)
-    final = steps.mask.sum(0) - 1  # (rows,)
+    final = steps.mask.sum(0) - 1  # (runs,)
     last = torch.minimum(t + n - 1, final).clamp(min=0)  # the last step of G^(n)_t
     last = torch.where(steps.mask, last, t)
-    weight = (discount ** (last - t + 1).to(known.dtype)).contiguous()
-    return known, weight, steps.next_states.gather(0, last), ~steps.terminated.gather(0, last)
+    weight = discount ** (last - t + 1).to(known.dtype)
+    ahead, bootstraps = steps.next_states.gather(0, last), ~steps.terminated.gather(0, last)
+    return (x.repeat(1, rows // num_runs) for x in (known, weight, ahead, bootstraps))
