@@ -205,7 +205,7 @@ BELLMAN = [
         "q.amax(-1)",
         "maximum for the policy's mean",
         within="bellman_expectation_backup",
-        chapters=("03", "05"),
+        chapters=("03",),
     ),
     Mutant(
         "bellman",
@@ -213,7 +213,7 @@ BELLMAN = [
         "probabilities = mdp.allowed / mdp.allowed.sum(-1, keepdim=True)",
         "the uniform policy, whatever the policy",
         within="bellman_expectation_backup",
-        chapters=("03", "05"),
+        chapters=("03",),
     ),
     Mutant(
         "bellman",
@@ -352,14 +352,6 @@ PLANNING = [
         "torch.where(better, greedy, policy) if policy.ndim == 1 else greedy",
         "greedy",
         "a tie changes the action",
-        within="policy_iteration",
-        chapters=("05",),
-    ),
-    Mutant(
-        "dynamic_programming",
-        "better = best > values + rounding",
-        "better = best < values + rounding",
-        "gives up the actions that are best",
         within="policy_iteration",
         chapters=("05",),
     ),

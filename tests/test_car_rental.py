@@ -9,8 +9,12 @@ from scipy.stats import poisson
 
 from rlbook.car_rental import MAX_MOVES, capped_poisson, car_rental, location
 from rlbook.dynamic_programming import policy_iteration
+from rlbook.mdp import MDP
 
-JACK = car_rental()
+
+@pytest.fixture(scope="module")
+def jack() -> MDP:
+    return car_rental()
 
 
 def state(first: int, second: int) -> int:
@@ -69,9 +73,9 @@ def test_the_whole_model_is_two_locations_and_a_night():
                 assert float(mdp.reward[s, a]) == pytest.approx(reward)
 
 
-def test_rewards_by_hand():
+def test_rewards_by_hand(jack):
     def earns(first, second, moved):
-        return float(JACK.reward[state(first, second), moved + MAX_MOVES])
+        return float(jack.reward[state(first, second), moved + MAX_MOVES])
 
     assert earns(0, 0, 0) == 0
     assert earns(1, 0, 0) == pytest.approx(10 * (1 - math.exp(-3)))  # unless nobody comes
@@ -79,25 +83,25 @@ def test_rewards_by_hand():
     assert earns(0, 1, -1) == pytest.approx(10 * (1 - math.exp(-3)) - 2)
 
 
-def test_cars_beyond_twenty_are_taken_away():
-    packed, over = JACK.transition[state(15, 20), MAX_MOVES], state(20, 18)
-    assert JACK.allowed[over, MAX_MOVES + 5]
-    torch.testing.assert_close(JACK.transition[over, MAX_MOVES + 5], packed)
+def test_cars_beyond_twenty_are_taken_away(jack):
+    packed, over = jack.transition[state(15, 20), MAX_MOVES], state(20, 18)
+    assert jack.allowed[over, MAX_MOVES + 5]
+    torch.testing.assert_close(jack.transition[over, MAX_MOVES + 5], packed)
 
 
 @pytest.mark.parametrize("first, second, moved", [(10, 10, 0), (2, 14, -2), (20, 18, 5)])
-def test_transitions_agree_with_simulated_days(first, second, moved):
+def test_transitions_agree_with_simulated_days(jack, first, second, moved):
     days, rng = 200_000, np.random.default_rng(first)
     morning = np.minimum([first - moved, second + moved], 20)
     rented = np.minimum(rng.poisson((3, 4), (days, 2)), morning)
     evening = np.minimum(morning - rented + rng.poisson((3, 2), (days, 2)), 20)
     s, a = state(first, second), moved + MAX_MOVES
     frequency = np.bincount(evening @ (21, 1), minlength=441) / days
-    chance = JACK.transition[s, a].numpy()
+    chance = jack.transition[s, a].numpy()
     slack = 6 * np.sqrt(chance * (1 - chance) / days) + 1e-5  # six standard errors
     assert (np.abs(frequency - chance) < slack).all()
     earned = 10 * rented.sum(1) - 2 * abs(moved)
-    assert abs(earned.mean() - float(JACK.reward[s, a])) < 6 * earned.std() / days**0.5
+    assert abs(earned.mean() - float(jack.reward[s, a])) < 6 * earned.std() / days**0.5
 
 
 def test_two_equal_locations_are_worth_the_same_either_way_round():
@@ -106,9 +110,9 @@ def test_two_equal_locations_are_worth_the_same_either_way_round():
     torch.testing.assert_close(values, values.T)
 
 
-def test_policy_iteration_reaches_the_optimum_at_the_fourth_improvement():
+def test_policy_iteration_reaches_the_optimum_at_the_fourth_improvement(jack):
     nothing = torch.full((441,), MAX_MOVES)
-    found = policy_iteration(JACK, initial_policy=nothing)
+    found = policy_iteration(jack, initial_policy=nothing)
     assert found.sweeps == 5 and found.residual < 1e-9
     moved = (found.policy - MAX_MOVES).view(21, 21)
     assert moved[20, 0] == 5 and moved[0, 20] == -4 and moved[10, 10] == 0

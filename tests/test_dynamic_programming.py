@@ -53,6 +53,15 @@ def random_model(seed, states=20, actions=4, discount=0.9, dtype=torch.float64) 
     return MDP.from_arrays(mdp.transition.to(dtype), mdp.reward.to(dtype), discount=discount)
 
 
+def deterministic_model(seed, states=20, actions=4, discount=0.9) -> MDP:
+    """Every pair leads to one state: here plans matter, and greedy policies change often."""
+    rng = generator(seed)
+    following = torch.randint(states, (states, actions), generator=rng)
+    reward = torch.randn(states, actions, generator=rng, dtype=torch.float64)
+    transition = torch.nn.functional.one_hot(following, states).double()
+    return MDP.from_arrays(transition, reward, discount=discount)
+
+
 def with_forbidden(seed) -> MDP:
     """Some actions are not allowed, among them the best ones."""
     mdp = random_model(seed)
@@ -72,6 +81,25 @@ def best_by_enumeration(mdp: MDP) -> torch.Tensor:
         system = torch.eye(S, dtype=torch.float64) - mdp.discount * step
         best = torch.maximum(best, torch.linalg.solve(system, reward))
     return best
+
+
+# --- policy iteration ends: first, since what follows would wait for it
+
+
+def test_it_ends_on_grids_full_of_ties():
+    for n in range(3, 9):
+        for slip in (0.0, 0.2):
+            text = "\n".join(["." * n] * (n - 1) + ["." * (n - 1) + "G"])
+            mdp = GridWorld.from_text(text, slip=slip).mdp(discount=0.95)
+            for action in range(4):
+                start = torch.full((n * n,), action)
+                assert policy_iteration(mdp, initial_policy=start, max_iterations=60).sweeps < 60
+
+
+def test_policy_iteration_ends_in_float32():
+    for seed in range(10):
+        mdp = random_model(seed, discount=0.99, dtype=torch.float32)
+        assert policy_iteration(mdp, max_iterations=60).sweeps < 60
 
 
 # --- evaluation
@@ -297,16 +325,6 @@ def test_a_tie_in_one_state_stays_while_another_state_improves():
     assert found.policy[1:6].tolist() == [3, 3, 3, 3, 1]
 
 
-def test_it_ends_on_grids_full_of_ties():
-    for n in range(3, 9):
-        for slip in (0.0, 0.2):
-            text = "\n".join(["." * n] * (n - 1) + ["." * (n - 1) + "G"])
-            mdp = GridWorld.from_text(text, slip=slip).mdp(discount=0.95)
-            for action in range(4):
-                start = torch.full((n * n,), action)
-                assert policy_iteration(mdp, initial_policy=start, max_iterations=60).sweeps < 60
-
-
 def test_by_default_it_starts_from_the_uniform_policy_and_honours_max_iterations():
     mdp = with_forbidden(1)
     uniform = mdp.allowed.double() / mdp.allowed.sum(dim=1, keepdim=True)
@@ -331,7 +349,7 @@ def test_an_improper_start_at_discount_one_raises():
 @pytest.mark.parametrize("m", [0, 1, 5])
 @pytest.mark.parametrize("rounds", [1, 2, 4])
 def test_each_round_is_a_greedy_backup_and_m_more_of_its_policy(m, rounds):
-    mdp = random_model(5)
+    mdp = deterministic_model(5)
     values, states = torch.zeros(20, dtype=torch.float64), torch.arange(20)
     for _ in range(rounds):
         policy = (mdp.reward + 0.9 * mdp.transition @ values).argmax(dim=1)
