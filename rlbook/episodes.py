@@ -117,7 +117,7 @@ class Recorder:
             for row, stream in zip(block, streams, strict=True):
                 row.uniform_(generator=stream)
             by_step = block.view(self.num_runs, steps, 4, num_episodes).permute(1, 2, 0, 3)
-            yield from by_step.reshape(steps, 4, -1).to(self.mdp.reward.device)
+            yield from by_step.reshape(steps, 4, -1).contiguous().to(self.mdp.reward.device)
 
     def _policy(self, policy) -> torch.Tensor:
         """Thresholds of the policy's actions, (S, A - 1) or (R, S, A - 1)."""

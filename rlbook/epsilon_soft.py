@@ -27,7 +27,7 @@ def epsilon_soft_model(mdp: MDP, epsilon: float) -> MDP:
     rewards = mdp.successor_reward
     if rewards is None:
         rewards = mdp.reward.unsqueeze(-1).expand_as(chances)
-    uniform = mdp.allowed / mdp.allowed.sum(1, keepdim=True)
+    uniform = mdp.allowed.to(mdp.reward) / mdp.allowed.sum(1, keepdim=True)
     any_action = uniform.unsqueeze(-1) * chances
     everything = [
         (next_states, next_states),

@@ -1,0 +1,66 @@
+"""The small worked models have their published values."""
+
+import math
+
+import pytest
+import torch
+
+from rlbook.dynamic_programming import policy_evaluation, q_value_iteration
+from rlbook.random_walks import maximisation_bias, predictor, random_walk
+from rlbook.returns import discounted_returns
+
+
+def values(mdp):
+    return policy_evaluation(mdp, torch.zeros(mdp.num_states, dtype=torch.int64)).values
+
+
+def test_example_6_2():
+    expected = torch.tensor([0, 1, 2, 3, 4, 5, 0], dtype=torch.float64) / 6
+    torch.testing.assert_close(values(random_walk()), expected)
+
+
+def test_example_7_1():
+    mdp = random_walk(19, left_reward=-1.0)
+    expected = torch.arange(-9, 10, dtype=torch.float64) / 10
+    torch.testing.assert_close(values(mdp)[1:-1], expected)
+    assert mdp.start.argmax() == 10 and mdp.num_states == 21
+
+
+def test_expected_length_of_the_walk():
+    """(k + 1)^2 steps from the middle of 2k + 1 states: reward 1 a step through the model."""
+    mdp = random_walk(5)
+    live = ~mdp.terminal
+    step = mdp.transition[live][:, 0][:, live]
+    lengths = torch.linalg.solve(torch.eye(5).double() - step, torch.ones(5).double())
+    assert math.isclose(float(lengths[2]), 9)
+
+
+def test_example_6_7():
+    task = maximisation_bias()
+    solved = q_value_iteration(task.mdp).action_values
+    assert solved[0, :2].tolist() == [0.0, -0.1] and (solved[0, 2:] == -torch.inf).all()
+    assert task.reward_std[1].tolist() == [1.0] * 10 and task.reward_std[0].sum() == 0
+    assert task.mdp.num_states == 3 and maximisation_bias(4).mdp.num_actions == 4
+
+
+def test_example_6_4():
+    mdp, record = predictor()
+    assert record.lengths().tolist() == [[2, 1, 1, 1, 1, 1, 1, 1]]
+    returns = discounted_returns(
+        record.rewards, record.terminated, record.truncated, discount=mdp.discount
+    )
+    assert returns[0, :, 0].tolist() == [0, 1, 1, 1, 1, 1, 1, 0]
+    torch.testing.assert_close(values(mdp), torch.tensor([0.75, 0.75, 0]).double())
+    assert record.states[record.mask].tolist() == [0, 1] + [1] * 7
+    assert record.next_states[record.mask].tolist() == [1, 2] + [2] * 7
+
+
+@pytest.mark.parametrize("bad", [0, -1, 4])
+def test_a_walk_needs_a_middle(bad):
+    with pytest.raises(ValueError, match="odd"):
+        random_walk(bad)
+
+
+def test_a_choice_needs_two_actions():
+    with pytest.raises(ValueError, match="num_actions"):
+        maximisation_bias(1)
