@@ -25,6 +25,7 @@ from rlbook.tabular import (
     sarsa,
     sarsa_lambda,
 )
+from rlbook.tabular.control import ControlLoop
 from rlbook.tabular.tables import QTable, epsilon_greedy_actions
 from rlbook.tabular_tasks import TabularTask, tabular_task
 
@@ -145,45 +146,71 @@ def test_a_sweep_over_step_sizes_is_the_runs_one_by_one():
 # --- against a plain loop, and against each other
 
 
-def plain_update(rule, mdp, steps, alpha, epsilon, initial):
+def plain_update(rule, mdp, steps, alpha, epsilon, initial, n=1, lambda_=0.0, traces="replacing"):
     """One run's steps, one after another, in the most ordinary way."""
     q = torch.full(mdp.reward.shape, initial, dtype=torch.float64)
-    for s, a, r, s2, end, a2 in steps:
+    z, episode = torch.zeros_like(q), []
+    for s, a, r, s2, end, cut, a2 in steps:
         if rule == "q_learning":
             ahead = float(q[s2].max())
-        elif rule == "sarsa":
-            ahead = float(q[s2, a2])
-        else:
+        elif rule == "expected_sarsa":
             ahead = float((epsilon_greedy_policy(q[s2], epsilon) * q[s2]).sum())
-        target = r if end else r + mdp.discount * ahead
-        q[s, a] += alpha * (target - float(q[s, a]))
+        else:
+            ahead = float(q[s2, a2])
+        ahead = 0.0 if end else mdp.discount * ahead
+        if rule == "sarsa_lambda":
+            error = r + ahead - float(q[s, a])
+            z *= mdp.discount * lambda_
+            z[s, a] = 1.0 if traces == "replacing" else z[s, a] + 1
+            q += alpha * error * z
+            z *= 0.0 if end or cut else 1.0
+            continue
+        episode.append((s, a, r))
+        due = len(episode) - n  # the first step whose return is known now
+        for t in range(0 if end or cut else due, len(episode) if end or cut else due + 1):
+            if t < max(due, 0):
+                continue  # long updated
+            G = sum(mdp.discount ** (k - t) * episode[k][2] for k in range(t, len(episode)))
+            G += mdp.discount ** (len(episode) - 1 - t) * ahead
+            q[episode[t][:2]] += alpha * (G - float(q[episode[t][:2]]))
+        episode = [] if end or cut else episode
     return q
 
 
-@pytest.mark.parametrize("learner", [q_learning, sarsa, expected_sarsa], ids=names)
-def test_the_update_of_a_plain_loop(learner, monkeypatch):
+@pytest.mark.parametrize("limit", [None, 4])
+@pytest.mark.parametrize(
+    ("learner", "key"),
+    [
+        (q_learning, {}),
+        (sarsa, {}),
+        (expected_sarsa, {}),
+        (n_step_sarsa, {"n": 3}),
+        (sarsa_lambda, {"lambda_": 0.7}),
+        (sarsa_lambda, {"lambda_": 0.7, "traces": "accumulating"}),
+    ],
+    ids=names,
+)
+def test_the_update_of_a_plain_loop(learner, key, limit, monkeypatch):
     mdp, recorded = small_grid(), []
-    from rlbook.tabular.control import ControlLoop
-
     original = ControlLoop.steps
 
     def recording(self, q, **arguments):
         for step in original(self, q, **arguments):
             a2 = 0 if step.next_actions is None else int(step.next_actions[0])
-            fields = (step.states, step.actions, step.rewards, step.next_states, step.terminated)
-            recorded.append((*(x[0].item() for x in fields), a2))
+            recorded.append((*(x[0].item() for x in step[:6]), a2))
             yield step
 
     monkeypatch.setattr(ControlLoop, "steps", recording)
     result = learner(
-        mdp, num_runs=1, num_steps=400, step_size=0.3, epsilon=0.4, initial_q=2.0, **QUIET
-    )
-    plain = plain_update(learner.__name__, mdp, recorded, 0.3, 0.4, 2.0)
+        TabularTask(mdp, limit), num_runs=1, num_steps=300, step_size=0.3, epsilon=0.4,
+        initial_q=2.0, **key, **QUIET,
+    )  # fmt: skip
+    plain = plain_update(learner.__name__, mdp, recorded, 0.3, 0.4, 2.0, **key)
     plain[mdp.terminal] = 0
     torch.testing.assert_close(result.q[0], plain, atol=1e-12, rtol=0)
     if learner is sarsa:  # the action that was chosen is the one that is taken
-        for (*_, s2, end, a2), (s, a, *_) in zip(recorded, recorded[1:], strict=False):
-            assert end or (s2, a2) == (s, a)
+        for (*_, s2, end, cut, a2), (s, a, *_) in zip(recorded, recorded[1:], strict=False):
+            assert end or cut or (s2, a2) == (s, a)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from rlbook.tabular import (
     td_lambda,
     td_zero,
 )
+from rlbook.tabular.prediction import Rows
 from rlbook.tabular_tasks import TabularTask
 
 ONLY = torch.zeros(7, dtype=torch.int64)  # the walk has one action
@@ -297,6 +298,22 @@ def test_noise_on_rewards_is_recorded():
     assert (rewards[..., 0] == 0).all()
     assert abs(float(rewards[..., 1].mean()) + 0.1) < 0.06
     assert abs(float(rewards[..., 1].std()) - 1) < 0.05
+
+
+def test_an_interruption_hands_back_what_there_is(monkeypatch):
+    task, calls = walk(), []
+    record = record_episodes(task, ONLY, num_episodes=9, num_runs=3)
+    whole = td_zero(task, record).history
+    move = Rows.move
+
+    def interrupted(self, *arguments):
+        calls.append(len(self.history))
+        if calls[-1] == 5:
+            raise KeyboardInterrupt
+        move(self, *arguments)
+
+    monkeypatch.setattr(Rows, "move", interrupted)
+    assert torch.equal(td_zero(task, record).history, whole[:, :5])
 
 
 # --- bad input

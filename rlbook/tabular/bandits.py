@@ -5,6 +5,7 @@ R runs at once; run k's task and its noise depend on (seed, k) only.
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,7 @@ from rlbook.tabular_worlds import check_memory
 
 class BanditResult(NamedTuple):
     rewards: torch.Tensor
-    """(R, num_steps)."""
+    """(R, num_steps); NaN after an interruption."""
     optimal: torch.Tensor
     """(R, num_steps) bool: the arm with the largest true value was pulled."""
     estimates: torch.Tensor
@@ -66,11 +67,12 @@ def epsilon_greedy_bandit(
     arms = Arms(num_runs, run_ids, num_arms, num_steps, seed, initial_value)
     epsilon = as_schedule("epsilon", epsilon, arms.num_runs)
     alpha = None if step_size is None else as_schedule("step_size", step_size, arms.num_runs)
-    for step in progress(range(num_steps), description="steps"):
-        count = torch.full((arms.num_runs,), float(step))
-        share = epsilon(count) if callable(epsilon) else epsilon
-        pulled = epsilon_greedy_actions(arms.estimates.T, share, *arms.uniform[:, :, step])
-        arms.pull(step, pulled, alpha)
+    with suppress(KeyboardInterrupt):
+        for step in progress(range(num_steps), description="steps"):
+            count = torch.full((arms.num_runs,), float(step))
+            share = epsilon(count) if callable(epsilon) else epsilon
+            pulled = epsilon_greedy_actions(arms.estimates.T, share, *arms.uniform[:, :, step])
+            arms.pull(step, pulled, alpha)
     return arms.result()
 
 
@@ -93,10 +95,11 @@ def ucb_bandit(
     if exploration < 0:
         raise ValueError(f"exploration must not be negative, got {exploration}")
     arms = Arms(num_runs, run_ids, num_arms, num_steps, seed, 0.0)
-    for step in progress(range(num_steps), description="steps"):
-        bounds = upper_confidence_bounds(arms.estimates, arms.counts, step + 1, exploration)
-        pulled = epsilon_greedy_actions(bounds.T, 0.0, *arms.uniform[:, :, step])
-        arms.pull(step, pulled, None)
+    with suppress(KeyboardInterrupt):
+        for step in progress(range(num_steps), description="steps"):
+            bounds = upper_confidence_bounds(arms.estimates, arms.counts, step + 1, exploration)
+            pulled = epsilon_greedy_actions(bounds.T, 0.0, *arms.uniform[:, :, step])
+            arms.pull(step, pulled, None)
     return arms.result()
 
 
@@ -129,8 +132,8 @@ class Arms:
         self.rows = torch.arange(R)
         self.estimates = torch.full((R, num_arms), float(initial), **like)
         self.counts = torch.zeros(R, num_arms, **like)
-        self.rewards = torch.empty(R, num_steps, **like)
-        self.pulled = torch.empty(R, num_steps, dtype=torch.int64)
+        self.rewards = torch.full((R, num_steps), torch.nan, **like)
+        self.pulled = torch.full((R, num_steps), -1)
 
     def pull(self, step: int, arms: torch.Tensor, alpha) -> None:
         """Pull one arm in every run, and move its estimate."""

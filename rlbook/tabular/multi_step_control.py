@@ -43,7 +43,7 @@ def n_step_sarsa(task: MDP | TabularTask, *, n: int, **config) -> ControlResult:
 class Waiting:
     """The last n pairs of each run that still wait for their return, the newest in slot 0.
 
-    `partial` holds the return of each as it would be if the sum stopped with the last step.
+    `returns` holds the return of each as it is if the sum stops with the last step.
     """
 
     def __init__(self, n: int, loop: ControlLoop):

@@ -4,6 +4,7 @@ All learn from a record of episodes (`rlbook.episodes`), one after another, in R
 A sweep over step sizes is one call: step_size may have axes in front of the runs.
 """
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,7 @@ class Prediction(NamedTuple):
     values: torch.Tensor
     """(..., R, S), after the last episode; `...` are the axes of step_size in front of R."""
     history: torch.Tensor
-    """(..., R, N + 1, S), before the first episode and after each."""
+    """(..., R, N + 1, S), before the first episode and after each; fewer where interrupted."""
 
 
 class Steps(NamedTuple):
@@ -129,11 +130,14 @@ def n_step_td(
     Source: Sutton & Barto (2018), section 7.1.
     """
     rows = Rows(task, episodes, step_size, initial_values)
-    for steps in rows:
-        known, weight, ahead, bootstraps = _split_target(steps, rows.discount, n, rows.shape[-1])
-        for t in range(len(known)):
-            guess = torch.where(bootstraps[t], weight[t] * rows.at(ahead[t]), 0.0)
-            rows.move(steps.states[t], known[t] + guess, steps.mask[t])
+    with suppress(KeyboardInterrupt):
+        for steps in rows:
+            known, weight, ahead, bootstraps = _split_target(
+                steps, rows.discount, n, rows.shape[-1]
+            )
+            for t in range(len(known)):
+                guess = torch.where(bootstraps[t], weight[t] * rows.at(ahead[t]), 0.0)
+                rows.move(steps.states[t], known[t] + guess, steps.mask[t])
     return rows.result()
 
 

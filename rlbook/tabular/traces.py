@@ -1,5 +1,7 @@
 """TD(lambda), seen backward with eligibility traces, and forward with lambda-returns."""
 
+from contextlib import suppress
+
 import torch
 
 from rlbook.episodes import Episodes
@@ -37,20 +39,22 @@ def td_lambda(
     """
     _check(lambda_, traces)
     rows = Rows(task, episodes, step_size, initial_values)
-    for steps in rows:
-        trace, changes = torch.zeros_like(rows.values), torch.zeros_like(rows.values)
-        for t in range(len(steps.states)):
-            old, ahead = rows.at(steps.states[t]), rows.at(steps.next_states[t])
-            error = td_errors(
-                steps.rewards[t], old, ahead, steps.terminated[t], discount=rows.discount
-            )
-            error = torch.where(steps.mask[t], error, 0.0)
-            trace *= rows.discount * lambda_
-            here = rows.first + steps.states[t]
-            visited = 1.0 if traces == "replacing" else trace.view(-1)[here] + 1
-            trace.view(-1)[here] = visited
-            (rows.values if online else changes).addcmul_((rows.alpha * error).unsqueeze(1), trace)
-        rows.values += changes
+    with suppress(KeyboardInterrupt):
+        for steps in rows:
+            trace, changes = torch.zeros_like(rows.values), torch.zeros_like(rows.values)
+            for t in range(len(steps.states)):
+                old, ahead = rows.at(steps.states[t]), rows.at(steps.next_states[t])
+                error = td_errors(
+                    steps.rewards[t], old, ahead, steps.terminated[t], discount=rows.discount
+                )
+                error = torch.where(steps.mask[t], error, 0.0)
+                trace *= rows.discount * lambda_
+                here = rows.first + steps.states[t]
+                visited = 1.0 if traces == "replacing" else trace.view(-1)[here] + 1
+                trace.view(-1)[here] = visited
+                moved = rows.values if online else changes
+                moved.addcmul_((rows.alpha * error).unsqueeze(1), trace)
+            rows.values += changes
     return rows.result()
 
 
@@ -79,22 +83,23 @@ def offline_lambda_return(
     """
     _check(lambda_, TRACES[0])
     rows = Rows(task, episodes, step_size, initial_values)
-    for steps in rows:
-        targets = lambda_returns(
-            steps.rewards.T,
-            rows.at(steps.next_states).T,
-            steps.terminated.T,
-            steps.truncated.T,
-            discount=rows.discount,
-            lambda_=lambda_,
-        ).T
-        if in_order:
-            for t in range(len(targets)):
-                rows.move(steps.states[t], targets[t], steps.mask[t])
-        else:
-            errors = torch.where(steps.mask, targets - rows.at(steps.states), 0.0)
-            places = (rows.first + steps.states).flatten()
-            rows.values.view(-1).index_add_(0, places, (rows.alpha * errors).flatten())
+    with suppress(KeyboardInterrupt):
+        for steps in rows:
+            targets = lambda_returns(
+                steps.rewards.T,
+                rows.at(steps.next_states).T,
+                steps.terminated.T,
+                steps.truncated.T,
+                discount=rows.discount,
+                lambda_=lambda_,
+            ).T
+            if in_order:
+                for t in range(len(targets)):
+                    rows.move(steps.states[t], targets[t], steps.mask[t])
+            else:
+                errors = torch.where(steps.mask, targets - rows.at(steps.states), 0.0)
+                places = (rows.first + steps.states).flatten()
+                rows.values.view(-1).index_add_(0, places, (rows.alpha * errors).flatten())
     return rows.result()
 
 
