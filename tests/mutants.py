@@ -4,12 +4,13 @@ Each must be caught by the unit tests of its module, and by the checks of the ch
 names (test_mutants.py).
 """
 
-from mutants_part_2 import PART_2
+from mutants_part_2 import MODULES, PART_2
 from mutation import Mutant
 
 FORMULA_MODULES = (
     *("kernels", "mdp", "grids", "bellman", "asynchronous", "dynamic_programming"),
     *("exploration", "returns", "tabular_envs", "car_rental"),
+    *MODULES,
 )
 """Every public function of these has a mutant below, or stands in EXEMPT."""
 
