@@ -53,8 +53,15 @@ def linear(start: float, end: float, over: float) -> Schedule:
     return lambda count: start + (end - start) * (count / over).clamp(max=1)
 
 
-def as_schedule(name: str, value, num_rows: int) -> float | torch.Tensor | Schedule:
-    """A number in [0, 1], a tensor (R,) of them, or a schedule; anything else is a ValueError."""
+def as_schedule(
+    name: str, value, num_rows: int, like: torch.Tensor | None = None
+) -> float | torch.Tensor | Schedule:
+    """A number in [0, 1], a tensor (R,) of them, or a schedule; anything else is a ValueError.
+
+    Args:
+        name: of the argument, for the message.
+        like: a tensor's type and device become those of this one.
+    """
     if callable(value):
         return value
     numbers = torch.as_tensor(value, dtype=torch.float64)
@@ -64,4 +71,6 @@ def as_schedule(name: str, value, num_rows: int) -> float | torch.Tensor | Sched
         )
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ValueError(f"{name} must be in [0, 1], got {value}")
-    return float(numbers) if numbers.ndim == 0 else numbers
+    if numbers.ndim == 0:
+        return float(numbers)
+    return numbers if like is None else numbers.to(like)

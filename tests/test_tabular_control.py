@@ -143,6 +143,22 @@ def test_a_sweep_over_step_sizes_is_the_runs_one_by_one():
         assert torch.equal(sweep.q[2 * k : 2 * k + 2], part.q)
 
 
+@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
+def test_a_model_in_single_precision(learner, key):
+    wide = small_grid()
+    rows = [x.permute(2, 0, 1) for x in (wide.kernel.next_states, wide.kernel.probabilities)]
+    mdp = MDP.from_successors(
+        rows[0].long(), rows[1].float(), wide.reward.float(), discount=0.9,
+        start=wide.start.float(), terminal=wide.terminal,
+    )  # fmt: skip
+    sizes = torch.tensor([0.1, 0.3], dtype=torch.float64)
+    for step_size in (0.1, sizes, one_over_n()):
+        result = learner(
+            mdp, num_runs=2, num_episodes=5, step_size=step_size, epsilon=sizes, **key, **QUIET
+        )
+        assert result.q.dtype == torch.float32 and result.q.isfinite().all()
+
+
 # --- against a plain loop, and against each other
 
 

@@ -110,8 +110,8 @@ class ControlLoop:
         self.task, self.config = as_task(task), config
         self.mdp, self.discount = self.task.mdp, self.task.mdp.discount
         R = self.num_runs = len(config.rows)
-        self.epsilon = as_schedule("epsilon", config.epsilon, R)
-        self.step_size = as_schedule("step_size", config.step_size, R)
+        self.epsilon = as_schedule("epsilon", config.epsilon, R, self.mdp.reward)
+        self.step_size = as_schedule("step_size", config.step_size, R, self.mdp.reward)
         self.visits = self.counts()
         self.log = EpisodeLog(R, config.num_episodes, self.mdp.reward)
         self.world = TabularWorld(self.task)

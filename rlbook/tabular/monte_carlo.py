@@ -103,7 +103,7 @@ def monte_carlo_prediction(
     task = as_task(task)
     recorder = Recorder(task, num_runs=num_runs, run_ids=run_ids, seed=seed)
     S = task.mdp.num_states
-    sums, counts = torch.zeros(2, recorder.num_runs, S, dtype=task.mdp.reward.dtype)
+    sums, counts = task.mdp.reward.new_zeros(2, recorder.num_runs, S)
     try:
         for start in progress(range(0, num_episodes, episodes_at_a_time), description="episodes"):
             size = min(episodes_at_a_time, num_episodes - start)
@@ -187,7 +187,7 @@ class _Averages:
         self.mdp, self.step_size = mdp, step_size
         if step_size is not None:
             as_schedule("step_size", step_size, num_runs)
-        self.q = torch.full((num_runs, S, A), float(initial_q), dtype=mdp.reward.dtype)
+        self.q = mdp.reward.new_full((num_runs, S, A), float(initial_q))
         self.q.masked_fill_(~mdp.allowed, -torch.inf)
         self.visits = torch.zeros_like(self.q)
 

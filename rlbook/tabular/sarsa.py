@@ -57,6 +57,6 @@ def expected_value(q: torch.Tensor, epsilon: float | torch.Tensor) -> torch.Tens
         q: (A, R); -inf where an action is not allowed.
         epsilon: a number or (R,).
     """
-    epsilon = torch.as_tensor(epsilon, dtype=q.dtype).unsqueeze(-1)
+    epsilon = torch.as_tensor(epsilon, dtype=q.dtype, device=q.device).unsqueeze(-1)
     policy = epsilon_greedy_policy(q.T, epsilon).T
     return (policy * q.masked_fill(policy == 0, 0.0)).sum(0)
