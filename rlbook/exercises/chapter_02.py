@@ -42,6 +42,9 @@ def check_distribution_after(attempt) -> str:
                     chain, mdp.start, t + 1
                 ),
                 "That is one step too few.": _after(chain, mdp.start, max(t - 1, 0)),
+                "P_pi ** t is the power of each entry; multiply by the matrix P_pi, t times.": (
+                    mdp.start @ chain**t
+                ),
                 "That is a walker whose actions are all equally likely: weigh P(s'|s, a) with "
                 "the policy.": _after(uniform, mdp.start, t),
                 "That walker starts in every state with the same probability: begin with "

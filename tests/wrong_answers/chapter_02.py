@@ -57,6 +57,14 @@ def distribution_after(mdp, policy, t):
 """,
             "That is discounted",
         ),
+        (
+            """
+def distribution_after(mdp, policy, t):
+    P_pi = torch.einsum("sa,sat->st", policy, mdp.transition)
+    return mdp.start @ P_pi**t
+""",
+            "the power of each entry",
+        ),
     ],
     "2.3": [
         (
