@@ -3,7 +3,9 @@
 import ast
 import functools
 import json
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from broken_claims import BROKEN, Broken
@@ -60,17 +62,44 @@ def test_mutant_is_not_stale(mutant):
     assert (ROOT / "tests" / mutant.test_file).exists(), f"no tests/{mutant.test_file}"
 
 
+def job(item: pytest.Item) -> tuple | None:
+    """What a test of a mutant runs in a clean process of its own; None for other tests."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    mutant, number = params.get("mutant"), params.get("number")
+    match item.originalname:
+        case "test_unit_tests_pass_without_mutation":
+            return run_unit_tests, params["test_file"]
+        case "test_unit_tests_catch":
+            return run_unit_tests, mutant.test_file, mutant
+        case "test_chapter_catches" if number in chapters():
+            return run_mutated_chapter, chapters()[number], mutant
+    return None
+
+
+@pytest.fixture(scope="module")
+def outcome(request):
+    """The results of the selected tests' jobs, which run side by side, one on each core."""
+    jobs = {item.name: work for item in request.session.items if (work := job(item))}
+    pool = ThreadPoolExecutor(os.cpu_count())
+    started = {
+        name: pool.submit(in_clean_process, *work, timeout=CHAPTER_SECONDS)
+        for name, work in jobs.items()
+    }
+    yield lambda item: started[item.name].result()
+    pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("test_file", TEST_FILES)
-def test_unit_tests_pass_without_mutation(test_file):
-    code, output = in_clean_process(run_unit_tests, test_file)
+def test_unit_tests_pass_without_mutation(test_file, outcome, request):
+    code, output = outcome(request.node)
     assert code == 0, output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
-def test_unit_tests_catch(mutant):
-    code, output = in_clean_process(run_unit_tests, mutant.test_file, mutant)
+def test_unit_tests_catch(mutant, outcome, request):
+    code, output = outcome(request.node)
     assert code != 0, f"survives {mutant.test_file}"
     assert code == 1, f"not caught by a test, but by a broken run:\n{output}"
 
@@ -86,12 +115,10 @@ def test_chapter_runs_without_mutation(number):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant, number", CAUGHT_BY_CHAPTERS)
-def test_chapter_catches(mutant, number):
+def test_chapter_catches(mutant, number, outcome, request):
     if number not in chapters():
         pytest.skip(f"chapter {number} is not written yet")
-    stop = in_clean_process(
-        run_mutated_chapter, chapters()[number], mutant, timeout=CHAPTER_SECONDS
-    )
+    stop = outcome(request.node)
     assert stop is not None, f"survives chapter {number}"
     assert stop.by_a_check, f"stops the chapter, but not by a check: {stop}"
 
