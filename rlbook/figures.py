@@ -10,7 +10,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from rlbook import diagrams_acting, diagrams_book, diagrams_models, diagrams_part_1
+from rlbook import (
+    diagrams_acting,
+    diagrams_book,
+    diagrams_models,
+    diagrams_part_1,
+    diagrams_sarsa,
+    diagrams_td,
+)
 from rlbook.plotting import use_style
 
 FOLDER = Path(__file__).parent.parent / "figures"
@@ -30,6 +37,8 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         diagrams_part_1.policy_iteration_loop,
         diagrams_part_1.generalised_dp_family,
         diagrams_acting.acting_from_v_and_q,
+        diagrams_td.n_step_backups,
+        diagrams_sarsa.sarsa_backups,
     )
 }
 

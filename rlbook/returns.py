@@ -123,7 +123,7 @@ def n_step_returns(
     discount: float,
     n: int,
 ) -> torch.Tensor:
-    """G^(n)_t = r_t + ... + discount^(n-1) r_{t+n-1} + discount^n V(s_{t+n}). Eq. (8.4).
+    """G^(n)_t = r_t + ... + discount^(n-1) r_{t+n-1} + discount^n V(s_{t+n}). Eq. (8.10).
 
     Computed by G^(1)_t = r_t + discount V(s_{t+1}) and G^(n)_t = r_t + discount G^(n-1)_{t+1},
     n - 1 times for all t at once. At a cut n is shortened to what is there, at a termination
@@ -160,7 +160,7 @@ def lambda_returns(
     discount: float,
     lambda_: float,
 ) -> torch.Tensor:
-    """G_t = r_t + discount [(1 - lambda) V(s_{t+1}) + lambda G_{t+1}]. Eq. (8.7).
+    """G_t = r_t + discount [(1 - lambda) V(s_{t+1}) + lambda G_{t+1}]. Eq. (8.17).
 
     G_t = r_t + discount V(s_{t+1}) at a cut, and r_t at a termination. It is the average of all
     n-step returns with weights (1 - lambda) lambda^(n-1), the rest of the weight on the last.

@@ -8,6 +8,7 @@ MULTI_STEP = [
         "torch.where(terminated, 0.0, next_values)",
         "next_values",
         "no terminal mask",
+        chapters=("08", "10"),
         within="td_targets",
         tests="test_multi_step.py",
     ),
@@ -16,6 +17,7 @@ MULTI_STEP = [
         "torch.where(terminated, 0.0, next_values)",
         "next_values * ~terminated",
         "a mask by a product lets NaN into targets",
+        chapters=("08",),
         within="td_targets",
         tests="test_multi_step.py",
     ),
@@ -24,6 +26,7 @@ MULTI_STEP = [
         "discount=discount) - values",
         "discount=1.0) - values",
         "lost gamma in the TD error",
+        chapters=("08", "10"),
         within="td_errors",
         tests="test_multi_step.py",
     ),
@@ -32,6 +35,7 @@ MULTI_STEP = [
         "range(min(n, rewards.shape[-1]) - 1)",
         "range(min(n, rewards.shape[-1]))",
         "n + 1 rewards",
+        chapters=("08",),
         within="n_step_returns",
         tests="test_multi_step.py",
     ),
@@ -40,6 +44,7 @@ MULTI_STEP = [
         "~(terminated | truncated)[..., :-1]",
         "~terminated[..., :-1]",
         "n-step returns run on behind a truncation",
+        chapters=("08",),
         within="n_step_returns",
         tests="test_multi_step.py",
     ),
@@ -48,6 +53,7 @@ MULTI_STEP = [
         "(1 - lambda_) * next_values[..., t] + lambda_ * following",
         "next_values[..., t] + lambda_ * following",
         "lost 1 - lambda",
+        chapters=("08", "10"),
         within="lambda_returns",
         tests="test_multi_step.py",
     ),
@@ -56,6 +62,7 @@ MULTI_STEP = [
         "torch.where(truncated[..., t], next_values[..., t], mixed)",
         "mixed",
         "lambda-returns leak through a truncation",
+        chapters=("08",),
         within="lambda_returns",
         tests="test_multi_step.py",
     ),
@@ -323,6 +330,7 @@ PREDICTION = [
         within="Rows.move",
         stands_for=("td_zero", "constant_alpha_monte_carlo"),
         tests="test_tabular_prediction.py",
+        chapters=("08", "07"),
     ),
     Mutant(
         "tabular.prediction",
@@ -332,6 +340,7 @@ PREDICTION = [
         within="Rows.move",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.prediction",
         "self.first + states",
@@ -340,6 +349,7 @@ PREDICTION = [
         within="Rows.at",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.prediction",
         "history.masked_fill(self.terminal, 0.0)",
@@ -356,6 +366,7 @@ PREDICTION = [
         within="n_step_td",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.prediction",
         "discount ** (last - t + 1)",
@@ -364,6 +375,7 @@ PREDICTION = [
         within="_split_target",
         stands_for=("n_step_td",),
         tests="test_tabular_prediction.py",
+        chapters=("08",),
     ),
     Mutant(
         "tabular.prediction",
@@ -381,6 +393,7 @@ PREDICTION = [
         within="td_lambda",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.traces",
         '1.0 if traces == "replacing" else',
@@ -389,6 +402,7 @@ PREDICTION = [
         within="td_lambda",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.traces",
         "rows.values if online else changes",
@@ -397,6 +411,7 @@ PREDICTION = [
         within="td_lambda",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.traces",
         "steps.truncated.T",
@@ -413,6 +428,7 @@ PREDICTION = [
         within="offline_lambda_return",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.batch",
         "goes_on = real * ~episodes.terminated",
@@ -421,6 +437,7 @@ PREDICTION = [
         within="count_transitions",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.batch",
         "counts.rewards + discount * ahead",
@@ -429,6 +446,7 @@ PREDICTION = [
         within="batch_td",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.batch",
         "- discount * counts.moves",
@@ -437,6 +455,7 @@ PREDICTION = [
         within="certainty_equivalence",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.batch",
         "sums / counts.visits.clamp(min=1)",
@@ -445,6 +464,7 @@ PREDICTION = [
         within="batch_monte_carlo",
         tests="test_tabular_prediction.py",
     ),
+        chapters=("08",),
     Mutant(
         "tabular.monte_carlo",
         "& ~seen.gather(-1, key)[..., 0]",

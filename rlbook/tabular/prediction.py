@@ -119,7 +119,7 @@ def constant_alpha_monte_carlo(
 def n_step_td(
     task: MDP | TabularTask, episodes: Episodes, *, n: int, step_size=0.1, initial_values=0.0
 ) -> Prediction:
-    """V(s_t) <- V(s_t) + alpha [G^(n)_t - V(s_t)]. Eq. (8.5).
+    """V(s_t) <- V(s_t) + alpha [G^(n)_t - V(s_t)]. Eq. (8.14).
 
     As if online: the update of s_t is made when s_{t+n} is reached, with the values of that
     moment, and at the end of the episode for all that still wait, the oldest first.

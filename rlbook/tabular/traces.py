@@ -23,7 +23,7 @@ def td_lambda(
     step_size=0.1,
     initial_values=0.0,
 ) -> Prediction:
-    """V <- V + alpha delta_t z_t in all states at once, z_t an eligibility trace. Eq. (8.10).
+    """V <- V + alpha delta_t z_t in all states at once, z_t an eligibility trace. Eq. (8.21).
 
     z_t(s) = discount lambda z_{t-1}(s), and then z_t(s_t) + 1 (accumulating) or 1 (replacing);
     z is 0 at the start of an episode.
@@ -67,7 +67,7 @@ def offline_lambda_return(
     step_size=0.1,
     initial_values=0.0,
 ) -> Prediction:
-    """V(s_t) <- V(s_t) + alpha [G^lambda_t - V(s_t)], at the end of each episode. Eq. (8.8).
+    """V(s_t) <- V(s_t) + alpha [G^lambda_t - V(s_t)], at the end of each episode. Eq. (8.19).
 
     The lambda-returns are computed from the values before the episode.
 
