@@ -35,7 +35,7 @@ def check_sweeps_needed(attempt) -> str:
                 on=on,
                 hint="Compare with the smallest k for which discount^k * max |V_1| / (1 - "
                 "discount) <= error.",
-                mistakes=_sweep_mistakes(first, discount, error, expected),
+                mistakes=_sweep_mistakes(mdp, first, error, expected),
             )
     return "No sweep too few, and all that it took was one look ahead."
 
@@ -44,11 +44,13 @@ def _sweeps(ratio: float, discount: float) -> float:
     return math.log(ratio) / math.log(1 / discount)
 
 
-def _sweep_mistakes(first: float, discount: float, error: float, expected: int) -> dict:
+def _sweep_mistakes(mdp: MDP, first: float, error: float, expected: int) -> dict:
+    discount, largest = mdp.discount, float(mdp.reward.abs().max())
     k = _sweeps(first / (1 - discount) / error, discount)
     without_horizon = max(0, math.ceil(_sweeps(first / error, discount)))
     without_reward = max(0, math.ceil(_sweeps(1 / (1 - discount) / error, discount)))
     only_error = max(0, math.ceil(_sweeps(1 / error, discount)))
+    without_choice = max(0, math.ceil(_sweeps(largest / (1 - discount) / error, discount)))
     return {
         "The number of sweeps cannot be negative: if zeros are good enough, it is 0.": math.ceil(k),
         "The sign is lost: log(discount) is negative.": -float(expected),
@@ -60,6 +62,8 @@ def _sweep_mistakes(first: float, discount: float, error: float, expected: int) 
         ),
         "You ask for discount^k <= error. The error starts at up to max |V_1 - V_0| / "
         "(1 - discount), not at 1.": only_error,
+        "That starts from the largest |r(s, a)| of all. V_1(s) takes the best action: first "
+        "the maximum over a, then the absolute value.": without_choice,
     }
 
 

@@ -54,6 +54,15 @@ def sweeps_needed(mdp, error):
         (
             """
 def sweeps_needed(mdp, error):
+    largest = float(mdp.reward.abs().max())
+    k = math.log(error * (1 - mdp.discount) / largest) / math.log(mdp.discount)
+    return max(0, math.ceil(k))
+""",
+            "the largest |r(s, a)| of all",
+        ),
+        (
+            """
+def sweeps_needed(mdp, error):
     return value_iteration(mdp, tolerance=error).sweeps
 """,
             "Compare with the smallest k",
