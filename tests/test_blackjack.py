@@ -1,5 +1,6 @@
 """Blackjack's model against the rules, worked hands, and Gymnasium's own game."""
 
+import collections
 import itertools
 import math
 import warnings
@@ -123,13 +124,14 @@ def agree_with_gymnasium(num_hands: int, **rules):
     S, P = mdp.num_states, mdp.transition
     starts, moves = torch.zeros(S), torch.zeros(S, 2, S)
     rewards, squares = torch.zeros(2, S, 2, dtype=torch.float64)
-    for here, action, reward, after in gymnasium_hands(num_hands, 0, **rules):
+    steps = collections.Counter(gymnasium_hands(num_hands, 0, **rules))
+    for (here, action, reward, after), count in steps.items():
         if here is None:
-            starts[after] += 1
+            starts[after] += count
         else:
-            moves[here, action, after] += 1
-            rewards[here, action] += reward
-            squares[here, action] += reward**2
+            moves[here, action, after] += count
+            rewards[here, action] += count * reward
+            squares[here, action] += count * reward**2
     for counts, p in ((starts, mdp.start), (moves, P)):
         total = counts.sum(-1, keepdim=True)
         error = (counts / total.clamp(min=1) - p).abs()
