@@ -263,17 +263,27 @@ BROKEN: dict[str, list[Broken]] = {
         Broken("8.5", "replaced = accumulating", "replacing changes nothing"),
         Broken("8.5", "replaced[0.0] = replaced[0.4]", "they differ at lambda = 0"),
         Broken(
-            "8.5", "replaced[0.8] = accumulating[0.8] * 1.01", "replacing is worse at lambda = 0.8"
+            "accumulating above replacing", "replaced = accumulating", "replacing changes nothing"
+        ),
+        Broken(
+            "accumulating above replacing",
+            "replaced[0.0] = replaced[0.4]",
+            "they differ at lambda = 0",
+        ),
+        Broken(
+            "accumulating above replacing",
+            "replaced[0.8] = accumulating[0.8] * 1.01",
+            "replacing is worse at lambda = 0.8",
         ),
         Broken("A: 0 by Monte Carlo", "V_td = V_mc", "both methods give the same answer"),
         Broken("A: 0 by Monte Carlo", "V_mc = V_td", "both give the answer of TD"),
         Broken(
-            "8.6",
+            "MC is worse by",
             'batch["batch TD"] = batch["batch Monte Carlo"]',
             "at rest, the methods do not differ",
         ),
         Broken(
-            "8.6",
+            "MC is worse by",
             'batch["batch TD"][:, 50] = batch["batch Monte Carlo"][:, 50]',
             "no difference after 51 episodes",
         ),
