@@ -260,8 +260,6 @@ BROKEN: dict[str, list[Broken]] = {
             "accumulating[0.9] = torch.minimum(accumulating[0.9], offline[0.9])",
             "large steps do no more harm online",
         ),
-        Broken("8.5", "replaced = accumulating", "replacing changes nothing"),
-        Broken("8.5", "replaced[0.0] = replaced[0.4]", "they differ at lambda = 0"),
         Broken(
             "accumulating above replacing", "replaced = accumulating", "replacing changes nothing"
         ),
