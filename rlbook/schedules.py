@@ -14,7 +14,7 @@ Schedule = Callable[[torch.Tensor], torch.Tensor]
 
 
 def one_over_n(power: float = 1.0) -> Schedule:
-    """1 / N^power: the running mean for power 1. Eq. (7.4).
+    """1 / N^power: the running mean for power 1. Eq. (7.13).
 
     Robbins and Monro's conditions, sum alpha = infinity and sum alpha^2 < infinity, hold for
     powers in (0.5, 1].
@@ -28,7 +28,7 @@ def one_over_n(power: float = 1.0) -> Schedule:
 
 
 def one_over_k(scale: float = 1.0) -> Schedule:
-    """1 / (1 + k / scale), from 1 at k = 0 towards 0, with an infinite sum: GLIE. Eq. (7.12).
+    """1 / (1 + k / scale), from 1 at k = 0 towards 0, with an infinite sum: GLIE. Eq. (7.17).
 
     With scale 1 the values are 1, 1/2, 1/3, ...
 

@@ -21,7 +21,9 @@ DEFINITIONS: dict[str, str] = {
     # Chapter 06
     "6.6": "says what the advantage is",
     # Chapter 07
+    "7.13": "names the conditions of Robbins and Monro; what they do is checked beside it",
     # Chapter 08
     # Chapter 09
+    "9.4": "the hypotheses of a theorem on the step sizes; there is nothing to compare",
     # Chapter 10
 }

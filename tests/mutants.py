@@ -490,7 +490,7 @@ RETURNS = [
         "torch.where((terminated | truncated)[..., t], ended, following)",
         "done for terminated",
         within="discounted_returns",
-        chapters=("01",),
+        chapters=("01", "07"),
     ),
     Mutant(
         "returns",

@@ -31,7 +31,7 @@ class BanditResult(NamedTuple):
 
 
 def incremental_mean(mean: torch.Tensor, sample: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-    """The mean of N samples from the mean of N - 1: mean + (sample - mean) / N. Eq. (7.3).
+    """The mean of N samples from the mean of N - 1: mean + (sample - mean) / N. Eq. (7.1).
 
     Args:
         mean, sample: the same shape (...).
@@ -85,7 +85,7 @@ def ucb_bandit(
     run_ids: Sequence[int] | None = None,
     seed: int = 0,
 ) -> BanditResult:
-    """Pull argmax_a [Q(a) + c sqrt(ln t / N(a))], untried arms first. Eq. (7.5).
+    """Pull argmax_a [Q(a) + c sqrt(ln t / N(a))], untried arms first. Eq. (7.3).
 
     Args:
         exploration: c.
@@ -106,7 +106,7 @@ def ucb_bandit(
 def upper_confidence_bounds(
     estimates: torch.Tensor, counts: torch.Tensor, step: int, exploration: float
 ) -> torch.Tensor:
-    """Q(a) + c sqrt(ln t / N(a)), and infinity where N(a) = 0. Eq. (7.5).
+    """Q(a) + c sqrt(ln t / N(a)), and infinity where N(a) = 0. Eq. (7.3).
 
     Args:
         estimates, counts: (..., A).

@@ -86,7 +86,7 @@ def monte_carlo_prediction(
     seed: int = 0,
     episodes_at_a_time: int = EPISODES_AT_A_TIME,
 ) -> MonteCarloValues:
-    """V(s) <- V(s) + [G - V(s)] / N(s), for first or for all visits. Eq. (7.2).
+    """V(s) <- V(s) + [G - V(s)] / N(s), for first or for all visits. Eq. (7.4).
 
     Written as sums and counts, which is the same mean.
 
@@ -141,7 +141,7 @@ def monte_carlo_control(
     initial_q: float = 0.0,
     seed: int = 0,
 ) -> MonteCarloControl:
-    """Q(s, a) <- Q(s, a) + [G - Q(s, a)] / N(s, a) for first visits, then improve. Eq. (7.9).
+    """Q(s, a) <- Q(s, a) + [G - Q(s, a)] / N(s, a) for first visits, then improve. Eq. (7.15).
 
     The policy is epsilon-greedy in Q. With start_pairs and epsilon 0 this is Monte Carlo with
     exploring starts; with an epsilon such as `one_over_k()` it is greedy in the limit.

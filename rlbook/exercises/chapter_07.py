@@ -1,0 +1,184 @@
+"""Checkers of chapter 7, Monte Carlo learning."""
+
+import math
+
+import torch
+
+from rlbook.exercises.expectations import expect_close, expect_true
+from rlbook.seeding import generator
+
+
+def check_update_mean_and_variance(attempt) -> str:
+    """update_mean_and_variance(mean, variance, count, sample): Welford's update."""
+    for numbers in ([1.0, 3.0, 8.0], [4.0, 4.0, 4.0, 0.0], [-2.0, 5.0]):
+        old, sample = torch.tensor(numbers[:-1], dtype=torch.float64), numbers[-1]
+        everything = torch.tensor(numbers, dtype=torch.float64)
+        n, mean, variance = len(numbers), float(old.mean()), float(old.var(correction=0))
+        m, squares = (
+            float(everything.mean()),
+            float((everything - everything.mean()).square().sum()),
+        )
+        d = sample - mean
+        expect_close(
+            _pair(attempt(mean, variance, n - 1, sample)),
+            torch.tensor([m, squares / n], dtype=torch.float64),
+            on=f"the samples {numbers[:-1]} and the new sample {sample:g}",
+            hint="Compare with the mean and the variance of all the samples, computed anew.",
+            mistakes={
+                "`count` is the number of old samples; with the new one there are count + 1.": (
+                    _updated(mean, variance, n - 1, sample, n - 1)
+                ),
+                "Both deviations are taken from the old mean; the second belongs to the new "
+                "mean.": [m, ((n - 1) * variance + d * d) / n],
+                "Both deviations are taken from the new mean; the first belongs to the old mean.": [
+                    m,
+                    ((n - 1) * variance + (sample - m) ** 2) / n,
+                ],
+                "The variance is asked with count + 1 in the denominator, that is the sum of "
+                "squares over all samples; yours divides by count.": [m, squares / (n - 1)],
+                "That is the sum of the squared deviations; divide it by the number of samples.": (
+                    [m, squares]
+                ),
+                "That averages the old variance with the squared deviation as if the mean had "
+                "not moved, with the step 1 / count.": [m, variance + (d * d - variance) / (n - 1)],
+                "The old variance must be multiplied by `count` to be the sum of squares again.": [
+                    m,
+                    (variance + d * (sample - m)) / n,
+                ],
+            },
+        )
+    mean, variance, shift = 0.0, 0.0, 1e9
+    for count, sample in enumerate((shift + 1, shift + 2, shift + 3)):
+        mean, variance = _pair(attempt(float(mean), float(variance), count, sample))
+    expect_close(
+        variance,
+        torch.tensor(2 / 3, dtype=torch.float64),
+        on="the samples 10^9 + 1, 10^9 + 2, 10^9 + 3, one after the other from count = 0",
+        hint="The variance is 2/3 wherever the samples lie. A difference of two huge squares "
+        "loses all its digits: work with deviations from the mean.",
+        rtol=1e-4,
+    )
+    return "Exact for any number of samples, and safe far away from zero."
+
+
+def _updated(mean, variance, count, sample, n) -> list[float]:
+    """The right update, with n in place of count + 1."""
+    new = mean + (sample - mean) / n
+    return [new, (count * variance + (sample - mean) * (sample - new)) / n]
+
+
+def _pair(result) -> torch.Tensor:
+    return torch.tensor([float(x) for x in result], dtype=torch.float64)
+
+
+def check_first_visit_values(attempt) -> str:
+    """first_visit_values(episodes, num_states, discount)."""
+    rng = generator(7)
+    small = [([0, 1, 0], [1.0, 2.0, 4.0]), ([1], [10.0])]
+    cases = [
+        (small, 3, 1.0, "the episodes ([0, 1, 0], [1, 2, 4]) and ([1], [10]) with discount 1"),
+        (small, 3, 0.5, "the episodes ([0, 1, 0], [1, 2, 4]) and ([1], [10]) with discount 0.5"),
+    ]
+    random = []
+    for length in (1, 4, 9, 6):
+        states = torch.randint(4, (length,), generator=rng).tolist()
+        random.append((states, torch.randn(length, generator=rng, dtype=torch.float64).tolist()))
+    cases.append((random, 5, 0.9, "four random episodes with discount 0.9"))
+    for episodes, num_states, discount, on in cases:
+        expect_close(
+            attempt(episodes, num_states, discount),
+            _values(episodes, num_states, discount),
+            on=on,
+            hint="Compare, state by state, with the list of the returns after first visits.",
+            mistakes={
+                "That counts every visit: an episode that visits a state twice gives only the "
+                "return after its first visit.": (
+                    _values(episodes, num_states, discount, visits="every")
+                ),
+                "That counts the last visit of each episode; going backwards, the first visit "
+                "comes last.": _values(episodes, num_states, discount, visits="last"),
+                "That is what comes out without the discount.": _values(episodes, num_states, 1.0),
+                "Divide by the number of returns of the state, N(s), not by the number of "
+                "episodes.": _values(episodes, num_states, discount, divide="episodes"),
+                "That is the sum of the returns; the mean is asked.": (
+                    _values(episodes, num_states, discount, divide="nothing")
+                ),
+                "That is the mean of the rewards; the return also holds all that comes later.": (
+                    _values(episodes, num_states, 0.0)
+                ),
+                "The return goes on from one episode to the next: G starts at 0 in each.": (
+                    _values(episodes, num_states, discount, leak=True)
+                ),
+                "That discounts from the beginning of the episode, gamma^t with the time t of "
+                "the reward; the power counts the steps from the visit on.": (
+                    _values(episodes, num_states, discount, clock=True)
+                ),
+            },
+        )
+    return "Each of these means is unbiased, Eq. (7.5)."
+
+
+def _values(
+    episodes, num_states, discount, *, visits="first", divide="count", leak=False, clock=False
+) -> torch.Tensor:
+    """Means of returns, and what comes out of the usual mistakes."""
+    sums, counts = torch.zeros(2, num_states, dtype=torch.float64)
+    G = 0.0
+    for states, rewards in episodes:
+        G = G if leak else 0.0
+        returns = []
+        for t in reversed(range(len(states))):
+            G = discount**t * rewards[t] + G if clock else rewards[t] + discount * G
+            returns.insert(0, G)
+        for t, s in enumerate(states):
+            seen_before, comes_again = s in states[:t], s in states[t + 1 :]
+            if visits == "every" or not (seen_before if visits == "first" else comes_again):
+                sums[s] += returns[t]
+                counts[s] += 1
+    if divide == "nothing":
+        return sums
+    return sums / (len(episodes) if divide == "episodes" else counts.clamp(min=1))
+
+
+def check_samples_needed(attempt) -> str:
+    """samples_needed(gap, std_1, std_2, z)."""
+    for gap, std_1, std_2, z in ((0.1, 1.0, 2.0, 1.96), (-0.05, 0.8, 0.8, 2.58), (0.5, 0, 1, 1)):
+        exact = (z / gap) ** 2 * (std_1**2 + std_2**2)
+        got = attempt(gap, std_1, std_2, z)
+        on = f"gap = {gap:g}, std_1 = {std_1:g}, std_2 = {std_2:g}, z = {z:g}"
+        expect_close(
+            float(got),
+            float(math.ceil(exact)),
+            on=on,
+            hint="Compare with (z / gap)^2 (std_1^2 + std_2^2), rounded up.",
+            mistakes={
+                "Round up: with fewer samples the interval is wider than the gap.": float(
+                    math.floor(exact)
+                ),
+                "A whole number of samples is asked: round up.": exact,
+                "Variances add, standard deviations do not.": float(
+                    math.ceil((z / gap) ** 2 * (std_1 + std_2) ** 2)
+                ),
+                "Those are the standard deviations; the formula needs their squares.": float(
+                    math.ceil((z / gap) ** 2 * (std_1 + std_2))
+                ),
+                "The error falls with the square root of n, so z / gap enters squared.": float(
+                    math.ceil(abs(z / gap) * (std_1**2 + std_2**2))
+                ),
+                "That is negative: only the size of the gap matters, so square it.": float(
+                    math.ceil(z / gap * (std_1**2 + std_2**2))
+                ),
+                "That is the number for one mean; both means are uncertain, and the variances "
+                "of both actions count.": float(math.ceil((z / gap) ** 2 * std_1**2)),
+                "z is missing, or not squared.": float(math.ceil((std_1**2 + std_2**2) / gap**2)),
+            },
+        )
+        expect_true(isinstance(got, int), on=on, what="the result should be an int.")
+    return "Half the gap takes four times the samples."
+
+
+CHECKERS = {
+    "7.1": check_update_mean_and_variance,
+    "7.2": check_first_visit_values,
+    "7.3": check_samples_needed,
+}
