@@ -193,7 +193,8 @@ class ControlLoop:
 
     def result(self, q: torch.Tensor) -> ControlResult:
         """What to hand back, from Q (R, S, A)."""
-        self.__dict__.pop("bar", progress_bar(total=0)).close()
+        if self.config.progress:
+            self.bar.close()
         evaluations = torch.stack(self.evaluations, dim=1) if self.evaluations else None
         return ControlResult(
             q=q,
