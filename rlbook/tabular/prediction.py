@@ -106,7 +106,7 @@ def td_zero(
 def constant_alpha_monte_carlo(
     task: MDP | TabularTask, episodes: Episodes, *, step_size=0.1, initial_values=0.0
 ) -> Prediction:
-    """V(s_t) <- V(s_t) + alpha [G_t - V(s_t)] for every visit. Eq. (7.6).
+    """V(s_t) <- V(s_t) + alpha [G_t - V(s_t)] for every visit. Eq. (7.9).
 
     It is n-step TD with n beyond the longest episode. Arguments as in `td_zero`.
 
