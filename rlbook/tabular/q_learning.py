@@ -29,7 +29,7 @@ def q_learning(task: MDP | TabularTask, **config) -> ControlResult:
 
 def double_q_learning(task: MDP | TabularTask, **config) -> ControlResult:
     """Q1(s, a) <- Q1(s, a) + alpha [r + discount Q2(s', argmax_a' Q1(s', a')) - Q1(s, a)].
-    Eq. (9.8).
+    Eq. (9.12).
 
     A coin decides in each step whether Q1 or Q2 is updated, with the other's value. The
     behaviour is epsilon-greedy in their mean, which is the result's `q`. A step size of N(s, a)
