@@ -9,7 +9,7 @@ from rlbook.mdp import MDP
 def epsilon_soft_model(mdp: MDP, epsilon: float) -> MDP:
     """The MDP in which every chosen action is replaced, with probability epsilon, by a random one.
 
-    P_eps(s'|s, a) = (1 - epsilon) P(s'|s, a) + epsilon / |A(s)| sum_b P(s'|s, b), Eq. (10.3), and
+    P_eps(s'|s, a) = (1 - epsilon) P(s'|s, a) + epsilon / |A(s)| sum_b P(s'|s, b), Eq. (6.13), and
     r the same way. Its optimal values are those of the best epsilon-soft policy of `mdp`: plan
     here, and act by `epsilon_soft_policy` there.
 

@@ -15,6 +15,7 @@ from rlbook import (
     diagrams_book,
     diagrams_models,
     diagrams_part_1,
+    diagrams_sarsa,
     diagrams_td,
 )
 from rlbook.plotting import use_style
@@ -37,6 +38,7 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         diagrams_part_1.generalised_dp_family,
         diagrams_acting.acting_from_v_and_q,
         diagrams_td.n_step_backups,
+        diagrams_sarsa.sarsa_backups,
     )
 }
 

@@ -80,7 +80,7 @@ class Waiting:
 def sarsa_lambda(
     task: MDP | TabularTask, *, lambda_: float, traces: str = "replacing", **config
 ) -> ControlResult:
-    """Q <- Q + alpha delta_t z_t for all pairs at once, z_t a trace of those visited. Eq. (10.9).
+    """Q <- Q + alpha delta_t z_t for all pairs at once, z_t a trace of those visited. Eq. (10.11).
 
     delta_t = r_t + discount Q(s', a') - Q(s, a); z <- discount lambda z, then z(s, a) <- z(s, a)
     + 1 (accumulating) or 1 (replacing); z is 0 at the start of an episode.

@@ -51,7 +51,7 @@ def expected_sarsa(task: MDP | TabularTask, **config) -> ControlResult:
 
 
 def expected_value(q: torch.Tensor, epsilon: float | torch.Tensor) -> torch.Tensor:
-    """sum_a pi(a|s) Q(s, a), pi epsilon-greedy in Q: (A, R) -> (R,). Eq. (10.4).
+    """sum_a pi(a|s) Q(s, a), pi epsilon-greedy in Q: (A, R) -> (R,). In Eq. (10.5).
 
     Args:
         q: (A, R); -inf where an action is not allowed.
