@@ -78,6 +78,12 @@ def test_a_natural_is_not_the_same_21():
     assert torch.equal(ignored, sab)
 
 
+def test_the_policy_that_sticks_on_20():
+    policy = stick_from(20)
+    for total, action in ((19, HIT), (20, STICK), (21, STICK), (4, HIT)):
+        assert int(policy[state_index(total, 5, 0)]) == action
+
+
 def test_start_and_states():
     mdp = blackjack_mdp()
     assert mdp.num_states == 291 and mdp.terminal.tolist() == [False] * 290 + [True]

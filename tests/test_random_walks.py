@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rlbook.dynamic_programming import policy_evaluation, q_value_iteration
+from rlbook.episodes import record_episodes
 from rlbook.random_walks import maximisation_bias, predictor, random_walk
 from rlbook.returns import discounted_returns
 
@@ -24,6 +25,16 @@ def test_example_7_1():
     expected = torch.arange(-9, 10, dtype=torch.float64) / 10
     torch.testing.assert_close(values(mdp)[1:-1], expected)
     assert mdp.start.argmax() == 10 and mdp.num_states == 21
+
+
+def test_each_end_pays_its_own_reward():
+    record = record_episodes(
+        random_walk(left_reward=-1.0), torch.zeros(7).long(), num_episodes=50, num_runs=1
+    )
+    ends = record.mask & record.terminated
+    last, reward = record.next_states[ends], record.rewards[ends]
+    assert set(zip(last.tolist(), reward.tolist(), strict=True)) == {(0, -1.0), (6, 1.0)}
+    assert (record.rewards[record.mask & ~record.terminated] == 0).all()
 
 
 def test_expected_length_of_the_walk():

@@ -337,6 +337,8 @@ def test_an_interruption_hands_back_what_there_is():
     assert result.steps == 150 and result.evaluations.shape == (2, 3)
     assert result.visits.sum() == 300
     assert result.returns[:, -1].isnan().all() and not result.returns[:, 0].isnan().any()
+    finished = result.lengths.nansum(1)  # the episode that was cut off does not count
+    assert (finished <= 150).all() and (finished < 150).any()
 
 
 def test_schedules():
@@ -344,6 +346,7 @@ def test_schedules():
     assert one_over_n()(count).tolist() == [1, 0.25]
     assert one_over_n(0.5)(count).tolist() == [1, 0.5]
     assert one_over_k()(count - 1).tolist() == [1, 0.25]
+    assert one_over_k(3)(count - 1).tolist() == [1, 0.5]
     assert linear(1.0, 0.5, 8)(count * 4).tolist() == [0.75, 0.5]
     for bad in (lambda: one_over_n(0), lambda: one_over_k(-1), lambda: linear(2, 0, 1)):
         with pytest.raises(ValueError):

@@ -123,6 +123,27 @@ def test_a_plain_loop(learner, key, rule, limit):
         torch.testing.assert_close(ours.values[run], expected, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("learner", "key", "rule"),
+    [
+        (n_step_td, {"n": 2}, {"rule": "n_step", "n": 2}),
+        (td_lambda, {"lambda_": 0.7}, {"rule": "accumulating", "lambda_": 0.7}),
+        (offline_lambda_return, {"lambda_": 0.7}, {"rule": "forward", "lambda_": 0.7}),
+    ],
+    ids=names,
+)
+def test_a_plain_loop_where_the_padding_names_a_real_state(learner, key, rule):
+    task = TabularTask(GridWorld.from_text("S.\n.G", slip=0.4).mdp(discount=0.9))
+    policy = torch.full((4, 4), 0.25, dtype=torch.float64)
+    record = record_episodes(task, policy, num_episodes=6, num_runs=4, seed=1)
+    assert not task.mdp.terminal[record.states[~record.mask]].any()
+    ours = learner(task, record, step_size=0.3, initial_values=2.0, **key)
+    for run in range(4):
+        one = Episodes(*(x[run : run + 1] for x in record))
+        expected = plain(task=task, episodes=one, alpha=0.3, initial=2.0, **rule)
+        torch.testing.assert_close(ours.values[run], expected, atol=1e-12, rtol=0)
+
+
 @pytest.mark.parametrize("limit", [None, 5])
 @pytest.mark.parametrize("lambda_", [0.0, 0.4, 0.9, 1.0])
 def test_forward_view_is_backward_view_offline(lambda_, limit):

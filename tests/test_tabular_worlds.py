@@ -155,6 +155,18 @@ def test_outcomes_of_a_random_model_have_its_probabilities():
         assert (outcomes.rewards[rows] == mdp.reward[pair // 2, pair % 2]).all()
 
 
+def test_outcomes_of_rows_with_few_and_with_many_successors():
+    rows = torch.tensor([[0, 0, 0, 1.0, 0], [0.25, 0, 0.25, 0, 0.5]], dtype=torch.float64)
+    transition = rows[[0, 1, 0, 1, 1]].unsqueeze(1)
+    mdp = MDP.from_arrays(transition, torch.zeros(5, 1), discount=0.9)
+    outcomes, noise = Outcomes.of(mdp), torch.arange(0, 1, 1 / 64)
+    assert len(outcomes.thresholds) == 2
+    for state in range(5):
+        drawn = outcomes.next_states[outcomes.draw(torch.full((64,), state), noise)]
+        counts = torch.bincount(drawn, minlength=5).double() / 64
+        assert torch.equal(counts, transition[state, 0])
+
+
 def test_noise_on_rewards_has_its_standard_deviation():
     task = maximisation_bias()
     world, noise = world_of(task, range(20_000))
