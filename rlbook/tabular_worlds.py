@@ -143,10 +143,12 @@ class Outcomes(NamedTuple):
 def thresholds(probabilities: torch.Tensor) -> torch.Tensor:
     """Cumulative sums without the last, (..., K) -> (..., K - 1) float32, for numbers in [0, 1).
 
-    Where nothing more can follow, a threshold is exactly 1: the impossible is never drawn.
+    Where nothing can follow, the threshold is infinite: rounding never draws the impossible.
     """
     cumulative = probabilities.cumsum(-1)
-    return (cumulative / cumulative[..., -1:])[..., :-1].float().contiguous()
+    left = probabilities.flip(-1).cumsum(-1).flip(-1)[..., 1:]
+    cumulative = (cumulative / cumulative[..., -1:])[..., :-1]
+    return cumulative.masked_fill(left <= 0, torch.inf).float()
 
 
 def check_memory(what: str, *sizes: int) -> None:
