@@ -66,7 +66,7 @@ def job(item: pytest.Item) -> tuple | None:
     """What a test of a mutant runs in a clean process of its own; None for other tests."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     mutant, number = params.get("mutant"), params.get("number")
-    match item.originalname:
+    match getattr(item, "originalname", None):  # a cell of a notebook has none
         case "test_unit_tests_pass_without_mutation":
             return run_unit_tests, params["test_file"]
         case "test_unit_tests_catch":
