@@ -26,35 +26,26 @@ def check_q_update(attempt) -> str:
             new[s, a] = q[s, a] + step * (target - q[s, a])
             return new
 
-        def entry(value, q=q):
-            new = q.clone()
-            new[s, a] = value
-            return new
-
         ahead = r + discount * q[s_next].max()
-        right = after(r if terminated else ahead)
+        target = r if terminated else ahead
         expect_close(
             attempt(q.clone(), s, a, r, s_next, terminated, truncated, alpha, discount),
-            right,
+            after(target),
             on=words,
             hint="Only entry [s, a] changes, by alpha (target - Q[s, a]).",
             mistakes={
                 "A termination stops the bootstrap: the target is r alone.": after(ahead),
                 "A time limit is no end: `truncated` must not stop the bootstrap.": after(r),
                 "The end's row was multiplied by 0, and 0 times infinity is not a number: "
-                "choose with `if`.": entry(torch.nan),
+                "choose with `if`.": after(torch.nan),
                 "The maximum runs over the row of s; it should be the row of s_next.": after(
                     r + discount * q[s].max()
                 ),
                 "The discount is missing.": after(r + q[s_next].max()),
-                "That is the target itself: alpha is not used.": after(
-                    r if terminated else ahead, 1.0
-                ),
-                "The sign of the error: it is target - Q[s, a].": after(
-                    r if terminated else ahead, -alpha
-                ),
-                "- Q[s, a] is missing in the bracket: the old value must shrink.": entry(
-                    q[s, a] + alpha * (r if terminated else ahead)
+                "That is the target itself: alpha is not used.": after(target, 1.0),
+                "The sign of the error: it is target - Q[s, a].": after(target, -alpha),
+                "- Q[s, a] is missing in the bracket: the old value must shrink.": after(
+                    target + q[s, a]
                 ),
                 "The maximum over the whole table; it should be over the row of s_next.": after(
                     r + discount * q.max()

@@ -33,8 +33,7 @@ def check_expected_sarsa_target(attempt) -> str:
             attempt(rewards, q, terminated, epsilon, discount),
             target(value),
             on=words,
-            hint="Compare with r + discount [(1 - epsilon) max Q + epsilon mean Q], and r alone "
-            "at a termination.",
+            hint="r + discount [(1 - epsilon) max Q + epsilon mean Q]; at a termination r alone.",
             mistakes={
                 "The mask is a product, and 0 times NaN is NaN: choose with torch.where.": product,
                 "The terminal mask is missing: behind a termination nothing follows, whatever "
@@ -90,6 +89,20 @@ def _dyna(q, steps, replays, alpha, discount, mistake: str = "") -> torch.Tensor
     return q
 
 
+DYNA_SLIPS = {
+    "The replays do nothing: that is Q-learning without planning.": "no planning",
+    "The real step itself is not learned from, only the replays.": "planning only",
+    "The terminal mask is missing: behind a termination nothing follows, whatever the row "
+    "of the end holds.": "mask",
+    "The model forgets that a step ended the episode: store `terminated` too.": ("forgotten end"),
+    "The model keeps the first outcome of a pair; the newest should replace it.": "first",
+    "The replays use the outcome of the last real step for every pair; each pair has its "
+    "own in the model.": "last outcome",
+    "The replays come after all real steps; they belong after each of them.": "afterwards",
+    "The discount is missing.": "discount",
+}
+
+
 def check_dyna_q(attempt) -> str:
     """dyna_q(Q, steps, replays, alpha, discount): the table after learning and planning."""
     like = {"dtype": torch.float64}
@@ -119,20 +132,6 @@ def check_dyna_q(attempt) -> str:
             [[(0, 0)], [(0, 0)], [(0, 0), (2, 1)]],
         ),
     )
-    sentences = {
-        "The replays do nothing: that is Q-learning without planning.": "no planning",
-        "The real step itself is not learned from, only the replays.": "planning only",
-        "The terminal mask is missing: behind a termination nothing follows, whatever the row "
-        "of the end holds.": "mask",
-        "The model forgets that a step ended the episode: store `terminated` too.": (
-            "forgotten end"
-        ),
-        "The model keeps the first outcome of a pair; the newest should replace it.": "first",
-        "The replays use the outcome of the last real step for every pair; each pair has its "
-        "own in the model.": "last outcome",
-        "The replays come after all real steps; they belong after each of them.": "afterwards",
-        "The discount is missing.": "discount",
-    }
     for words, q, steps, replays in cases:
         for discount in (0.9, 0.5):
             arguments = (steps, replays, 0.5, discount)
@@ -141,7 +140,7 @@ def check_dyna_q(attempt) -> str:
                 _dyna(q, *arguments),
                 on=f"{words} (discount {discount:g})",
                 hint="After each real step: update, store, then replay in the order given.",
-                mistakes={why: _dyna(q, *arguments, slip) for why, slip in sentences.items()},
+                mistakes={why: _dyna(q, *arguments, slip) for why, slip in DYNA_SLIPS.items()},
             )
     return "Every step of the world is now used many times."
 
