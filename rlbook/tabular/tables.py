@@ -51,7 +51,7 @@ def epsilon_greedy_actions(
     *,
     all_allowed: bool = False,
 ) -> torch.Tensor:
-    """Draw actions from exploration.epsilon_greedy_policy, in one go. Eq. (6.5).
+    """Draw actions from exploration.epsilon_greedy_policy, in one go. Eq. (6.12).
 
     With probability epsilon every allowed action is eligible, otherwise only the best ones;
     among those that are eligible all are equally likely.
