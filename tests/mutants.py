@@ -4,13 +4,15 @@ Each must be caught by the unit tests of its module, and by the checks of the ch
 names (test_mutants.py).
 """
 
-from mutants_part_2 import MODULES, PART_2
+import mutants_part_2
+import mutants_part_3
 from mutation import Mutant
 
 FORMULA_MODULES = (
     *("kernels", "mdp", "grids", "bellman", "asynchronous", "dynamic_programming"),
     *("exploration", "returns", "tabular_envs", "car_rental"),
-    *MODULES,
+    *mutants_part_2.MODULES,
+    *mutants_part_3.MODULES,
 )
 """Every public function of these has a mutant below, or stands in EXEMPT."""
 
@@ -586,4 +588,4 @@ MUTANTS = [
     *RETURNS,
     *SAMPLING,
 ]
-MUTANTS += PART_2
+MUTANTS += mutants_part_2.PART_2 + mutants_part_3.PART_3

@@ -155,7 +155,7 @@ def test_every_claim_has_a_broken_variant(number):
         assert len(cells) == 1, f"{broken.claim!r} names {len(cells)} claim cells"
         found.add(cells[0].index)
     missing = [chapter.cells[index].source for index in sorted(wanted - found)]
-    assert not missing, "claim cells without an entry in tests/broken_claims.py"
+    assert not missing, "claim cells without an entry in tests/broken_claims/"
 
 
 @pytest.mark.slow

@@ -1,0 +1,24 @@
+"""What makes each claim of chapter 00 false; see __init__.py."""
+
+from broken_claims import Broken
+
+BROKEN = [
+    Broken(
+        "0.4",
+        "world = GridWorld.from_text('S..a ....  .... ...b', rewards={'a': 2.0, 'b': 2.0},"
+        " step_reward=0.0, slip=0.2).mdp(discount=0.9)\noptimum = value_iteration(world)",
+        "two equal prizes: the near one is best",
+    ),
+    Broken(
+        "0.5",
+        "with_exploration = with_exploration[:, :1].expand(-1, 31)",
+        "agents that learn nothing",
+    ),
+    Broken("0.5", "with_exploration = with_exploration + 1", "runs above the optimum"),
+    Broken("0.6", "no_exploration = with_exploration", "exploration makes no difference"),
+    Broken(
+        "0.6",
+        "with_exploration, no_exploration = no_exploration, with_exploration",
+        "exploration hurts",
+    ),
+]

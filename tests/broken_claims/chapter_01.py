@@ -1,0 +1,39 @@
+"""What makes each claim of chapter 01 false; see __init__.py."""
+
+from broken_claims import Broken
+
+BROKEN = [
+    Broken("1.1", "late = 10 * gammas**10", "the large reward comes after 10 steps, not 20"),
+    Broken("1.2", "hand_written = np.eye(4)[[RIGHT] * 16]", "straight on, into a hole"),
+    Broken(
+        "1.3",
+        'sampled["hand-written"] = sampled["random"]',
+        "the plan is no better than chance",
+    ),
+    Broken("1.4", "errors = errors[::-1]", "the error grows with the horizon"),
+    Broken("1.4", "errors = errors * 50", "the error exceeds the bound"),
+    Broken("1.4", "counts = [6 * h for h in horizons]", "one branch a step"),
+    Broken(
+        "assert 8 < widths",
+        "middle, half = (lows + highs) / 2, (highs - lows) / 4\n"
+        "hits = (middle - half <= exact[START]) & (exact[START] <= middle + half)",
+        "intervals of half the width",
+    ),
+    Broken(
+        "assert 8 < widths",
+        "mean_interval = lambda x: (x.mean() - x.std(), x.mean() + x.std())",
+        "one standard deviation of a return, without the root of N",
+    ),
+    Broken(
+        "assert low <= value <= high",
+        "policies = dict(zip(policies, reversed(policies.values())))",
+        "the values of the other policy",
+    ),
+    Broken(
+        "1.6",
+        "lake_values = {name: v.flip(0) for name, v in lake_values.items()}",
+        "the best state is not the one beside the goal",
+    ),
+    Broken("1.7", 'bad["length"] = good["length"]', "the broken return levels off, too"),
+    Broken("1.7", 'bad["time"] = good["time"]', "the broken value does not depend on time"),
+]
