@@ -3,12 +3,22 @@
 import torch
 
 
-def mean_per_run(x: torch.Tensor) -> torch.Tensor:
-    """The mean over everything but the run axis: (R, ...) -> (R,)."""
+def mean_per_run(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """The mean over everything but the run axis: (R, ...) -> (R,).
+
+    Args:
+        x: (R, ...), floating point.
+        mask: (R, ...) bool; only entries where it is True enter. All of them by default.
+
+    Raises:
+        ValueError: no run axis, nothing to average, or a mask of another dtype or shape.
+    """
     if x.ndim == 0:
         raise ValueError("x has no run axis: its shape is ()")
     if x.numel() == 0:
         raise ValueError(f"x is empty, and a mean of nothing is NaN: its shape is {tuple(x.shape)}")
+    if mask is not None:
+        return masked_mean(x, mask, tuple(range(1, x.ndim)))
     return x.flatten(1).mean(dim=1) if x.ndim > 1 else x
 
 

@@ -70,3 +70,11 @@ def test_bad_masks_are_refused():
         masked_mean(x, torch.ones(3, dtype=torch.bool))
     with pytest.raises(ValueError, match="mask is empty somewhere along dim"):
         masked_mean(x, torch.tensor([[True, True, True], [False, False, False]]), dim=1)
+
+
+def test_mean_per_run_over_the_entries_of_a_mask():
+    x = torch.tensor([[[1.0, NAN], [3.0, 5.0]], [[2.0, 4.0], [INF, 6.0]]])
+    mask = ~(x.isnan() | x.isinf())
+    assert mean_per_run(x, mask).tolist() == [3.0, 4.0]
+    with pytest.raises(ValueError, match="no entry"):
+        mean_per_run(x[:1], mask[:1] & False)

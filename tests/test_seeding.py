@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlbook.seeding import generator, run_generators
+from rlbook.seeding import Streams, generator, run_generators
 
 
 def draw(stream, size=8):
@@ -64,3 +64,51 @@ def test_bad_input_is_refused():
     for arguments in ({}, {"num_runs": 2, "run_ids": [0]}):
         with pytest.raises(ValueError, match="exactly one of num_runs and run_ids"):
             run_generators(0, **arguments)
+
+
+def test_row_k_of_all_draws_depends_on_seed_and_run_only():
+    all_runs, alone = Streams(5, range(4)), Streams(5, [2])
+    for draw_block in (
+        lambda s: s.uniform(3, 2),
+        lambda s: s.normal(7),
+        lambda s: s.integers(10, 6),
+        lambda s: s.permutations(9),
+        lambda s: s.spawn(1).uniform(3),
+    ):
+        assert torch.equal(draw_block(all_runs)[2], draw_block(alone)[0])
+
+
+def test_blocks_have_a_run_axis_and_the_asked_dtype():
+    streams = Streams(0, [7, 1])
+    assert streams.uniform(3, 2, dtype=torch.float64).dtype == torch.float64
+    assert streams.normal().shape == (2,)
+    integers = streams.integers(3, 1000)
+    assert integers.dtype == torch.long and integers.unique().tolist() == [0, 1, 2]
+    assert streams.permutations(50).sort(dim=1).values.tolist() == [list(range(50))] * 2
+    assert 0 <= streams.uniform(1000).min() < streams.uniform(1000).max() < 1
+
+
+def test_spawned_families_are_independent_of_each_other_and_of_the_first():
+    streams = Streams(0, [0, 1])
+    families = [streams, streams.spawn(0), streams.spawn(1), streams.spawn(0).spawn(1)]
+    firsts = {float(x) for family in families for x in family.uniform(dtype=torch.float64)}
+    assert len(firsts) == 8
+    assert torch.equal(Streams(0, [0, 1]).spawn(1).uniform(), Streams(0, [0, 1]).spawn(1).uniform())
+
+
+def test_streams_go_on_from_a_saved_state():
+    streams = Streams(3, [0, 4])
+    streams.normal(5)
+    state = streams.state()
+    expected = streams.uniform(4)
+    again = Streams(3, [0, 4])
+    again.load_state(state)
+    assert torch.equal(again.uniform(4), expected)
+    with pytest.raises(ValueError, match="state has 2 rows, for 1 runs"):
+        Streams(3, [0]).load_state(state)
+
+
+@pytest.mark.parametrize("seed, run_ids", [(0, []), (-1, [0]), (0, [1, -2])])
+def test_streams_refuse_bad_seeds_and_runs(seed, run_ids):
+    with pytest.raises(ValueError, match="empty|must not be negative"):
+        Streams(seed, run_ids)
