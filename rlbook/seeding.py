@@ -107,4 +107,4 @@ class Streams:
         if len(state) != self.num_runs:
             raise ValueError(f"state has {len(state)} rows, for {self.num_runs} runs")
         for row, stream in zip(state.cpu(), self.generators, strict=True):
-            stream.set_state(row)
+            stream.set_state(row.clone())  # set_state ignores where in a storage a view begins
