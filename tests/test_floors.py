@@ -25,13 +25,14 @@ FLOORS: list[list[str]] = [
     ],
     [  # 1: formulas
         *("kernels", "mdp_checks", "mdp", "car_rental", "grids", "mazes", "bellman", "solution"),
-        *("asynchronous", "dynamic_programming", "exploration", "returns", "schedules"),
+        *("asynchronous", "dynamic_programming", "exploration", "scans", "returns", "schedules"),
         *("blackjack", "epsilon_soft"),
         *("policy_gradients", "divergences", "trust_region", "preferences", "group_advantages"),
     ],
     [  # 2: parts
         *("tabular_envs", "tabular_tasks", "tabular_worlds", "episodes", "random_walks"),
-        *("networks", "envs", "replay", "rollouts", "training"),
+        *("networks", "policies", "normalization", "saving"),
+        *("envs", "replay", "rollouts", "training"),
     ],
     [  # 3: learners
         *("tabular.evaluation", "tabular.tables", "tabular.bandits", "tabular.monte_carlo"),

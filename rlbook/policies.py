@@ -1,0 +1,235 @@
+"""Policies of R runs: a network, and what its output says about actions.
+
+Both policies have the same methods, so that an agent need not know which one it trains. Noise
+comes in from outside, `draw_noise(streams, *shape)`: run k's actions depend on run k's own
+stream. `forward(observations)`, also called `parameters_of`, gives the parameters of the
+distribution, and is the function that `run_module(policy, k)` computes for one run.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.distributions import Categorical, Independent, Normal
+
+from rlbook.networks import MLP, run_module
+
+
+class CategoricalPolicy(nn.Module):
+    """pi(a|s) = softmax of the network's output; the actions are 0 .. A - 1.
+
+    Args:
+        network: (R, ..., observation) -> logits (R, ..., A).
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """The logits, (R, ..., A)."""
+        return self.network(observations)
+
+    parameters_of = forward
+
+    def distribution(self, observations: torch.Tensor) -> Categorical:
+        return Categorical(logits=self.network(observations))
+
+    def log_prob(self, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """log pi(a|s): (R, ..., observation), long (R, ...) -> (R, ...)."""
+        return self.log_prob_and_entropy(observations, actions)[0]
+
+    def entropy(self, observations: torch.Tensor) -> torch.Tensor:
+        """- sum over a of pi(a|s) log pi(a|s): (R, ..., observation) -> (R, ...)."""
+        return _entropy(self.network(observations).log_softmax(-1))
+
+    def log_prob_and_entropy(
+        self, observations: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both, for one pass through the network."""
+        _check("actions", actions, observations.shape[:-1], floating=False)
+        log_probs = self.network(observations).log_softmax(-1)  # (R, ..., A)
+        taken = log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+        return taken, _entropy(log_probs)
+
+    def draw_noise(self, streams, *shape: int) -> torch.Tensor:
+        """Uniform on [0, 1): (R, *shape)."""
+        return streams.uniform(*shape)
+
+    @torch.no_grad()
+    def sample(self, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """The first action whose cumulative probability exceeds the noise: (R, ...) long.
+
+        Args:
+            observations: (R, ..., observation).
+            noise: (R, ...), uniform on [0, 1).
+        """
+        _check("noise", noise, observations.shape[:-1], floating=True)
+        probabilities = self.network(observations).softmax(-1)  # (R, ..., A)
+        return inverse_cdf(probabilities, noise)
+
+    @torch.no_grad()
+    def greedy(self, observations: torch.Tensor) -> torch.Tensor:
+        """The most probable action, the first of equal ones: (R, ...) long."""
+        return self.network(observations).argmax(-1)
+
+    def run(self, k: int) -> nn.Module:
+        return run_module(self.network, k)
+
+
+def inverse_cdf(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """The first action whose cumulative probability exceeds the uniform number.
+
+    Rounding does no harm: an action of probability zero is never taken, not even by uniforms of
+    exactly 0 or 1, nor one beyond the last.
+
+    Args:
+        probabilities: (..., A), at least one positive; they need not sum to 1.
+        uniforms: (...), in [0, 1].
+
+    Returns:
+        (...) long.
+    """
+    cumulative = probabilities.cumsum(-1).masked_fill(probabilities == 0, 0.0)
+    # The largest float below 1, times the total, rounds to less than the total.
+    below_one = 1 - torch.finfo(probabilities.dtype).eps / 2
+    threshold = uniforms.to(probabilities.dtype).clamp(max=below_one) * cumulative.amax(-1)
+    return (cumulative > threshold.unsqueeze(-1)).byte().argmax(-1)
+
+
+class GaussianPolicy(nn.Module):
+    """pi(a|s): independent normal distributions, a_i ~ N(mean_i(s), exp(log_std_i)^2).
+
+    The mean is the network's output; log_std is one parameter per run and action dimension, the
+    same in all states. Environments clip actions to their bounds; log-probabilities are those of
+    the actions before clipping.
+
+    Args:
+        network: an MLP, (R, ..., observation) -> mean (R, ..., A).
+        initial_log_std: where log_std begins.
+
+    Attributes:
+        log_std: (R, 1, A).
+    """
+
+    def __init__(self, network: MLP, *, initial_log_std: float = 0.0):
+        super().__init__()
+        self.network = network
+        like = next(network.parameters())
+        shape = (network.num_runs, 1, network.sizes[-1])
+        self.log_std = nn.Parameter(like.detach().new_full(shape, initial_log_std))
+
+    def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """mean and log_std, both (R, ..., A)."""
+        mean = self.network(observations)
+        runs, _, size = self.log_std.shape
+        log_std = self.log_std.view(runs, *[1] * (mean.ndim - 2), size)
+        return mean, log_std.expand_as(mean)
+
+    parameters_of = forward
+
+    def distribution(self, observations: torch.Tensor) -> Independent:
+        mean, log_std = self(observations)
+        return Independent(Normal(mean, log_std.exp()), 1)
+
+    def log_prob(self, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """log pi(a|s): (R, ..., observation), (R, ..., A) -> (R, ...).
+
+        The sum over i of - (a_i - mean_i)^2 / (2 std_i^2) - log_std_i - log(2 pi) / 2.
+        """
+        return self.log_prob_and_entropy(observations, actions)[0]
+
+    def entropy(self, observations: torch.Tensor) -> torch.Tensor:
+        """The sum over i of log_std_i + (1 + log(2 pi)) / 2: (R, ..., observation) -> (R, ...)."""
+        _, log_std = self(observations)
+        return _gaussian_entropy(log_std)
+
+    def log_prob_and_entropy(
+        self, observations: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both, for one pass through the network."""
+        size = self.log_std.shape[-1]
+        _check("actions", actions, (*observations.shape[:-1], size), floating=True)
+        mean, log_std = self(observations)
+        standardised = (actions - mean) * (-log_std).exp()
+        log_probs = -(0.5 * standardised.square() + log_std + 0.5 * math.log(2 * math.pi))
+        return log_probs.sum(-1), _gaussian_entropy(log_std)
+
+    def draw_noise(self, streams, *shape: int) -> torch.Tensor:
+        """Standard normal: (R, *shape, A)."""
+        return streams.normal(*shape, self.log_std.shape[-1])
+
+    @torch.no_grad()
+    def sample(self, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """mean + std noise, not clipped: (R, ..., A).
+
+        Args:
+            observations: (R, ..., observation).
+            noise: (R, ..., A), standard normal.
+        """
+        size = self.log_std.shape[-1]
+        _check("noise", noise, (*observations.shape[:-1], size), floating=True)
+        mean, log_std = self(observations)
+        return mean + log_std.exp() * noise
+
+    @torch.no_grad()
+    def greedy(self, observations: torch.Tensor) -> torch.Tensor:
+        """The mean, (R, ..., A)."""
+        return self.network(observations)
+
+    def run(self, k: int) -> nn.Module:
+        return GaussianNetwork(run_module(self.network, k), self.log_std[k, 0])
+
+
+class GaussianNetwork(nn.Module):
+    """One run of a GaussianPolicy: (..., observation) -> mean and log_std, both (..., A)."""
+
+    def __init__(self, mean: nn.Module, log_std: torch.Tensor):
+        super().__init__()
+        self.mean = mean
+        self.log_std = nn.Parameter(log_std.detach().clone())
+
+    def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mean = self.mean(observations)
+        return mean, self.log_std.expand_as(mean)
+
+
+def make_policy(
+    envs,
+    hidden_sizes: Sequence[int],
+    generators: Sequence[torch.Generator],
+    *,
+    activation: str = "tanh",
+) -> CategoricalPolicy | GaussianPolicy:
+    """The policy that fits the action space, on the device of the environments.
+
+    The last layer has gain 0.01: at first, nearly uniform, or with mean nearly 0.
+
+    Args:
+        envs: has observation_size, num_actions (None if actions are continuous), action_size,
+            num_runs and device.
+        generators: one torch.Generator a run.
+    """
+    if len(generators) != envs.num_runs:
+        raise ValueError(f"generators must be one a run, {envs.num_runs}, got {len(generators)}")
+    discrete = envs.num_actions is not None
+    outputs = envs.num_actions if discrete else envs.action_size
+    sizes = (envs.observation_size, *hidden_sizes, outputs)
+    network = MLP(sizes, generators, activation=activation, gain=0.01)
+    policy = CategoricalPolicy(network) if discrete else GaussianPolicy(network)
+    return policy.to(envs.device)
+
+
+def _entropy(log_probs: torch.Tensor) -> torch.Tensor:
+    return -(log_probs.exp() * log_probs).sum(-1)
+
+
+def _gaussian_entropy(log_std: torch.Tensor) -> torch.Tensor:
+    return (log_std + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)
+
+
+def _check(name: str, x: torch.Tensor, shape: Sequence[int], *, floating: bool) -> None:
+    if x.shape != tuple(shape) or x.is_floating_point() != floating:
+        wanted = f"{'floating point' if floating else 'long'} {tuple(shape)}"
+        raise ValueError(f"{name} must be {wanted}, got {x.dtype} {tuple(x.shape)}")
