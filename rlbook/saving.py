@@ -1,0 +1,78 @@
+"""Tensors and a description in one file, which holds data only: opening it runs no code."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import save
+
+
+def save_tensors(
+    path: str | os.PathLike,
+    tensors: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a safetensors file: whole or not at all, so that a crash leaves the old one.
+
+    Args:
+        path: replaced if it exists; its folder must exist.
+        tensors: name -> tensor, of any dtype, shape and device.
+        metadata: what JSON can say. Tuples come back as lists; keys must be strings.
+
+    Raises:
+        ValueError: something that is not a tensor, or not JSON.
+    """
+    for name, tensor in tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            got = f"{name!r}: {type(tensor).__name__}"
+            raise ValueError(f"tensors must map names to tensors, got {got}")
+    description = {"metadata": _to_json(metadata or {})}
+    copies = {name: x.detach().to("cpu", copy=True).contiguous() for name, x in tensors.items()}
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_bytes(save(copies, description))
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def load_tensors(
+    path: str | os.PathLike, device: str | torch.device = "cpu"
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The tensors and the metadata of a file written by save_tensors.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a whole file of save_tensors.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        with safetensors.safe_open(path, framework="pt", device=str(device)) as file:
+            metadata = json.loads(file.metadata()["metadata"])
+            return {name: file.get_tensor(name) for name in file.keys()}, metadata
+    except (safetensors.SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is not a whole file written by save_tensors: {error}") from error
+
+
+def _to_json(metadata: Mapping[str, Any]) -> str:
+    def check(value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                if not isinstance(key, str):
+                    raise ValueError(f"metadata must have strings as keys, got {key!r}")
+                check(inner)
+        elif isinstance(value, list | tuple):
+            for inner in value:
+                check(inner)
+
+    check(metadata)
+    try:
+        return json.dumps(metadata)
+    except TypeError as error:
+        raise ValueError(f"metadata must be JSON: {error}") from error
