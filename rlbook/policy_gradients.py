@@ -1,0 +1,132 @@
+"""Policies with parameters: the objective and its gradient, exactly on a model and as losses.
+
+The exact functions solve linear equations and sample nothing. The losses are elementwise: the
+mean over what was sampled is a line of its own, `mean_per_run` or `masked_mean`.
+"""
+
+import torch
+
+from rlbook.bellman import action_values
+from rlbook.mdp import MDP
+
+
+def _live_chain(mdp: MDP, policy: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """I - discount P_pi and r_pi on the states that are not terminal; differentiable in policy."""
+    shape = (mdp.num_states, mdp.num_actions)
+    if tuple(policy.shape) != shape or not policy.is_floating_point():
+        got = f"{policy.dtype} {tuple(policy.shape)}"
+        raise ValueError(f"policy must be floating point {shape}, got {got}")
+    mdp.induced_chain(policy.detach())  # raises unless the rows are distributions, and it ends
+    live = ~mdp.terminal
+    policy = policy.to(mdp.reward)[live]
+    step = torch.einsum("sa,sat->st", policy, mdp.transition[live][..., live])
+    eye = torch.eye(len(step), dtype=step.dtype, device=step.device)
+    return eye - mdp.discount * step, (policy * mdp.reward[live]).sum(1)
+
+
+def policy_objective(mdp: MDP, policy: torch.Tensor) -> torch.Tensor:
+    """J = sum_s start(s) V^pi(s), (): the expected return from the start. Eq. (11.8).
+
+    The values solve (I - discount P_pi) V = r_pi; autograd goes through the solution, so that
+    the gradient with respect to whatever the policy was computed from is exact.
+
+    Args:
+        policy: (S, A) probabilities.
+
+    Raises:
+        ValueError: no valid policy; or discount 1 and a state from which it never ends.
+
+    Source: Sutton et al. 2000, "Policy gradient methods for reinforcement learning with
+    function approximation", section 1, start-state formulation.
+    """
+    system, reward = _live_chain(mdp, policy)
+    return mdp.start[~mdp.terminal] @ torch.linalg.solve(system, reward)
+
+
+def discounted_visits(mdp: MDP, policy: torch.Tensor) -> torch.Tensor:
+    """eta(s) = sum_t discount^t Pr[s_t = s], (S,), and 0 for terminal states. Eq. (11.9).
+
+    Where nothing ends, eta = nu / (1 - discount), with nu of Eq. (2.7). At discount 1 it is the
+    expected number of visits in an episode.
+
+    Args:
+        policy: (S, A) probabilities.
+
+    Raises:
+        ValueError: no valid policy; or discount 1 and a state from which it never ends.
+    """
+    system, _ = _live_chain(mdp, policy)
+    visits = torch.zeros_like(mdp.start)
+    visits[~mdp.terminal] = torch.linalg.solve(system.T, mdp.start[~mdp.terminal])
+    return visits
+
+
+def softmax_policy_gradient(mdp: MDP, logits: torch.Tensor) -> torch.Tensor:
+    """dJ/dlogits[s, a] = eta(s) pi(a|s) (Q(s, a) - V(s)) for pi = softmax(logits). Eq. (11.20).
+
+    The policy gradient theorem, Eq. (11.18), for a policy with one logit a pair.
+
+    Args:
+        logits: (S, A); those of actions that are not allowed do not matter.
+
+    Returns:
+        (S, A), 0 for terminal states and for actions that are not allowed.
+
+    Raises:
+        ValueError: a wrong shape; or discount 1 and a state from which the policy never ends.
+
+    Source: Sutton et al. 2000, theorem 1; Agarwal et al. 2021, "On the theory of policy gradient
+    methods", lemma C.1.
+    """
+    if tuple(logits.shape) != (mdp.num_states, mdp.num_actions):
+        want = (mdp.num_states, mdp.num_actions)
+        raise ValueError(f"logits must be {want}, got {tuple(logits.shape)}")
+    policy = logits.detach().masked_fill(~mdp.allowed, -torch.inf).softmax(-1)
+    system, reward = _live_chain(mdp, policy)
+    values = torch.zeros_like(mdp.start)
+    values[~mdp.terminal] = torch.linalg.solve(system, reward)
+    q = action_values(mdp, values).masked_fill(~mdp.allowed, 0.0)
+    return discounted_visits(mdp, policy).unsqueeze(1) * policy * (q - values.unsqueeze(1))
+
+
+def policy_gradient_loss(log_probs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """-log pi(a|s) weight, whose gradient is -weight grad log pi(a|s). Eq. (11.23).
+
+    The weights (returns, advantages, ...) are numbers: no gradient flows into them.
+
+    Args:
+        log_probs: (...), log pi(a_t|s_t) of the actions that were taken.
+        weights: (...), the same shape.
+
+    Returns:
+        (...), to be minimised.
+
+    Raises:
+        ValueError: different shapes.
+
+    Source: Williams 1992, "Simple statistical gradient-following algorithms", Eq. 11.
+    """
+    if log_probs.shape != weights.shape:
+        shapes = f"{tuple(log_probs.shape)} and {tuple(weights.shape)}"
+        raise ValueError(f"log_probs and weights must have the same shape, got {shapes}")
+    return -log_probs * weights.detach()
+
+
+def entropy_bonus(logits: torch.Tensor) -> torch.Tensor:
+    """H = -sum_a pi(a) log pi(a) of pi = softmax(logits), (..., A) -> (...). Eq. (11.24).
+
+    To be maximised: a loss subtracts it. Between 0 (one action) and log A (uniform). An action
+    whose logit is -inf counts as 0, and so does its gradient.
+
+    Raises:
+        ValueError: no action axis.
+
+    Source: Williams and Peng 1991, "Function optimization using connectionist reinforcement
+    learning algorithms".
+    """
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ValueError(f"logits must be (..., A) with A >= 1, got {tuple(logits.shape)}")
+    log_probs = logits.log_softmax(-1)
+    possible = logits > -torch.inf
+    log_probs = torch.where(possible, log_probs, 0.0)
+    return -torch.where(possible, log_probs.exp() * log_probs, 0.0).sum(-1)
