@@ -1,0 +1,147 @@
+"""KL divergences between policies, exact and from samples, and the coefficients that hold them.
+
+KL(p || q) = sum_x p(x) log(p(x) / q(x)) >= 0 is a mean under p, its first argument. TRPO and PPO
+measure KL(old policy || new policy), RLHF KL(policy || reference): the order differs, so every
+function here names its arguments.
+"""
+
+import torch
+
+
+def kl_categorical(logits_p: torch.Tensor, logits_q: torch.Tensor) -> torch.Tensor:
+    """KL(p || q) = sum_a p(a) [log p(a) - log q(a)] of two categorical distributions. Eq. (16.1).
+
+    Nonnegative, and infinite where q excludes an action that p takes. An action that p excludes
+    (logit -inf) adds nothing. For KL(old policy || new policy), p is the old policy.
+
+    Args:
+        logits_p, logits_q: (..., A), each up to a constant per distribution.
+
+    Returns:
+        (...): only the action axis is reduced.
+
+    Raises:
+        ValueError: two shapes, or no action axis.
+    """
+    if logits_p.shape != logits_q.shape or logits_p.ndim == 0:
+        shapes = f"{tuple(logits_p.shape)} and {tuple(logits_q.shape)}"
+        raise ValueError(f"logits_p and logits_q must have one shape (..., A), got {shapes}")
+    log_p, log_q = logits_p.log_softmax(-1), logits_q.log_softmax(-1)
+    possible = log_p > -torch.inf
+    log_ratio = torch.where(possible, log_p, 0.0) - torch.where(possible, log_q, 0.0)
+    return (log_p.exp() * log_ratio).sum(-1)
+
+
+def kl_gaussian(
+    mean_p: torch.Tensor, log_std_p: torch.Tensor, mean_q: torch.Tensor, log_std_q: torch.Tensor
+) -> torch.Tensor:
+    """KL(p || q) of two Gaussians with independent components. Eq. (16.2).
+
+    sum_i log(sigma_q / sigma_p) + [sigma_p^2 + (mu_p - mu_q)^2] / (2 sigma_q^2) - 1/2.
+    For KL(old policy || new policy), p is the old policy.
+
+    Args:
+        mean_p, mean_q: (..., A).
+        log_std_p, log_std_q: the logarithms of the standard deviations; (..., A), or a shape
+            that spreads to it, such as (A,) or (R, 1, A).
+
+    Returns:
+        (...): summed over the action axis.
+
+    Raises:
+        ValueError: shapes that do not fit.
+    """
+    if mean_p.shape != mean_q.shape or mean_p.ndim == 0:
+        shapes = f"{tuple(mean_p.shape)} and {tuple(mean_q.shape)}"
+        raise ValueError(f"mean_p and mean_q must have one shape (..., A), got {shapes}")
+    for name, log_std in (("log_std_p", log_std_p), ("log_std_q", log_std_q)):
+        if torch.broadcast_shapes(log_std.shape, mean_p.shape) != mean_p.shape:
+            got = f"{tuple(log_std.shape)}, which does not spread to {tuple(mean_p.shape)}"
+            raise ValueError(f"{name} has shape {got}")
+    variance_ratio = (2 * (log_std_p - log_std_q)).exp()
+    distance = ((mean_p - mean_q) * (-log_std_q).exp()) ** 2
+    return (log_std_q - log_std_p + (variance_ratio + distance - 1) / 2).sum(-1)
+
+
+def kl_estimate(
+    log_probs: torch.Tensor, ref_log_probs: torch.Tensor, kind: str = "k3"
+) -> torch.Tensor:
+    """Estimates of KL(pi || pi_ref), one for each action drawn from pi. Eq. (16.15).
+
+    With d = log pi(a) - log pi_ref(a): k1 = d, unbiased, of either sign; k2 = d^2 / 2, biased,
+    small in variance; k3 = exp(-d) - 1 + d, unbiased and never negative. The mean over actions
+    drawn from pi, the FIRST argument, estimates the KL. It is the value that is estimated: the
+    three have different gradients.
+
+    Args:
+        log_probs, ref_log_probs: the log-probabilities of the same actions, one shape (...).
+
+    Returns:
+        (...), elementwise.
+
+    Raises:
+        ValueError: two shapes, or another kind.
+
+    Source: Schulman 2020, "Approximating KL divergence".
+    """
+    if log_probs.shape != ref_log_probs.shape:
+        shapes = f"{tuple(log_probs.shape)} and {tuple(ref_log_probs.shape)}"
+        raise ValueError(f"log_probs and ref_log_probs must have one shape, got {shapes}")
+    difference = log_probs - ref_log_probs
+    if kind == "k1":
+        return difference
+    if kind == "k2":
+        return difference**2 / 2
+    if kind == "k3":
+        return torch.expm1(-difference) + difference
+    raise ValueError(f"kind must be 'k1', 'k2' or 'k3', got {kind!r}")
+
+
+def adapt_kl_coef(kl_coef, kl, target: float):
+    """The coefficient after an update that moved the policy by kl: PPO-penalty's rule. Eq. (16.7).
+
+    Doubled where kl > 1.5 target (moved too far), halved where kl < target / 1.5, else kept.
+
+    Args:
+        kl_coef, kl: numbers or tensors (R,): each run has its own. kl is KL(old || new),
+            measured after the update.
+        target: the KL wanted per update, positive.
+
+    Returns:
+        The shape of kl_coef and kl.
+
+    Source: Schulman et al. 2017, "Proximal policy optimization algorithms", section 4.
+    """
+    _check_target(target)
+    too_far, too_near = kl > 1.5 * target, kl < target / 1.5
+    return kl_coef * (1 + too_far) / (1 + too_near)
+
+
+def proportional_kl_coef(kl_coef, kl, target: float, horizon: float):
+    """kl_coef [1 + clip(kl / target - 1, -0.2, 0.2) / horizon]: a gentle controller. Eq. (16.8).
+
+    RLHF holds KL(policy || reference) with it. The change is proportional to the error, and at
+    most the share 0.2 / horizon of the coefficient an update.
+
+    Args:
+        kl_coef, kl: numbers or tensors (R,).
+        target: the KL wanted, positive.
+        horizon: updates after which errors count in full, positive; the source has 10.
+
+    Returns:
+        The shape of kl_coef and kl.
+
+    Source: Ziegler et al. 2019, "Fine-tuning language models from human preferences", section 2.2.
+    """
+    _check_target(target)
+    if not horizon > 0:
+        raise ValueError(f"horizon must be positive, got {horizon}")
+    error = kl / target - 1
+    tensor = isinstance(error, torch.Tensor)
+    error = error.clamp(-0.2, 0.2) if tensor else min(max(error, -0.2), 0.2)
+    return kl_coef * (1 + error / horizon)
+
+
+def _check_target(target: float) -> None:
+    if not target > 0:
+        raise ValueError(f"target must be positive, got {target}")
