@@ -32,7 +32,8 @@ FLOORS: list[list[str]] = [
     [  # 2: parts
         *("tabular_envs", "tabular_tasks", "tabular_worlds", "episodes", "random_walks"),
         *("networks", "policies", "normalization", "saving"),
-        *("envs", "replay", "rollouts", "training"),
+        *("env_interface", "control_envs", "gymnasium_envs", "envs"),
+        *("replay", "rollouts", "training"),
     ],
     [  # 3: learners
         *("tabular.evaluation", "tabular.tables", "tabular.bandits", "tabular.monte_carlo"),

@@ -1,0 +1,113 @@
+"""What a batch of environments, E for each of R runs, offers to the learners.
+
+Gymnasium's environments, the torch-native ones and a reader's own come behind this one interface.
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+
+
+class Step(NamedTuple):
+    """One step of R x E environments.
+
+    `next_observations` is where the action led, `observations` is what to act on next: they differ
+    where an episode ended, and there only. Fields may be shared between steps: never write to them.
+    """
+
+    rewards: torch.Tensor
+    """(R, E)."""
+    terminated: torch.Tensor
+    """(R, E) bool: the transition ended the episode; nothing follows, so no bootstrap."""
+    truncated: torch.Tensor
+    """(R, E) bool: a time limit cut the episode; both flags may be set."""
+    next_observations: torch.Tensor
+    """(R, E, obs): s_{t+1}, also where the episode ended; never one from after a reset."""
+    observations: torch.Tensor
+    """(R, E, obs): what to act on next, the first of a new episode where one ended."""
+    valid: torch.Tensor
+    """(R, E) bool: False where the step was only a reset, which some of Gymnasium's vector
+    environments do in a step of its own. Losses, means and normalisers leave it out."""
+
+
+class BatchedEnvs(Protocol):
+    """R x E environments on one device. An episode that ends is followed by the next at once."""
+
+    num_runs: int
+    num_envs: int
+    """For each run."""
+    device: torch.device
+    observation_size: int
+    num_actions: int | None
+    """Of a discrete action space, else None."""
+    action_size: int | None
+    """Of a continuous action space, else None."""
+    action_low: torch.Tensor | None
+    """(action_size,), and the same of action_high; None for discrete actions."""
+    action_high: torch.Tensor | None
+    max_episode_steps: int | None
+
+    def reset(self) -> torch.Tensor:
+        """Begin an episode everywhere: observations (R, E, obs)."""
+
+    def step(self, actions: torch.Tensor) -> Step:
+        """Act everywhere: (R, E) integers, or (R, E, action_size), clipped to the bounds."""
+
+
+ATTRIBUTES = (
+    *("num_runs", "num_envs", "device", "observation_size", "num_actions", "action_size"),
+    *("action_low", "action_high", "max_episode_steps", "reset", "step"),
+)
+
+
+def has_interface(env: object) -> bool:
+    """Whether `env` looks like a batch of environments of ours, complete or not."""
+    return callable(getattr(env, "step", None)) and hasattr(env, "num_runs")
+
+
+def check_interface(envs: BatchedEnvs, *, num_runs: int, num_envs: int, device: torch.device):
+    """Check a batch of environments that somebody else built.
+
+    Raises:
+        ValueError: an attribute is missing or contradicts another; other numbers of runs or
+            environments than wanted; another device.
+    """
+    name = type(envs).__name__
+    missing = [attribute for attribute in ATTRIBUTES if not hasattr(envs, attribute)]
+    if missing:
+        raise ValueError(f"{name} lacks {', '.join(missing)}: see rlbook.env_interface.BatchedEnvs")
+    if envs.num_runs != num_runs:
+        raise ValueError(f"{name} has {envs.num_runs} runs, but {num_runs} are to be trained")
+    if envs.num_envs != num_envs:
+        raise ValueError(f"{name} has {envs.num_envs} environments for each run, not {num_envs}")
+    if torch.device(envs.device) != device and torch.device(envs.device).type != device.type:
+        raise ValueError(f"{name} lives on {envs.device}, not on {device}")
+    if (envs.num_actions is None) == (envs.action_size is None):
+        raise ValueError(f"{name}: exactly one of num_actions and action_size must be None")
+    for bound in (envs.action_low, envs.action_high) if envs.action_size is not None else ():
+        if bound is None or tuple(bound.shape) != (envs.action_size,):
+            raise ValueError(f"{name}: action_low and action_high must be ({envs.action_size},)")
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """The device, if this machine has it.
+
+    Raises:
+        ValueError: no such device.
+    """
+    try:
+        device = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"there is no device {device!r}; use 'cpu', or 'cuda'") from error
+    count = {"cpu": 1, "meta": 0, "cuda": torch.cuda.device_count()}.get(device.type)
+    if device.type == "mps":
+        count = int(torch.backends.mps.is_available())
+    if count is not None and (device.index or 0) >= count:
+        raise ValueError(f"device '{device}' is not there; this machine has {available_devices()}")
+    return device
+
+
+def available_devices() -> str:
+    cuda = [f"'cuda:{index}'" for index in range(torch.cuda.device_count())]
+    mps = ["'mps'"] if torch.backends.mps.is_available() else []
+    return ", ".join(["'cpu'", *cuda, *mps])

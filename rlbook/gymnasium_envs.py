@@ -1,0 +1,217 @@
+"""Gymnasium's environments behind rlbook.env_interface.BatchedEnvs, checked before any training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from rlbook.env_interface import Step
+from rlbook.seeding import Streams
+
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an environment is, learnt from one copy of it."""
+
+    id: str | None
+    """None where a factory builds an environment that is not registered."""
+    make: Callable[[], gym.Env]
+    observation_space: spaces.Box
+    action_space: spaces.Discrete | spaces.Box
+    max_episode_steps: int | None
+    has_vector_entry_point: bool
+
+
+def probe(env: str | Callable[[], gym.Env]) -> Description:
+    """Build one environment, look at it, and close it.
+
+    Raises:
+        ValueError: no such id, no environment, or spaces that no learner of the book can use.
+    """
+    if isinstance(env, gym.Env | VectorEnv):
+        raise ValueError(f"{env} is one environment; give its id, or a function that builds it")
+    if not isinstance(env, str) and not callable(env):
+        raise ValueError(f"env must be a Gymnasium id or a function that builds one, got {env!r}")
+    name, make = (env, lambda: gym.make(env)) if isinstance(env, str) else ("the factory", env)
+    try:
+        one = make()
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        raise ValueError(f"{name} cannot be made: {error}") from error
+    if not isinstance(one, gym.Env):
+        raise ValueError(f"{name} built a {type(one).__name__}, not a gymnasium.Env")
+    spec = one.spec
+    name = name if spec is None else spec.id
+    check_observation_space(name, one.observation_space)
+    check_action_space(name, one.action_space)
+    one.close()
+    return Description(
+        id=None if spec is None else spec.id,
+        make=make,
+        observation_space=one.observation_space,
+        action_space=one.action_space,
+        max_episode_steps=None if spec is None else spec.max_episode_steps,
+        has_vector_entry_point=isinstance(env, str) and spec.vector_entry_point is not None,
+    )
+
+
+def check_observation_space(name: str, space: gym.Space) -> None:
+    """Accept vectors of numbers, (obs,)."""
+    if isinstance(space, spaces.Box) and len(space.shape) == 1:
+        return
+    if isinstance(space, spaces.Discrete):
+        raise ValueError(
+            f"{name} has discrete observations ({space}): no network is needed; "
+            "use the tables of chapter 09, rlbook.tabular"
+        )
+    if isinstance(space, spaces.Box) and len(space.shape) > 1:
+        kind = "images" if len(space.shape) == 3 else "arrays"
+        found = f"{kind} of shape {space.shape}"
+    else:
+        found = f"a {type(space).__name__}"
+    raise ValueError(
+        f"{name} observes {found}, but the learners take vectors of numbers; give a factory, "
+        "lambda: gymnasium.wrappers.FlattenObservation(gymnasium.make(...))"
+    )
+
+
+def check_action_space(name: str, space: gym.Space) -> None:
+    """Accept Discrete, and vectors of real numbers."""
+    vector = isinstance(space, spaces.Box) and len(space.shape) == 1
+    if isinstance(space, spaces.Discrete) or (vector and space.dtype.kind == "f"):
+        return
+    raise ValueError(
+        f"{name} takes actions {space}, but the learners give Discrete ones, or a Box of one axis "
+        "of real numbers; give a factory that wraps it, with gymnasium.wrappers.TransformAction"
+    )
+
+
+class GymnasiumEnvs:
+    """One vector environment for each run, seeded from the run's stream.
+
+    SyncVectorEnv resets in the step that ends an episode, and keeps the last observation in
+    info["final_obs"]. A vector entry point may reset in the step after instead: that step has
+    `valid` False, reward 0 and no flag set, and repeats the last observation as the next one.
+    """
+
+    def __init__(
+        self,
+        description: Description,
+        *,
+        num_envs: int,
+        streams: Streams,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        vector_entry_point: bool = False,
+    ):
+        self.streams, self.device, self.dtype = streams, torch.device(device), dtype
+        self.num_runs, self.num_envs = len(streams.run_ids), num_envs
+        self.max_episode_steps = description.max_episode_steps
+        fast = vector_entry_point and description.has_vector_entry_point
+        build = vector_envs if fast else sync_envs
+        self.runs = build(description, self.num_runs, num_envs)
+        mode = self.runs[0].metadata.get("autoreset_mode")
+        if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
+            raise ValueError(f"{description.id}: its vector environment has autoreset mode {mode}")
+        self.next_step_reset = mode == AutoresetMode.NEXT_STEP
+        self._describe(description.observation_space, description.action_space)
+        self._observations = None
+
+    def _describe(self, observation_space: spaces.Box, action_space: gym.Space) -> None:
+        self.observation_size = observation_space.shape[0]
+        self.num_actions = self.action_size = self.action_low = self.action_high = None
+        self.action_shape, self._action_space = (self.num_runs, self.num_envs), action_space
+        if isinstance(action_space, spaces.Discrete):
+            self.num_actions = int(action_space.n)
+        else:
+            self.action_size = action_space.shape[0]
+            self.action_low, self.action_high = map(
+                self._tensor, (action_space.low, action_space.high)
+            )
+            self.action_shape += (self.action_size,)
+
+    def reset(self) -> torch.Tensor:
+        """Begin an episode everywhere, with new seeds: observations (R, E, obs)."""
+        seeds = self.streams.integers(MAX_SEED, self.num_envs).tolist()  # (R, E)
+        firsts = [
+            run.reset(seed=seed if isinstance(run, SyncVectorEnv) else seed[0])[0]
+            for run, seed in zip(self.runs, seeds, strict=True)
+        ]
+        self._observations = np.stack(firsts)
+        self._ended = np.zeros((self.num_runs, self.num_envs), dtype=bool)
+        return self._tensor(self._observations)
+
+    def step(self, actions: torch.Tensor) -> Step:
+        """Act everywhere; see Step.
+
+        Args:
+            actions: (R, E) int64 from 0 up, or (R, E, action_size) clipped to the bounds.
+
+        Raises:
+            ValueError: another shape.
+        """
+        if self._observations is None:
+            raise RuntimeError("call reset() before step()")
+        steps = [
+            run.step(action) for run, action in zip(self.runs, self._actions(actions), strict=True)
+        ]
+        observations, rewards, terminated, truncated = (
+            np.stack([step[field] for step in steps]) for field in range(4)
+        )
+        valid = np.ones_like(terminated)
+        next_observations = observations
+        if self.next_step_reset:
+            valid = ~self._ended
+            rewards, terminated, truncated = (x * valid for x in (rewards, terminated, truncated))
+            next_observations = np.where(valid[..., None], observations, self._observations)
+        elif (terminated | truncated).any():
+            next_observations = observations.copy()
+            for run, env in np.argwhere(terminated | truncated):
+                next_observations[run, env] = steps[run][4]["final_obs"][env]
+        self._observations, self._ended = observations, terminated | truncated
+        return Step(
+            self._tensor(rewards),
+            *(torch.from_numpy(x).to(self.device) for x in (terminated, truncated)),
+            self._tensor(next_observations),
+            self._tensor(observations),
+            torch.from_numpy(valid).to(self.device),
+        )
+
+    def close(self) -> None:
+        """Close every environment."""
+        for run in self.runs:
+            run.close()
+
+    def _actions(self, actions: torch.Tensor) -> np.ndarray:
+        if actions.shape != self.action_shape:
+            raise ValueError(f"actions must be {self.action_shape}, got {tuple(actions.shape)}")
+        space, numbers = self._action_space, actions.detach().cpu().numpy()
+        if self.num_actions is not None:
+            return numbers + int(space.start)
+        return numbers.clip(space.low, space.high).astype(space.dtype)
+
+    def _tensor(self, numbers: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(numbers)).to(self.device, self.dtype, copy=True)
+
+
+def sync_envs(description: Description, num_runs: int, num_envs: int) -> list[VectorEnv]:
+    """One SyncVectorEnv for each run, which resets in the step that ends an episode."""
+    built = [[description.make() for _ in range(num_envs)] for _ in range(num_runs)]
+    if len({id(env) for envs in built for env in envs}) < num_runs * num_envs:
+        raise ValueError("the factory returned one environment twice; build a new one in each call")
+    mode = AutoresetMode.SAME_STEP
+    return [
+        SyncVectorEnv([lambda env=env: env for env in envs], copy=False, autoreset_mode=mode)
+        for envs in built
+    ]
+
+
+def vector_envs(description: Description, num_runs: int, num_envs: int) -> list[VectorEnv]:
+    """One of the id's own vector environments for each run."""
+    options = {"num_envs": num_envs, "vectorization_mode": "vector_entry_point"}
+    return [gym.make_vec(description.id, **options) for _ in range(num_runs)]
