@@ -142,8 +142,9 @@ CONTROL_TASKS = {
 class ControlEnvs:
     """R x E environments of one control task, behind rlbook.env_interface.BatchedEnvs.
 
-    Every step takes the same amount of noise from every run's stream, whether an episode ends or
-    not, in blocks whose size depends on E only: run k depends on (seed, k) only.
+    Run k depends on (seed, k) only: every step takes the same amount of noise from every run's
+    stream, whether an episode ends or not, and each reset() begins streams of its own, so that it
+    does not matter after how many steps, which the slowest run decides, it is called.
     """
 
     def __init__(
@@ -174,10 +175,18 @@ class ControlEnvs:
             self.action_shape = (self.num_runs, num_envs, 1)
         self._box = torch.tensor(task.start, dtype=torch.float64, device=device)
         self._valid = torch.ones(self.num_runs, num_envs, dtype=torch.bool, device=device)
-        self._state, self._starts = None, []
+        self._state, self._resets = None, 0
+        self._noise, self._starts = streams.spawn(0), []
+
+    def spawn(self, num_envs: int, streams: Streams) -> "ControlEnvs":
+        """Other environments of the same task, on the same device."""
+        options = {"device": self.device, "dtype": self.dtype}
+        return ControlEnvs(self.task, num_envs=num_envs, streams=streams, **options)
 
     def reset(self) -> torch.Tensor:
         """Begin an episode everywhere: observations (R, E, obs)."""
+        self._resets += 1
+        self._noise, self._starts = self.streams.spawn(self._resets), []
         self._state, observations = self._next_starts()
         self._elapsed = torch.zeros_like(self._valid, dtype=torch.long)
         return observations
@@ -236,7 +245,7 @@ class ControlEnvs:
         if not self._starts:
             n = len(self._box)
             steps = max(1, NUMBERS_PER_BLOCK // (self.num_envs * n))
-            noise = self.streams.uniform(steps, self.num_envs, n)  # (R, steps, E, n)
+            noise = self._noise.uniform(steps, self.num_envs, n)  # (R, steps, E, n)
             states = (2 * noise.to(self.device, torch.float64) - 1) * self._box
             states = states.permute(1, 3, 0, 2).contiguous()  # (steps, n, R, E)
             observations = self._observe(states.transpose(0, 1))  # (steps, R, E, obs)

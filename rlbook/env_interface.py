@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from rlbook.seeding import Streams
+
 
 class Step(NamedTuple):
     """One step of R x E environments.
@@ -47,6 +49,9 @@ class BatchedEnvs(Protocol):
     action_high: torch.Tensor | None
     max_episode_steps: int | None
 
+    def spawn(self, num_envs: int, streams: Streams) -> "BatchedEnvs":
+        """Other environments of the same kind on the same device, for evaluations."""
+
     def reset(self) -> torch.Tensor:
         """Begin an episode everywhere: observations (R, E, obs)."""
 
@@ -56,7 +61,7 @@ class BatchedEnvs(Protocol):
 
 ATTRIBUTES = (
     *("num_runs", "num_envs", "device", "observation_size", "num_actions", "action_size"),
-    *("action_low", "action_high", "max_episode_steps", "reset", "step"),
+    *("action_low", "action_high", "max_episode_steps", "reset", "step", "spawn"),
 )
 
 

@@ -110,6 +110,7 @@ class GymnasiumEnvs:
         vector_entry_point: bool = False,
     ):
         self.streams, self.device, self.dtype = streams, torch.device(device), dtype
+        self.description, self.vector_entry_point = description, vector_entry_point
         self.num_runs, self.num_envs = len(streams.run_ids), num_envs
         self.max_episode_steps = description.max_episode_steps
         fast = vector_entry_point and description.has_vector_entry_point
@@ -121,6 +122,12 @@ class GymnasiumEnvs:
         self.next_step_reset = mode == AutoresetMode.NEXT_STEP
         self._describe(description.observation_space, description.action_space)
         self._observations = None
+
+    def spawn(self, num_envs: int, streams: Streams) -> "GymnasiumEnvs":
+        """Other environments of the same kind."""
+        options = {"device": self.device, "dtype": self.dtype}
+        options["vector_entry_point"] = self.vector_entry_point
+        return GymnasiumEnvs(self.description, num_envs=num_envs, streams=streams, **options)
 
     def _describe(self, observation_space: spaces.Box, action_space: gym.Space) -> None:
         self.observation_size = observation_space.shape[0]
