@@ -8,6 +8,8 @@ enters. Masks are `torch.where`, not products: a NaN behind a termination stays 
 
 import torch
 
+from rlbook.scans import discounted_sums
+
 
 def _check_steps(rewards, terminated, truncated, next_values, discount) -> None:
     if not rewards.is_floating_point() or rewards.ndim == 0 or rewards.shape[-1] == 0:
@@ -196,7 +198,10 @@ def generalized_advantage_estimate(
     discount: float,
     lambda_: float,
 ) -> torch.Tensor:
-    """A_t = delta_t + discount lambda A_{t+1}, and A_t = delta_t at every end. Eq. (17.4).
+    """A_t = delta_t + discount lambda A_{t+1}, and A_t = delta_t at every end. Eq. (17.13).
+
+    The sum of (discount lambda)^l delta_{t+l} up to the first end, computed for all t by
+    doubling. It is the average of the advantages of all n-step returns, Eq. (17.12).
 
     Args:
         rewards, values, next_values: (..., T), values[t] = V(s_t).
@@ -205,7 +210,8 @@ def generalized_advantage_estimate(
         lambda_: in [0, 1].
 
     Returns:
-        (..., T), equal to lambda_returns - values where next_values[t] = values[t + 1].
+        (..., T), equal to lambda_returns - values, Eq. (17.14), where
+        next_values[t] = values[t + 1] inside an episode.
 
     Source: Schulman et al. 2016, "High-dimensional continuous control using generalized
     advantage estimation", Eq. 16.
@@ -213,13 +219,7 @@ def generalized_advantage_estimate(
     _check_steps(rewards, terminated, truncated, next_values, discount)
     _check_lambda(lambda_)
     deltas = td_errors(rewards, values, next_values, terminated, discount=discount)
-    ended = terminated | truncated
-    advantages, following = torch.empty_like(deltas), torch.zeros_like(deltas[..., 0])
-    for t in reversed(range(deltas.shape[-1])):
-        following = torch.where(ended[..., t], 0.0, following)
-        following = deltas[..., t] + discount * lambda_ * following
-        advantages[..., t] = following
-    return advantages
+    return discounted_sums(deltas, terminated | truncated, decay=discount * lambda_)
 
 
 def _check_lambda(lambda_: float) -> None:

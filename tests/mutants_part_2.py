@@ -66,22 +66,6 @@ MULTI_STEP = [
         within="lambda_returns",
         tests="test_multi_step.py",
     ),
-    Mutant(
-        "returns",
-        "torch.where(ended[..., t], 0.0, following)",
-        "torch.where(terminated[..., t], 0.0, following)",
-        "GAE leaks through a truncation",
-        within="generalized_advantage_estimate",
-        tests="test_multi_step.py",
-    ),
-    Mutant(
-        "returns",
-        "deltas[..., t] + discount * lambda_ * following",
-        "deltas[..., t] + lambda_ * following",
-        "GAE lost gamma",
-        within="generalized_advantage_estimate",
-        tests="test_multi_step.py",
-    ),
 ]
 
 MODELS = [
