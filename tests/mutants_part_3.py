@@ -1,5 +1,7 @@
 """Mutants of what chapters 11 to 20 add."""
 
+from mutants_policy_gradient import MODULES as POLICY_GRADIENT_MODULES
+from mutants_policy_gradient import POLICY_GRADIENT
 from mutation import Mutant
 
 TRUST_REGION = [
@@ -192,9 +194,10 @@ GAE = [
     ),
 ]
 
-PART_3: list[Mutant] = [*GAE, *TRUST_REGION]
+PART_3: list[Mutant] = [*GAE, *TRUST_REGION, *POLICY_GRADIENT]
 
 MODULES: tuple[str, ...] = (
+    *POLICY_GRADIENT_MODULES,
     "scans",
     "trust_region",
 )
