@@ -94,7 +94,6 @@ class MLP(nn.Module):
         super().__init__()
         hidden = _hidden_layers(sizes, generators, activation)
         self.layers = nn.Sequential(*hidden, Linear(*sizes[-2:], generators, gain=gain))
-        self.sizes, self.num_runs = tuple(sizes), len(generators)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(R, ..., in) -> (R, ..., out)."""
@@ -128,7 +127,6 @@ class DuelingMLP(nn.Module):
         self.trunk = nn.Sequential(*_hidden_layers(sizes, generators, activation))
         self.value = Linear(sizes[-2], 1, generators)
         self.advantage = Linear(sizes[-2], sizes[-1], generators)
-        self.sizes, self.num_runs = tuple(sizes), len(generators)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(R, ..., observation) -> (R, ..., actions)."""

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
-from rlbook.networks import MLP, run_module
+from rlbook.networks import MLP, Linear, run_module
+from rlbook.policy_gradients import entropy_bonus
 
 
 class CategoricalPolicy(nn.Module):
@@ -38,20 +39,20 @@ class CategoricalPolicy(nn.Module):
 
     def log_prob(self, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """log pi(a|s): (R, ..., observation), long (R, ...) -> (R, ...)."""
-        return self.log_prob_and_entropy(observations, actions)[0]
+        _check("actions", actions, observations.shape[:-1], floating=False)
+        return _taken(self.network(observations), actions)
 
     def entropy(self, observations: torch.Tensor) -> torch.Tensor:
         """- sum over a of pi(a|s) log pi(a|s): (R, ..., observation) -> (R, ...)."""
-        return _entropy(self.network(observations).log_softmax(-1))
+        return entropy_bonus(self.network(observations))
 
     def log_prob_and_entropy(
         self, observations: torch.Tensor, actions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Both, for one pass through the network."""
         _check("actions", actions, observations.shape[:-1], floating=False)
-        log_probs = self.network(observations).log_softmax(-1)  # (R, ..., A)
-        taken = log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
-        return taken, _entropy(log_probs)
+        logits = self.network(observations)  # (R, ..., A)
+        return _taken(logits, actions), entropy_bonus(logits)
 
     def draw_noise(self, streams, *shape: int) -> torch.Tensor:
         """Uniform on [0, 1): (R, *shape)."""
@@ -106,26 +107,34 @@ class GaussianPolicy(nn.Module):
     the actions before clipping.
 
     Args:
-        network: an MLP, (R, ..., observation) -> mean (R, ..., A).
+        network: (R, ..., observation) -> mean (R, ..., A), by a rlbook.networks.Linear at last.
         initial_log_std: where log_std begins.
 
     Attributes:
         log_std: (R, 1, A).
     """
 
-    def __init__(self, network: MLP, *, initial_log_std: float = 0.0):
+    def __init__(self, network: nn.Module, *, initial_log_std: float = 0.0):
         super().__init__()
         self.network = network
-        like = next(network.parameters())
-        shape = (network.num_runs, 1, network.sizes[-1])
-        self.log_std = nn.Parameter(like.detach().new_full(shape, initial_log_std))
+        last = [layer for layer in network.modules() if isinstance(layer, Linear)][-1]
+        self.log_std = nn.Parameter(torch.full_like(last.bias, initial_log_std))
 
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """mean and log_std, both (R, ..., A)."""
-        mean = self.network(observations)
-        runs, _, size = self.log_std.shape
-        log_std = self.log_std.view(runs, *[1] * (mean.ndim - 2), size)
-        return mean, log_std.expand_as(mean)
+        return self.network(observations), self._log_std_for(observations)
+
+    def _actions_shape(self, observations: torch.Tensor) -> tuple[int, ...]:
+        shape = tuple(observations.shape)
+        if len(shape) < 3 or shape[0] != len(self.log_std):
+            wanted = f"({len(self.log_std)}, ..., observation)"
+            raise ValueError(f"observations must have shape {wanted}, got {shape}")
+        return (*shape[:-1], self.log_std.shape[-1])  # (R, ..., A)
+
+    def _log_std_for(self, observations: torch.Tensor) -> torch.Tensor:
+        shape = self._actions_shape(observations)
+        ones = [1] * (len(shape) - 2)
+        return self.log_std.view(len(self.log_std), *ones, shape[-1]).expand(shape)
 
     parameters_of = forward
 
@@ -138,23 +147,21 @@ class GaussianPolicy(nn.Module):
 
         The sum over i of - (a_i - mean_i)^2 / (2 std_i^2) - log_std_i - log(2 pi) / 2.
         """
-        return self.log_prob_and_entropy(observations, actions)[0]
+        _check("actions", actions, self._actions_shape(observations), floating=True)
+        mean, log_std = self(observations)
+        standardised = (actions - mean) * (-log_std).exp()
+        log_probs = -(0.5 * standardised.square() + log_std + 0.5 * math.log(2 * math.pi))
+        return log_probs.sum(-1)
 
     def entropy(self, observations: torch.Tensor) -> torch.Tensor:
         """The sum over i of log_std_i + (1 + log(2 pi)) / 2: (R, ..., observation) -> (R, ...)."""
-        _, log_std = self(observations)
-        return _gaussian_entropy(log_std)
+        return (self._log_std_for(observations) + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)
 
     def log_prob_and_entropy(
         self, observations: torch.Tensor, actions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both, for one pass through the network."""
-        size = self.log_std.shape[-1]
-        _check("actions", actions, (*observations.shape[:-1], size), floating=True)
-        mean, log_std = self(observations)
-        standardised = (actions - mean) * (-log_std).exp()
-        log_probs = -(0.5 * standardised.square() + log_std + 0.5 * math.log(2 * math.pi))
-        return log_probs.sum(-1), _gaussian_entropy(log_std)
+        """Both; the entropy of this policy needs no pass through the network."""
+        return self.log_prob(observations, actions), self.entropy(observations)
 
     def draw_noise(self, streams, *shape: int) -> torch.Tensor:
         """Standard normal: (R, *shape, A)."""
@@ -168,10 +175,9 @@ class GaussianPolicy(nn.Module):
             observations: (R, ..., observation).
             noise: (R, ..., A), standard normal.
         """
-        size = self.log_std.shape[-1]
-        _check("noise", noise, (*observations.shape[:-1], size), floating=True)
+        _check("noise", noise, self._actions_shape(observations), floating=True)
         mean, log_std = self(observations)
-        return mean + log_std.exp() * noise
+        return mean + log_std.exp() * noise.to(mean.dtype)
 
     @torch.no_grad()
     def greedy(self, observations: torch.Tensor) -> torch.Tensor:
@@ -221,15 +227,12 @@ def make_policy(
     return policy.to(envs.device)
 
 
-def _entropy(log_probs: torch.Tensor) -> torch.Tensor:
-    return -(log_probs.exp() * log_probs).sum(-1)
+def _taken(logits: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+    return logits.log_softmax(-1).gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
 
-def _gaussian_entropy(log_std: torch.Tensor) -> torch.Tensor:
-    return (log_std + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)
-
-
-def _check(name: str, x: torch.Tensor, shape: Sequence[int], *, floating: bool) -> None:
-    if x.shape != tuple(shape) or x.is_floating_point() != floating:
+def _check(name: str, x: torch.Tensor, shape: tuple[int, ...], *, floating: bool) -> None:
+    fits = x.is_floating_point() if floating else x.dtype == torch.long
+    if x.shape != shape or not fits:
         wanted = f"{'floating point' if floating else 'long'} {tuple(shape)}"
         raise ValueError(f"{name} must be {wanted}, got {x.dtype} {tuple(x.shape)}")
