@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import torch
 
-from rlbook.control_envs import CONTROL_TASKS, ControlEnvs
+from rlbook.control_envs import ControlEnvs
+from rlbook.control_tasks import CONTROL_TASKS
 from rlbook.env_interface import BatchedEnvs, Step, check_device, check_interface, has_interface
 from rlbook.gymnasium_envs import GymnasiumEnvs, probe
 from rlbook.seeding import Streams

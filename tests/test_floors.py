@@ -27,12 +27,19 @@ FLOORS: list[list[str]] = [
         *("kernels", "mdp_checks", "mdp", "car_rental", "grids", "mazes", "bellman", "solution"),
         *("asynchronous", "dynamic_programming", "exploration", "scans", "returns", "schedules"),
         *("blackjack", "epsilon_soft"),
-        *("policy_gradients", "divergences", "trust_region", "preferences", "group_advantages"),
+        *(
+            "features",
+            "policy_gradients",
+            "divergences",
+            "trust_region",
+            "preferences",
+            "group_advantages",
+        ),
     ],
     [  # 2: parts
         *("tabular_envs", "tabular_tasks", "tabular_worlds", "episodes", "random_walks"),
         *("networks", "policies", "normalization", "saving"),
-        *("env_interface", "control_envs", "gymnasium_envs", "envs"),
+        *("env_interface", "control_tasks", "control_envs", "gymnasium_envs", "envs"),
         *("replay", "rollouts", "training"),
     ],
     [  # 3: learners
