@@ -130,3 +130,40 @@ def entropy_bonus(logits: torch.Tensor) -> torch.Tensor:
     possible = logits > -torch.inf
     log_probs = torch.where(possible, log_probs, 0.0)
     return -torch.where(possible, log_probs.exp() * log_probs, 0.0).sum(-1)
+
+
+def clipped_surrogate_loss(
+    log_probs: torch.Tensor,
+    old_log_probs: torch.Tensor,
+    advantages: torch.Tensor,
+    *,
+    clip_epsilon: float,
+) -> torch.Tensor:
+    """-min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon) A), PPO-clip's loss. Eq. (16.12).
+
+    ratio = pi(a|s) / pi_old(a|s). The gradient is -ratio A grad log pi(a|s), and zero where the
+    ratio has already left the interval on the side to which A pushes it. The old policy and the
+    advantages are numbers: no gradient flows into them.
+
+    Args:
+        log_probs, old_log_probs: (...), log-probabilities of the actions that pi_old took.
+        advantages: (...), the same shape.
+        clip_epsilon: positive; torch.inf never clips, which leaves -ratio A.
+
+    Returns:
+        (...), to be minimised.
+
+    Raises:
+        ValueError: different shapes, or clip_epsilon not positive.
+
+    Source: Schulman et al. 2017, "Proximal policy optimization algorithms", Eq. 7.
+    """
+    if not log_probs.shape == old_log_probs.shape == advantages.shape:
+        shapes = [tuple(x.shape) for x in (log_probs, old_log_probs, advantages)]
+        raise ValueError(f"log_probs, old_log_probs, advantages must have one shape, got {shapes}")
+    if not clip_epsilon > 0:
+        raise ValueError(f"clip_epsilon must be positive, got {clip_epsilon}")
+    advantages = advantages.detach()
+    ratio = (log_probs - old_log_probs.detach()).exp()
+    clipped = ratio.clamp(1 - clip_epsilon, 1 + clip_epsilon)
+    return -torch.minimum(ratio * advantages, clipped * advantages)

@@ -8,6 +8,7 @@ import torch
 from rlbook.bellman import discounted_visitation, policy_values
 from rlbook.mdp import MDP
 from rlbook.policy_gradients import (
+    clipped_surrogate_loss,
     discounted_visits,
     entropy_bonus,
     policy_gradient_loss,
@@ -168,3 +169,71 @@ def test_a_policy_that_never_ends_raises_at_discount_one():
     )
     with pytest.raises(ValueError):
         policy_objective(mdp, torch.tensor([[1.0, 0.0], [1.0, 0.0]], **F64))
+
+
+# --- PPO's clipped surrogate
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "slope"),
+    [  # epsilon 0.2; the slope is d loss / d log pi = -ratio A, or 0 in the dead zones
+        (1.0, 2.0, -2.0, -2.0),
+        (1.1, 2.0, -2.2, -2.2),
+        (1.5, 2.0, -2.4, 0.0),  # far enough
+        (0.5, 2.0, -1.0, -1.0),  # too low: pushed up again
+        (1.0, -2.0, 2.0, 2.0),
+        (0.9, -2.0, 1.8, 1.8),
+        (0.5, -2.0, 1.6, 0.0),  # far enough
+        (1.5, -2.0, 3.0, 3.0),  # too high: pushed down again
+        (3.0, 0.0, 0.0, 0.0),
+    ],
+)
+def test_clipped_surrogate_by_hand(ratio, advantage, loss, slope):
+    old = torch.tensor([-1.0], **F64)
+    log_probs = (old + math.log(ratio)).requires_grad_()
+    got = clipped_surrogate_loss(log_probs, old, torch.tensor([advantage], **F64), clip_epsilon=0.2)
+    got.sum().backward()
+    torch.testing.assert_close(got.detach(), torch.tensor([loss], **F64))
+    torch.testing.assert_close(log_probs.grad, torch.tensor([slope], **F64))
+
+
+def test_clipped_surrogate_is_elementwise_and_at_most_the_surrogate():
+    rng = generator(31)
+    new, old, advantages = torch.randn(3, 4, 5, generator=rng, **F64)
+    surrogate = (new - old).exp() * advantages
+    got = -clipped_surrogate_loss(new, old, advantages, clip_epsilon=0.3)
+    assert got.shape == (4, 5) and (got <= surrogate).all() and (got < surrogate).any()
+    torch.testing.assert_close(
+        -clipped_surrogate_loss(new, old, advantages, clip_epsilon=torch.inf), surrogate
+    )
+    near = old + 0.01 * new.tanh()
+    torch.testing.assert_close(
+        -clipped_surrogate_loss(near, old, advantages, clip_epsilon=0.3),
+        (near - old).exp() * advantages,
+    )
+
+
+def test_clipped_surrogate_gradient_and_what_it_does_not_reach():
+    rng = generator(32)
+    new, old, advantages = (x.requires_grad_() for x in torch.randn(3, 40, generator=rng, **F64))
+    loss = lambda x: clipped_surrogate_loss(x, old, advantages, clip_epsilon=0.2)  # noqa: E731
+    assert torch.autograd.gradcheck(loss, (new,))
+    loss(new).sum().backward()
+    assert new.grad.abs().sum() > 0 and old.grad is None and advantages.grad is None
+
+
+def test_clipped_surrogate_begins_as_the_policy_gradient():
+    rng = generator(33)
+    new, advantages = torch.randn(2, 6, generator=rng, **F64)
+    new.requires_grad_()
+    clipped_surrogate_loss(new, new, advantages, clip_epsilon=0.2).sum().backward()
+    torch.testing.assert_close(new.grad, -advantages)
+
+
+def test_clipped_surrogate_refuses():
+    x = torch.zeros(3)
+    with pytest.raises(ValueError, match="must have one shape"):
+        clipped_surrogate_loss(x, x, torch.zeros(3, 1), clip_epsilon=0.2)
+    for epsilon in (0.0, -0.1, math.nan):
+        with pytest.raises(ValueError, match="clip_epsilon must be positive"):
+            clipped_surrogate_loss(x, x, x, clip_epsilon=epsilon)

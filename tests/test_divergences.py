@@ -1,0 +1,184 @@
+"""KL divergences against torch.distributions and by hand; the two controllers."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.distributions import Categorical, Normal, kl_divergence
+
+from rlbook.divergences import (
+    adapt_kl_coef,
+    kl_categorical,
+    kl_estimate,
+    kl_gaussian,
+    proportional_kl_coef,
+)
+
+F64 = {"dtype": torch.float64}
+SEEDS = st.integers(0, 10_000)
+
+
+def numbers(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), **F64)
+
+
+# --- categorical
+
+
+def test_categorical_by_hand():
+    """p = (3/4, 1/4), q = (1/2, 1/2): 3/4 log 3/2 + 1/4 log 1/2; logits up to a constant."""
+    p, q = torch.tensor([[3.0, 1.0], [0.5, 0.5]], **F64).log()
+    expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    torch.testing.assert_close(kl_categorical(p, q + 7), torch.tensor(expected, **F64))
+
+
+@given(SEEDS)
+def test_categorical_is_that_of_torch_and_zero_only_for_equals(seed):
+    p, q = 3 * numbers(2, 4, 5, 3, seed=seed)
+    got = kl_categorical(p, q)
+    expected = kl_divergence(Categorical(logits=p), Categorical(logits=q))
+    torch.testing.assert_close(got, expected, atol=1e-12, rtol=1e-10)
+    assert got.shape == (4, 5) and (got > 0).all()
+    assert (kl_categorical(p, p) == 0).all()
+
+
+def test_categorical_without_an_action():
+    """An action that p excludes adds nothing, and no NaN to a gradient; one of q's, infinity."""
+    excluded = torch.tensor([0.0, 0.0, -torch.inf], requires_grad=True)
+    full = torch.zeros(3, requires_grad=True)
+    kl = kl_categorical(excluded, full)
+    kl.backward()
+    torch.testing.assert_close(kl, torch.tensor(1.5).log())
+    assert excluded.grad.isfinite().all()
+    torch.testing.assert_close(full.grad, torch.tensor([-1 / 6, -1 / 6, 1 / 3]))
+    assert kl_categorical(full, excluded) == torch.inf
+    assert kl_categorical(excluded, excluded) == 0
+
+
+def test_categorical_gradients():
+    p, q = numbers(2, 3, 4).unbind(0)
+    assert torch.autograd.gradcheck(kl_categorical, (p.requires_grad_(), q.requires_grad_()))
+
+
+# --- Gaussian
+
+
+def test_gaussian_by_hand():
+    """N(0, 1) and N(1, 4): log 2 + (1 + 1) / 8 - 1 / 2; the components add up."""
+    zero, log_two = torch.zeros(2, **F64), torch.tensor([math.log(2), 0.0], **F64)
+    got = kl_gaussian(zero, zero, torch.tensor([1.0, 3.0], **F64), log_two)
+    torch.testing.assert_close(got, torch.tensor(math.log(2) - 0.25 + 4.5, **F64))
+
+
+@given(SEEDS)
+def test_gaussian_is_that_of_torch_and_zero_for_equals(seed):
+    mean_p, log_std_p, mean_q, log_std_q = numbers(4, 6, 3, seed=seed)
+    p, q = Normal(mean_p, log_std_p.exp()), Normal(mean_q, log_std_q.exp())
+    got = kl_gaussian(mean_p, log_std_p, mean_q, log_std_q)
+    torch.testing.assert_close(got, kl_divergence(p, q).sum(-1))
+    assert (got > 0).all()
+    assert (kl_gaussian(mean_p, log_std_p, mean_p, log_std_p) == 0).all()
+
+
+def test_gaussian_spreads_the_standard_deviation_only():
+    mean, log_std = numbers(2, 5, 3), numbers(2, 1, 3, seed=1)
+    got = kl_gaussian(mean, log_std, mean + 1, log_std)
+    expected = 0.5 * (-2 * log_std).exp().sum(-1).expand(2, 5)
+    torch.testing.assert_close(got, expected)
+    with pytest.raises(ValueError, match="log_std_q has shape"):
+        kl_gaussian(mean, log_std, mean, numbers(4, 2, 5, 3))
+    with pytest.raises(ValueError, match="mean_p and mean_q must have one shape"):
+        kl_gaussian(mean, log_std, mean[:1], log_std)
+
+
+def test_gaussian_gradients():
+    inputs = [x.requires_grad_() for x in numbers(4, 2, 3).unbind(0)]
+    assert torch.autograd.gradcheck(kl_gaussian, inputs)
+
+
+# --- estimates
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("k1", -1.0), ("k2", 0.5), ("k3", math.e - 2)])
+def test_estimates_by_hand(kind, expected):
+    """log pi = -3, log pi_ref = -2: d = -1."""
+    got = kl_estimate(torch.tensor([-3.0], **F64), torch.tensor([-2.0], **F64), kind)
+    torch.testing.assert_close(got, torch.tensor([expected], **F64))
+
+
+@given(SEEDS)
+def test_expectations_of_the_estimates(seed):
+    """Exactly, over all actions, under pi: k1 and k3 give KL(pi || pi_ref), k2 nearly."""
+    log_pi, log_ref = numbers(2, 7, 4, seed=seed).log_softmax(-1)
+    mean = {
+        kind: (log_pi.exp() * kl_estimate(log_pi, log_ref, kind)).sum(-1)
+        for kind in ("k1", "k2", "k3")
+    }
+    exact = kl_categorical(log_pi, log_ref)
+    torch.testing.assert_close(mean["k1"], exact)
+    torch.testing.assert_close(mean["k3"], exact)
+    assert not torch.allclose(mean["k2"], exact, rtol=1e-6)
+    assert (kl_estimate(log_pi, log_ref, "k3") >= 0).all()
+    near = (log_pi + 1e-3 * (log_ref - log_pi)).log_softmax(-1)
+    k2 = (log_pi.exp() * kl_estimate(log_pi, near, "k2")).sum(-1)
+    torch.testing.assert_close(k2, kl_categorical(log_pi, near), rtol=1e-2, atol=0)
+
+
+def test_estimates_are_elementwise_precise_and_k3_by_default():
+    a, b = numbers(2, 3, 4)
+    assert kl_estimate(a, b).shape == (3, 4)
+    torch.testing.assert_close(kl_estimate(a, b), kl_estimate(a, b, "k3"))
+    small = kl_estimate(torch.tensor([1e-7], **F64), torch.tensor([0.0], **F64), "k3")
+    torch.testing.assert_close(small, torch.tensor([5e-15], **F64), rtol=1e-2, atol=0)
+
+
+def test_estimates_refuse():
+    with pytest.raises(ValueError, match="'k1', 'k2' or 'k3', got 'k4'"):
+        kl_estimate(numbers(3), numbers(3), "k4")
+    with pytest.raises(ValueError, match="must have one shape"):
+        kl_estimate(numbers(3), numbers(1))
+    with pytest.raises(ValueError, match="must have one shape"):
+        kl_categorical(numbers(2, 3), numbers(3))
+
+
+# --- controllers
+
+
+def test_adaptive_coefficient_by_hand():
+    """Target 0.03, so the band is [0.02, 0.045]; each run by itself; the edges are inside."""
+    kl = torch.tensor([0.05, 0.019, 0.03, 0.02, 0.045, torch.inf, torch.nan], **F64)
+    coefficient = torch.full((7,), 3.0, **F64)
+    got = adapt_kl_coef(coefficient, kl, 0.03)
+    assert got.tolist() == [6.0, 1.5, 3.0, 3.0, 3.0, 6.0, 3.0]
+    assert coefficient.eq(3).all()  # not in place
+
+
+def test_proportional_coefficient_by_hand():
+    """The relative error, cut at 0.2, over the horizon."""
+    kl = torch.tensor([1.0, 1.1, 0.9, 5.0, 0.0], **F64)
+    got = proportional_kl_coef(torch.full((5,), 2.0, **F64), kl, 1.0, 10)
+    expected = torch.tensor([2.0, 2.02, 1.98, 2.04, 1.96], **F64)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(
+        proportional_kl_coef(torch.ones(1, **F64), torch.tensor([0.55], **F64), 0.5, 4),
+        torch.tensor([1.025], **F64),
+    )
+
+
+def test_controllers_take_plain_numbers():
+    assert adapt_kl_coef(1.0, 0.1, 0.01) == 2.0
+    assert adapt_kl_coef(1.0, 0.001, 0.01) == 0.5
+    assert adapt_kl_coef(1.0, 0.01, 0.01) == 1.0
+    assert proportional_kl_coef(1.0, 3.0, 1.0, 2) == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("target", [0.0, -1.0, math.nan])
+def test_controllers_refuse(target):
+    with pytest.raises(ValueError, match="target must be positive"):
+        adapt_kl_coef(1.0, 0.1, target)
+    with pytest.raises(ValueError, match="target must be positive"):
+        proportional_kl_coef(1.0, 0.1, target, 10)
+    with pytest.raises(ValueError, match="horizon must be positive"):
+        proportional_kl_coef(1.0, 0.1, 1.0, 0)
