@@ -1,0 +1,138 @@
+"""Replay: the last transitions of R runs, from which every run draws batches of its own."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+from rlbook.seeding import Streams
+
+
+class Batch(NamedTuple):
+    """B transitions of each run, drawn uniformly, with replacement, from its own memory."""
+
+    observations: torch.Tensor
+    """(R, B, obs), s_t."""
+    actions: torch.Tensor
+    """(R, B) long, a_t."""
+    rewards: torch.Tensor
+    """(R, B), r_t."""
+    next_observations: torch.Tensor
+    """(R, B, obs), the true s_{t+1}."""
+    terminated: torch.Tensor
+    """(R, B) bool: s_{t+1} is terminal. A truncation is no termination, and is not kept."""
+    valid: torch.Tensor
+    """(R, B) bool: False where no step was taken; leave these out of the loss."""
+
+
+class Replay:
+    """A ring of `capacity` transitions a run, allocated at once on one device.
+
+    The transition is the 5-tuple (s, a, r, s', terminated): without the flag the target of
+    Q-learning cannot be masked. Neither adding nor drawing waits for the host.
+
+    Args:
+        num_runs: R.
+        capacity: transitions of each run; the oldest is overwritten.
+        observation_size: the size of s.
+
+    Attributes:
+        size: how many transitions of each run are there now.
+
+    Raises:
+        ValueError: a size that is not a positive whole number.
+
+    Source: Lin 1992, "Self-improving reactive agents based on reinforcement learning, planning
+    and teaching"; Mnih et al. 2015, Algorithm 1.
+    """
+
+    def __init__(
+        self,
+        num_runs: int,
+        capacity: int,
+        observation_size: int,
+        *,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ):
+        sizes = {"num_runs": num_runs, "capacity": capacity, "observation_size": observation_size}
+        for name, number in sizes.items():
+            if isinstance(number, bool) or number < 1 or int(number) != number:
+                raise ValueError(f"{name} must be a positive whole number, got {number}")
+        like = {"device": device, "dtype": dtype}
+        self.capacity, self.size, self._next = capacity, 0, 0
+        self._memory = Batch(
+            observations=torch.zeros(num_runs, capacity, observation_size, **like),
+            actions=torch.zeros(num_runs, capacity, dtype=torch.long, device=device),
+            rewards=torch.zeros(num_runs, capacity, **like),
+            next_observations=torch.zeros(num_runs, capacity, observation_size, **like),
+            terminated=torch.zeros(num_runs, capacity, dtype=torch.bool, device=device),
+            valid=torch.zeros(num_runs, capacity, dtype=torch.bool, device=device),
+        )
+        self._first = torch.arange(num_runs, device=device).unsqueeze(1) * capacity  # (R, 1)
+
+    def add(self, observations, actions, rewards, next_observations, terminated, valid) -> None:
+        """Store transitions, oldest first.
+
+        Args:
+            observations, next_observations: (R, ..., obs), such as the (R, E, T, obs) of a
+                rollout; the others (R, ...). The axes between are flattened.
+
+        Raises:
+            ValueError: other shapes, or more transitions than the capacity.
+        """
+        new = Batch(observations, actions, rewards, next_observations, terminated, valid)
+        middle = rewards.shape[1:]
+        for name, kept, x in zip(Batch._fields, self._memory, new, strict=True):
+            wanted = (kept.shape[0], *middle, *kept.shape[2:])
+            if x.shape != wanted:
+                raise ValueError(f"{name} must have shape {wanted}, got {tuple(x.shape)}")
+        count = middle.numel()
+        if count > self.capacity:
+            raise ValueError(f"{count} transitions do not fit a capacity of {self.capacity}")
+        split = min(count, self.capacity - self._next)  # what fits before the ring's end
+        for kept, x in zip(self._memory, new, strict=True):
+            x = x.reshape(kept.shape[0], count, *kept.shape[2:])
+            kept[:, self._next : self._next + split] = x[:, :split]
+            kept[:, : count - split] = x[:, split:]
+        self._next = (self._next + count) % self.capacity
+        self.size = min(self.size + count, self.capacity)
+
+    def sample(self, batch_size: int, streams: Streams) -> Batch:
+        """B transitions of each run, uniformly and with replacement; see `batches`."""
+        return next(self.batches(1, batch_size, streams))
+
+    def batches(self, count: int, batch_size: int, streams: Streams) -> Iterator[Batch]:
+        """`count` batches one after another, their random numbers drawn in one block.
+
+        Args:
+            streams: run k draws from its own stream, so that its batches depend on nothing else.
+
+        Raises:
+            ValueError: nothing is stored yet, or a stream too many or too few.
+        """
+        if self.size == 0:
+            raise ValueError("nothing is stored yet: add transitions before drawing them")
+        if streams.num_runs != len(self._first):
+            raise ValueError(f"{streams.num_runs} streams for a replay of {len(self._first)} runs")
+        drawn = streams.integers(self.size, count, batch_size).to(self._first.device)
+        for indices in drawn.unbind(1):
+            yield self._rows((indices + self._first).flatten())
+
+    def latest(self, count: int) -> Batch:
+        """The last `count` transitions of each run, in the order in which they were added.
+
+        Raises:
+            ValueError: fewer are stored.
+        """
+        if not 1 <= count <= self.size:
+            raise ValueError(f"count must be in 1 .. {self.size}, got {count}")
+        back = torch.arange(-count, 0, device=self._first.device)
+        return self._rows(((self._next + back) % self.capacity + self._first).flatten())
+
+    def _rows(self, flat: torch.Tensor) -> Batch:
+        """Transitions by their place in all runs' rings one behind another, (R * B,)."""
+        R = len(self._first)
+        return Batch(
+            *(x.flatten(0, 1).index_select(0, flat).view(R, -1, *x.shape[2:]) for x in self._memory)
+        )
