@@ -30,7 +30,7 @@ def asynchronous_value_iteration(
         generator: for "random" and "trajectory".
 
     Returns:
-        `sweeps` is num_updates / S, rounded up; `residual` is max_s |(T V)(s) - V(s)| at the
+        `sweeps` is the number of updates made / S, rounded up; `residual` is max_s |(T V)(s) - V(s)| at the
         values returned.
 
     Source: Bertsekas (1982); Barto, Bradtke & Singh (1995) for trajectories.
@@ -39,7 +39,7 @@ def asynchronous_value_iteration(
         raise ValueError(f'order must be "in_place", "random" or "trajectory", got {order!r}')
     if order != "in_place" and generator is None:
         raise ValueError(f'order="{order}" draws random states: give a generator')
-    values, s, age = start_values(mdp, initial_values), None, 0
+    values, s, age, update = start_values(mdp, initial_values), None, 0, 0
     actions = torch.arange(mdp.num_actions, device=values.device)
     with suppress(KeyboardInterrupt):
         for update in rounds("asynchronous value iteration", 1.0, num_updates):
@@ -59,5 +59,5 @@ def asynchronous_value_iteration(
                 k = int(torch.multinomial(probabilities[a], 1, generator=generator))
                 s, age = int(successors[a, k]), age + 1
     residual = float((bellman_optimality_backup(mdp, values) - values).abs().max())
-    sweeps = -(-num_updates // mdp.num_states)
+    sweeps = -(-update // mdp.num_states)
     return Solution(values, greedy_actions(mdp, values), sweeps, residual)

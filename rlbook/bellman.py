@@ -11,13 +11,14 @@ import torch
 
 from rlbook.kernels import EVERY
 from rlbook.mdp import MDP
+from rlbook.mdp_checks import numbers
 
 STATES_AT_A_TIME = 65_536  # temporaries of this size stay in the cache: 4 times faster at 10^6
 MAX_DIRECT_STATES = 5_000  # up to here linear equations are solved by a dense factorisation
 
 
 def _check_values(mdp: MDP, values) -> torch.Tensor:
-    values = torch.as_tensor(values)
+    values = numbers(values)
     if values.ndim == 0 or values.shape[-1] != mdp.num_states:
         raise ValueError(f"values must be (..., {mdp.num_states}), got {tuple(values.shape)}")
     return values.to(mdp.reward)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from rlbook.mdp import MDP
-from rlbook.mdp_checks import first_index, require_shape
+from rlbook.mdp_checks import first_index, numbers, require_shape
 from rlbook.progress import progress
 
 MAX_SWEEPS = 1_000_000  # where none is given: reaching it is a divergence, and raises
@@ -35,7 +35,7 @@ def start_values(mdp: MDP, initial_values) -> torch.Tensor:
     """(S,) values to start from: zero by default, and 0 at terminal states."""
     if initial_values is None:
         return torch.zeros_like(mdp.reward[:, 0])
-    values = require_shape("initial_values", torch.as_tensor(initial_values), (mdp.num_states,))
+    values = require_shape("initial_values", numbers(initial_values), (mdp.num_states,))
     values = values.to(mdp.reward).clone()
     if (values[mdp.terminal] != 0).any():
         s = first_index((values != 0) & mdp.terminal)[0]

@@ -14,6 +14,7 @@ from rlbook.bellman import (
     greedy_actions,
     policy_values,
 )
+from rlbook.dynamic_programming import value_iteration
 from rlbook.grids import GridWorld
 from rlbook.mdp import MDP
 from rlbook.seeding import generator
@@ -286,3 +287,12 @@ def test_visitation_is_the_weighted_sum_over_time_and_averages_rewards_to_the_va
 def test_visitation_needs_a_discount_below_one():
     with pytest.raises(ValueError, match="1 - discount, which is 0"):
         discounted_visitation(random_walk(), [0] * 7)
+
+
+def test_lists_of_python_floats_keep_their_64_bits():
+    mdp = MDP.random(3, 2, discount=0.9, generator=generator(1))
+    values = [0.1, 0.2, 0.3]
+    exact = torch.tensor(values, dtype=torch.float64)
+    assert torch.equal(action_values(mdp, values), action_values(mdp, exact))
+    one = value_iteration(mdp, initial_values=values, max_sweeps=1).values
+    assert torch.equal(one, bellman_optimality_backup(mdp, exact))

@@ -1,5 +1,6 @@
 """Stored experiments are what their source computes today; the machinery that stores them."""
 
+import ast
 import importlib
 import json
 import os
@@ -15,7 +16,7 @@ import pytest
 import rlbook.experiments as package
 from rlbook.experiments import DATA, Experiment, differences, experiments, load, stale, store
 from rlbook.experiments.__main__ import main
-from rlbook.experiments.recipes import imports, normalised, source_hash
+from rlbook.experiments.sources import Source, reached, source_hash, words
 
 CHAPTERS = sorted(
     path.stem.removeprefix("chapter_")
@@ -164,21 +165,42 @@ def test_changed_config_and_changed_numbers_are_noticed(made_up, tmp_path):
         load("98_x", tmp_path)
 
 
-def test_imports_are_followed_into_the_package(tmp_path):
-    path = tmp_path / "chapter.py"
-    path.write_text("from rlbook import masking\nimport rlbook.checks\nimport numpy as np\n")
-    assert imports(path) == ["rlbook.masking", "rlbook.checks"]
-    path.write_text("from rlbook.masking import masked_mean\n")
-    assert imports(path) == ["rlbook.masking"]
+def names(source: str, definition: str) -> set[tuple[str, str]]:
+    read = Source(ast.parse(source))
+    return {target for node in read.nodes(definition) for target in read.mentions("here", node)}
 
 
-def test_normalised_source_leaves_out_layout(tmp_path):
-    one, two = tmp_path / "one.py", tmp_path / "two.py"
-    one.write_text('"""Words."""\ndef f(x):\n    """More."""\n    return (x +\n    1)  # add\n')
-    two.write_text("def f(x): return x + 1\n")
-    assert normalised(one) == normalised(two)
-    two.write_text("def f(x): return x + 2\n")
-    assert normalised(one) != normalised(two)
+def test_names_are_followed_to_what_they_stand_for():
+    source = """
+from rlbook import masking
+from rlbook.masking import masked_mean as mean
+import numpy as np
+LIMIT = 3
+def f(x): return masking.mean_per_run(x) + g(x)
+def g(x): return mean(x, LIMIT) + np.sum(x)
+def h(x): return other
+"""
+    assert names(source, "f") == {("rlbook.masking", "mean_per_run"), ("here", "g")}
+    expected = {("rlbook.masking", "masked_mean"), ("here", "LIMIT"), ("numpy", "sum")}
+    assert names(source, "g") == expected
+    assert names(source, "h") == set()
+    assert names(source, "not_there") >= expected  # then all of the module counts
+
+
+def test_statements_that_define_nothing_count_and_docstrings_do_not():
+    read = Source(ast.parse('"""Words."""\nimport os\nX = {}\nX["a"] = 1\nX.update(b=2)\n'))
+    assert len(read.nodes("X")) == 3
+    one = ast.parse('def f(x):\n    """More."""\n    return (x +\n    1)  # add\n')
+    assert words(one) == words(ast.parse("def f(x): return x + 1\n"))
+    assert words(one) != words(ast.parse("def f(x): return x + 2\n"))
+
+
+def test_what_a_stored_experiment_reaches():
+    taxi = reached(ALL["09_taxi"])
+    assert ("rlbook.tabular.control", "ControlLoop") in taxi
+    assert ("rlbook.seeding", "generator") in taxi
+    assert not {name for module, name in taxi if module == "rlbook.masking"}
+    assert ("rlbook.seeding", "Streams") not in taxi
 
 
 def test_unknown_dependency_is_named(made_up):

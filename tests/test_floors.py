@@ -40,7 +40,7 @@ FLOORS: list[list[str]] = [
         *("tabular_envs", "tabular_tasks", "tabular_worlds", "episodes", "random_walks"),
         *("networks", "policies", "normalization", "saving"),
         *("env_interface", "control_tasks", "control_envs", "gymnasium_envs", "envs"),
-        *("replay", "rollouts", "training"),
+        *("rollouts", "evaluation", "replay", "config", "results", "training"),
     ],
     [  # 3: learners
         *("tabular.evaluation", "tabular.tables", "tabular.bandits", "tabular.monte_carlo"),
@@ -52,7 +52,7 @@ FLOORS: list[list[str]] = [
     ],
     [  # 4: the book
         *("exercises.expectations", "exercises", "exercises.chapter_*"),
-        *("experiments.recipes", "experiments", "experiments.chapter_*"),
+        *("experiments.recipes", "experiments.sources", "experiments", "experiments.chapter_*"),
         *("experiments.__main__", "drawing", "diagrams_*", "figures"),
         *("launch", "notebooks"),
     ],

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlbook.experiments.recipes import machine, source_hash, versions
+from rlbook.experiments.recipes import machine, versions
+from rlbook.experiments.sources import source_hash
 from rlbook.progress import progress
 
 __all__ = ["DATA", "Experiment", "Stored", "compute", "experiments", "load", "store"]
@@ -52,8 +53,7 @@ class Experiment:
     short: Config
     """What changes in `config` for the short run, which takes a few seconds."""
     depends: tuple[str, ...] = ()
-    """Modules that the numbers depend on, ("rlbook.dynamic_programming",), beside what they
-    import from rlbook; by default all that the experiment's own module imports."""
+    """Modules that count whole, beside the definitions that `run` reaches by name."""
     measured: tuple[str, ...] = ()
     """Names of arrays that hold times, which differ from run to run; not recomputed."""
     rtol: float = 1e-9
