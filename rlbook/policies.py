@@ -51,8 +51,13 @@ class CategoricalPolicy(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Both, for one pass through the network."""
         _check("actions", actions, observations.shape[:-1], floating=False)
-        logits = self.network(observations)  # (R, ..., A)
-        return _taken(logits, actions), entropy_bonus(logits)
+        return self.log_prob_and_entropy_of(self.network(observations), actions)
+
+    def log_prob_and_entropy_of(
+        self, parameters: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both, of what `parameters_of` gave: for losses that need the parameters too."""
+        return _taken(parameters, actions), entropy_bonus(parameters)
 
     def draw_noise(self, streams, *shape: int) -> torch.Tensor:
         """Uniform on [0, 1): (R, *shape)."""
@@ -148,10 +153,7 @@ class GaussianPolicy(nn.Module):
         The sum over i of - (a_i - mean_i)^2 / (2 std_i^2) - log_std_i - log(2 pi) / 2.
         """
         _check("actions", actions, self._actions_shape(observations), floating=True)
-        mean, log_std = self(observations)
-        standardised = (actions - mean) * (-log_std).exp()
-        log_probs = -(0.5 * standardised.square() + log_std + 0.5 * math.log(2 * math.pi))
-        return log_probs.sum(-1)
+        return self.log_prob_and_entropy_of(self(observations), actions)[0]
 
     def entropy(self, observations: torch.Tensor) -> torch.Tensor:
         """The sum over i of log_std_i + (1 + log(2 pi)) / 2: (R, ..., observation) -> (R, ...)."""
@@ -162,6 +164,15 @@ class GaussianPolicy(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Both; the entropy of this policy needs no pass through the network."""
         return self.log_prob(observations, actions), self.entropy(observations)
+
+    def log_prob_and_entropy_of(
+        self, parameters: tuple[torch.Tensor, torch.Tensor], actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both, of what `parameters_of` gave: for losses that need the parameters too."""
+        mean, log_std = parameters
+        standardised = (actions - mean) * (-log_std).exp()
+        log_probs = -(0.5 * standardised.square() + log_std + 0.5 * math.log(2 * math.pi))
+        return log_probs.sum(-1), (log_std + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)
 
     def draw_noise(self, streams, *shape: int) -> torch.Tensor:
         """Standard normal: (R, *shape, A)."""
