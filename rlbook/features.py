@@ -106,7 +106,7 @@ def on_policy_distribution(chain: MDP) -> torch.Tensor:
     step = step[:, live] + torch.outer(ends, start)  # an end is followed by a start
     ones = torch.ones_like(step)
     system = torch.eye(len(step), dtype=step.dtype, device=step.device) - step.T + ones
-    if torch.linalg.matrix_rank(system) < len(step):
+    if not torch.linalg.cond(system, p=1) < 1e13:
         raise ValueError("the chain falls apart into parts that never meet: no unique mu")
     mu = torch.zeros_like(chain.start)
     mu[live] = torch.linalg.solve(system, ones[0])  # mu = P^T mu, and the entries sum to one

@@ -114,8 +114,8 @@ FEATURES = [
 POLICY_GRADIENTS = [
     Mutant(
         "policy_gradients",
-        "mdp.start[~mdp.terminal] @ torch.linalg.solve(system, reward)",
-        "torch.linalg.solve(system, reward).mean()",
+        "torch.linalg.solve(system, reward) @ mdp.start[~mdp.terminal]",
+        "torch.linalg.solve(system, reward).mean(-1)",
         "every state is a start",
         within="policy_objective",
         chapters=("11",),
@@ -130,7 +130,7 @@ POLICY_GRADIENTS = [
     ),
     Mutant(
         "policy_gradients",
-        "torch.linalg.solve(system.T,",
+        "torch.linalg.solve(system.mT,",
         "torch.linalg.solve(system,",
         "visits along the transposed chain",
         within="discounted_visits",
@@ -138,15 +138,15 @@ POLICY_GRADIENTS = [
     ),
     Mutant(
         "policy_gradients",
-        "visits[~mdp.terminal] = torch",
-        "visits[~mdp.terminal] = (1 - mdp.discount) * torch",
+        "visits[..., ~mdp.terminal] = torch",
+        "visits[..., ~mdp.terminal] = (1 - mdp.discount) * torch",
         "normalised visits: the gradient loses 1 / (1 - gamma)",
         within="discounted_visits",
         chapters=("11",),
     ),
     Mutant(
         "policy_gradients",
-        "* policy * (q - values.unsqueeze(1))",
+        "* policy * (q - values.unsqueeze(-1))",
         "* policy * q",
         "Q for Q - V, with the score of the softmax left out",
         within="softmax_policy_gradient",

@@ -146,10 +146,32 @@ def test_entropy_has_the_gradient_of_finite_differences():
     assert torch.autograd.gradcheck(entropy_bonus, (logits,))
 
 
+@pytest.mark.parametrize(("discount", "ends"), CASES)
+def test_a_batch_of_policies_is_each_of_them(discount, ends):
+    mdp = model(15, discount=discount, ends=ends)
+    logits = torch.randn(2, 3, 5, 3, generator=generator(16), **F64)
+    policies = softmax(mdp, logits)
+    for function, inputs in (
+        (policy_objective, policies),
+        (discounted_visits, policies),
+        (softmax_policy_gradient, logits),
+    ):
+        together = function(mdp, inputs)
+        alone = torch.stack([function(mdp, x) for x in inputs.flatten(0, 1)])
+        torch.testing.assert_close(together, alone.view(2, 3, *alone.shape[1:]))
+
+
+def test_an_action_that_is_not_allowed_has_no_probability():
+    mdp = model(17, ends=True)
+    policy = torch.full((4, 5, 3), 1 / 3, **F64)
+    with pytest.raises(ValueError, match=r"policy\[0, 0\] is no distribution"):
+        policy_objective(mdp, policy)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: policy_objective(model(1), torch.ones(5, 2, **F64)), r"policy must be .*\(5, 3\)"),
+        (lambda: policy_objective(model(1), torch.ones(5, 2, **F64)), r"policy must be .* 5, 3\)"),
         (lambda: policy_objective(model(1), torch.ones(5, 3, **F64)), "no distribution"),
         (lambda: discounted_visits(model(1), torch.zeros(5, dtype=torch.long)), "policy must be"),
         (lambda: softmax_policy_gradient(model(1), torch.zeros(3, 5, **F64)), "logits must be"),
