@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from rlbook import (
     diagrams_acting,
     diagrams_book,
+    diagrams_gae,
     diagrams_models,
     diagrams_part_1,
     diagrams_sarsa,
@@ -39,6 +40,7 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         diagrams_acting.acting_from_v_and_q,
         diagrams_td.n_step_backups,
         diagrams_sarsa.sarsa_backups,
+        diagrams_gae.gae_scan,
     )
 }
 
