@@ -68,8 +68,9 @@ class Linear(nn.Module):
 
     def run(self, k: int) -> nn.Linear:
         plain = nn.utils.skip_init(nn.Linear, *self.weight.shape[1:])  # leaves torch's seed alone
-        plain.weight = nn.Parameter(self.weight[k].detach().T.clone())
-        plain.bias = nn.Parameter(self.bias[k, 0].detach().clone())
+        own = {"memory_format": torch.contiguous_format}  # copies, laid out as nn.Linear's
+        plain.weight = nn.Parameter(self.weight[k].detach().T.clone(**own))
+        plain.bias = nn.Parameter(self.bias[k, 0].detach().clone(**own))
         return plain
 
 
