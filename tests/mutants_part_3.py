@@ -260,8 +260,8 @@ DIVERGENCES = [
     ),
     Mutant(
         "divergences",
-        "kl < target / 1.5",
-        "kl < 1.5 * target",
+        ", kl < target / 1.5",
+        ", kl < 1.5 * target",
         "no band in which the coefficient rests",
         chapters=("16",),
         within="adapt_kl_coef",
