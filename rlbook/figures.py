@@ -16,6 +16,7 @@ from rlbook import (
     diagrams_gae,
     diagrams_models,
     diagrams_part_1,
+    diagrams_policy_gradient,
     diagrams_sarsa,
     diagrams_td,
 )
@@ -40,6 +41,9 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         diagrams_acting.acting_from_v_and_q,
         diagrams_td.n_step_backups,
         diagrams_sarsa.sarsa_backups,
+        diagrams_policy_gradient.tile_coding,
+        diagrams_policy_gradient.run_axis,
+        diagrams_policy_gradient.rollout_fields,
         diagrams_gae.gae_scan,
     )
 }

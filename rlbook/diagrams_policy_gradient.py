@@ -1,0 +1,101 @@
+"""The diagrams of chapter 11: tile coding, the run axis, and what a rollout records."""
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rlbook.drawing import GREY, INK, box, page, tint, write
+from rlbook.features import tile_indices
+from rlbook.plotting import COLORS
+
+RUNS = ("blue", "orange", "green", "purple")
+
+
+def tile_coding() -> Figure:
+    """Four shifted grids over a square, one point, and the features that are 1 for it."""
+    fig, ax = page(2.3)
+    side, tiles, K, bottom = 1.1, 3, 4, 0.68
+    width = side / tiles
+    share = (0.55, 0.30)  # the point, from the lower left corner
+    point = torch.tensor(share, dtype=torch.float64)
+    active = tile_indices(point, low=0.0, high=1.0, tiles=tiles, tilings=K).tolist()
+    for k, (name, number) in enumerate(zip(RUNS, active, strict=True)):
+        left, color = 0.5 + 1.75 * k, COLORS[name]
+        corner = (left - width * k / K, bottom - width * (3 * k % K) / K)
+        for line in range(tiles + 2):
+            style = {"color": color, "linewidth": 1.0, "zorder": 2}
+            x, y = corner[0] + width * line, corner[1] + width * line
+            ax.plot([x, x], [corner[1], corner[1] + width * (tiles + 1)], **style)
+            ax.plot([corner[0], corner[0] + width * (tiles + 1)], [y, y], **style)
+        row, column = divmod(number - k * (tiles + 1) ** 2, tiles + 1)
+        cell = (corner[0] + column * width, corner[1] + row * width)
+        ax.add_patch(plt.Rectangle(cell, width, width, color=tint(color, 0.5), zorder=1))
+        frame = {"fill": False, "edgecolor": INK, "linewidth": 1.8, "zorder": 3}
+        ax.add_patch(plt.Rectangle((left, bottom), side, side, **frame))
+        ax.plot(left + share[0] * side, bottom + share[1] * side, "o", color=INK, ms=5, zorder=4)
+        write(ax, left + side / 2, 0.14, f"tiling {k}: feature {number}", size=9.5, color=color)
+    return fig
+
+
+def _sheets(ax: Axes, x: float, y: float, width: float, height: float, depth: int) -> None:
+    """A stack of `depth` sheets, the first in front, each in the colour of its run."""
+    for k in reversed(range(depth)):
+        corner = (x - width / 2 + 0.16 * k, y - height / 2 + 0.16 * k)
+        edge = COLORS[RUNS[k]]
+        ax.add_patch(
+            plt.Rectangle(
+                corner, width, height, facecolor=tint(edge, 0.22), edgecolor=edge, linewidth=1.3,
+                zorder=3 - 0.1 * k,
+            )
+        )  # fmt: skip
+
+
+def run_axis() -> Figure:
+    """One layer for R runs: R matrices of observations meet R matrices of weights, run by run."""
+    fig, ax = page(3.1)
+    parts = (
+        (0.85, 0.9, 1.15, "observations", "(R, B, in)"),
+        (2.65, 0.9, 1.0, "weights", "(R, in, out)"),
+        (4.45, 0.9, 0.22, "biases", "(R, 1, out)"),
+        (6.25, 0.9, 1.15, "outputs", "(R, B, out)"),
+    )
+    for x, width, height, name, shape in parts:
+        _sheets(ax, x - 0.1, 1.62, width, height, 3)
+        write(ax, x, 2.86, name, size=11)
+        write(ax, x, 0.62, shape, size=11, color=GREY)
+    for x, symbol in ((1.81, "@"), (3.61, "+"), (5.41, "=")):
+        write(ax, x, 1.7, symbol, size=17)
+    for k, (name, x) in enumerate(zip(RUNS[:3], (1.2, 3.65, 6.1), strict=True)):
+        color = COLORS[name]
+        write(ax, x, 0.2, f"run {k}: sheets of this colour only", size=9, color=color)
+    return fig
+
+
+def rollout_fields() -> Figure:
+    """One environment, six steps, one end in between: what each field holds, step by step."""
+    fig, ax = page(2.75)
+    first, pitch = 2.45, 0.88
+    names = ("observations", "actions, rewards", "next_observations", "terminated", "truncated")
+    here = ["$s_0$", "$s_1$", "$s_2$", "$s_0$", "$s_1$"]
+    ahead = ["$s_1$", "$s_2$", "$s_3$", "$s_1$", "$s_2$"]
+    rows = (
+        here,
+        ["$a_0, r_0$", "$a_1, r_1$", "$a_2, r_2$", "$a_0, r_0$", "$a_1, r_1$"],
+        ahead,
+        ["no", "no", "yes", "no", "no"],
+        ["no", "no", "no", "no", "no"],
+    )
+    for t in range(5):
+        write(ax, first + pitch * t, 2.58, f"t = {t}", color=GREY)
+    for row, (name, entries) in enumerate(zip(names, rows, strict=True)):
+        y = 2.2 - 0.42 * row
+        write(ax, 1.75, y, name, ha="right")
+        for t, entry in enumerate(entries):
+            color = "blue" if t < 3 else "orange"
+            if row == 2 and t == 2:
+                color = "vermillion"
+            box(ax, first + pitch * t, y, 0.78, 0.33, entry, color=color, size=10)
+    write(ax, first + pitch * 1, 0.14, "one episode", color=COLORS["blue"])
+    write(ax, first + pitch * 3.5, 0.14, "the next one, after a reset", color=COLORS["orange"])
+    return fig
