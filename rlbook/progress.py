@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from tqdm.auto import tqdm
 
 
-def progress(iterable: Iterable | None = None, *, total=None, description: str = "") -> tqdm:
+def progress(
+    iterable: Iterable | None = None, *, total=None, description: str = "", show: bool = True
+) -> tqdm:
     """A tqdm bar that shows nothing when the environment variable RLBOOK_QUIET is set."""
-    quiet = bool(os.environ.get("RLBOOK_QUIET"))
+    quiet = not show or bool(os.environ.get("RLBOOK_QUIET"))
     return tqdm(iterable, total=total, desc=description, disable=quiet, leave=False, delay=2)

@@ -1,0 +1,238 @@
+"""Deep Q-learning, with replay and a target network; double and dueling if you like.
+
+R runs learn at once: every parameter has a leading run axis, and no run sees another.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.functional import huber_loss, mse_loss
+
+from rlbook.config import TrainingConfig
+from rlbook.masking import mean_per_run
+from rlbook.networks import MLP, DuelingMLP, polyak_update, run_module
+from rlbook.normalization import RunningNormalizer
+from rlbook.replay import Batch, Replay
+from rlbook.results import Result
+from rlbook.returns import td_targets
+from rlbook.training import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    """The settings of deep Q-learning; all steps are counted for one run."""
+
+    total_steps: int = 50_000
+    """Environment steps of each run."""
+    learning_rate: float = 3e-3
+    """Of Adam, at the beginning; it falls in a straight line to 0 at the end."""
+    rollout_steps: int = 8
+    """Steps of each environment between two rounds of learning."""
+    gradient_steps: int = 16
+    """Of each round of learning."""
+    batch_size: int = 64
+    """B, transitions of each run in a gradient step."""
+    replay_capacity: int = 50_000
+    """Transitions that are remembered. num_envs * rollout_steps is no replay: only the newest."""
+    learning_starts: int = 1_000
+    """Transitions that are collected before the first gradient step."""
+    tau: float = 0.05
+    """Share of the online network in each update of the target network; 1 copies it."""
+    target_period: int = 1
+    """Gradient steps between updates of the target. With tau = 1, 1 is no target network."""
+    double: bool = False
+    """The online network chooses the action that the target network values."""
+    dueling: bool = False
+    """Two heads, V and A, in place of one."""
+    activation: str = "relu"
+    """"relu" or "tanh"."""
+    huber_delta: float | None = 1.0
+    """Where the loss turns from a parabola into a line; None for the squared error."""
+    reward_scale: float = 0.02
+    """The rewards are multiplied by it, and so is Q: networks learn numbers near 1 best."""
+    epsilon_start: float = 1.0
+    """The share of random actions falls in a straight line from here"""
+    epsilon_end: float = 0.05
+    """to here"""
+    exploration_fraction: float = 0.3
+    """within this part of the training."""
+    max_gradient_norm: float = 10.0
+    """Longer gradients are shortened, each run's by itself."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        counts = ("total_steps", "rollout_steps", "gradient_steps", "batch_size")
+        self.require_positive_integers(*counts, "replay_capacity", "target_period")
+        self.require_within(0, 1, "epsilon_start", "epsilon_end", "tau")
+        self.require_within(1e-9, 1, "exploration_fraction")
+        self.require_within(0, self.replay_capacity, "learning_starts")
+        for name in ("huber_delta", "reward_scale", "max_gradient_norm"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.replay_capacity < self.transitions_per_rollout:
+            raise ValueError(
+                f"replay_capacity must hold a rollout of {self.transitions_per_rollout}, "
+                f"got {self.replay_capacity}"
+            )
+
+    @property
+    def transitions_per_rollout(self) -> int:
+        return self.num_envs * self.rollout_steps
+
+    def epsilon(self, fraction: float) -> float:
+        """The share of random actions when this fraction of the training is done."""
+        way = min(1.0, fraction / self.exploration_fraction)
+        return self.epsilon_start + (self.epsilon_end - self.epsilon_start) * way
+
+
+class EpsilonGreedy(nn.Module):
+    """The behaviour: with probability epsilon a uniform action, otherwise argmax_a Q(s, a)."""
+
+    def __init__(self, network: nn.Module, num_actions: int):
+        super().__init__()
+        self.network, self.num_actions, self.epsilon = network, num_actions, 1.0
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """Q(s, .) in units of reward_scale: (R, ..., obs) -> (R, ..., A)."""
+        return self.network(observations)
+
+    @torch.no_grad()
+    def greedy(self, observations: torch.Tensor) -> torch.Tensor:
+        """(R, ..., obs) -> (R, ...) long."""
+        return self.network(observations).argmax(-1)
+
+    def draw_noise(self, streams, *shape: int) -> torch.Tensor:
+        """Uniform on [0, 1), (R, *shape, 2): whether to explore, and what to try."""
+        return streams.uniform(*shape, 2)
+
+    def sample(self, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """(R, ..., obs), (R, ..., 2) -> (R, ...) long. Eq. (6.12)."""
+        random = (noise[..., 1] * self.num_actions).long()
+        return torch.where(noise[..., 0] < self.epsilon, random, self.greedy(observations))
+
+    def run(self, k: int) -> nn.Module:
+        return run_module(self.network, k)
+
+
+def make_networks(envs, config: Config, generators) -> dict[str, nn.Module]:
+    """The policy, which holds the online network, and the target network: a copy at first."""
+    if envs.num_actions is None:
+        raise ValueError("DQN takes a maximum over actions, so it needs a finite number of them")
+    kind, obs = DuelingMLP if config.dueling else MLP, envs.observation_size
+    sizes = (obs, *config.hidden_sizes, envs.num_actions)
+    normalizer = RunningNormalizer(len(generators), obs)
+    online = nn.Sequential(normalizer, kind(sizes, generators, activation=config.activation))
+    target = copy.deepcopy(online).requires_grad_(False)
+    return {"policy": EpsilonGreedy(online, envs.num_actions), "target": target}
+
+
+def q_targets(
+    rewards: torch.Tensor,
+    target_q: torch.Tensor,
+    terminated: torch.Tensor,
+    *,
+    discount: float,
+    online_q: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """y = r + discount (1 - d) max_a' Q_target(s', a'), d = 1 at a termination. Eq. (13.4).
+
+    With online_q, Double DQN: y = r + discount (1 - d) Q_target(s', argmax_a' Q_online(s', a')).
+    Eq. (13.9).
+
+    Args:
+        rewards: (...).
+        target_q: (..., A), the target network at s'.
+        terminated: (...) bool. Behind it target_q may hold anything.
+        online_q: (..., A), the online network at s'.
+
+    Returns:
+        (...), without a gradient.
+
+    Source: Mnih et al. 2015; van Hasselt, Guez and Silver 2016.
+    """
+    best = (target_q if online_q is None else online_q).argmax(-1, keepdim=True)
+    values = target_q.gather(-1, best).squeeze(-1)
+    return td_targets(rewards, values, terminated, discount=discount).detach()
+
+
+def q_loss(
+    q: torch.Tensor, actions: torch.Tensor, targets: torch.Tensor, *, huber_delta: float | None
+) -> torch.Tensor:
+    """The loss of each transition: half the squared error Q(s, a) - y, a line beyond
+    huber_delta. Eqs. (13.2) and (13.6).
+
+    Args:
+        q: (..., A), the online network at s.
+        actions: (...) long.
+        targets: (...), constants.
+
+    Returns:
+        (...).
+    """
+    chosen = q.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+    if huber_delta is None:
+        return mse_loss(chosen, targets, reduction="none") / 2
+    return huber_loss(chosen, targets, reduction="none", delta=huber_delta)
+
+
+def batch_loss(online: nn.Module, target: nn.Module, batch: Batch, config: Config) -> torch.Tensor:
+    """The mean loss of each run's batch, (R,)."""
+    with torch.no_grad():
+        targets = q_targets(
+            config.reward_scale * batch.rewards,
+            target(batch.next_observations),
+            batch.terminated,
+            discount=config.discount,
+            online_q=online(batch.next_observations) if config.double else None,
+        )
+    q = online(batch.observations)  # (R, B, A)
+    loss = q_loss(q, batch.actions, targets, huber_delta=config.huber_delta)
+    return mean_per_run(loss, batch.valid)
+
+
+def train(
+    env,
+    config: Config | None = None,
+    *,
+    num_runs: int = 10,
+    run_ids=None,
+    device=None,
+    seed: int = 0,
+    progress: bool = True,
+    resume: Result | None = None,
+) -> Result:
+    """Deep Q-learning of R runs. The arguments are those of rlbook.training.Training.
+
+    To continue (`resume`) is to begin with what was learned, an empty memory, and epsilon_end.
+
+    Source: Mnih et al. 2015, "Human-level control through deep reinforcement learning".
+    """
+    config = Config() if config is None else config
+    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
+    training = Training(env, config, make_networks, progress=progress, resume=resume, **options)
+    policy, target = training.networks["policy"], training.networks["target"]
+    optimizer = training.optimizer("q", policy)
+    size = training.envs.observation_size
+    replay = Replay(len(training.run_ids), config.replay_capacity, size, device=training.device)
+    count = 0
+    with training:
+        for _ in training.updates(config.total_steps // config.transitions_per_rollout):
+            done = training.fraction
+            policy.epsilon = config.epsilon(done if resume is None else 1.0)
+            optimizer.param_groups[0]["lr"] = config.learning_rate * (1 - done)
+            rollout = training.collect(config.rollout_steps)
+            policy.network[0].update(rollout.observations, rollout.valid)
+            replay.add(*(getattr(rollout, name) for name in Batch._fields))
+            if replay.size < config.learning_starts:
+                continue
+            batches = replay.batches(config.gradient_steps, config.batch_size, training.streams)
+            for batch in batches:
+                loss = batch_loss(policy.network, target, batch, config)
+                training.step(optimizer, loss, max_gradient_norm=config.max_gradient_norm)
+                count += 1
+                if count % config.target_period == 0:
+                    polyak_update(target, policy.network, config.tau)
+            training.log(loss=loss)
+    return training.result()

@@ -1,0 +1,137 @@
+"""REINFORCE, with or without a baseline, for R runs at once. Chapter 12.
+
+Williams 1992, "Simple statistical gradient-following algorithms for connectionist reinforcement
+learning".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from rlbook.config import TrainingConfig
+from rlbook.masking import masked_mean, mean_per_run
+from rlbook.networks import MLP
+from rlbook.policies import make_policy
+from rlbook.policy_gradients import policy_gradient_loss
+from rlbook.results import Result
+from rlbook.returns import discounted_returns
+from rlbook.rollouts import Rollout
+from rlbook.training import Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TrainingConfig):
+    """The settings; the defaults solve CartPole-v1."""
+
+    total_episodes: int = 1600
+    """Of each run; every update takes num_envs of them."""
+    num_envs: int = 16
+    """E, episodes in an update."""
+    max_steps: int = 500
+    """Where an episode is cut that has not ended: at least the task's time limit."""
+    learning_rate: float = 5e-3
+    """Of Adam, for the policy; falls to 0 over the training."""
+    baseline: str = "value"
+    """What is subtracted from the return: "none", "mean" (of all returns of the update) or
+    "value" (a network's estimate of V(s_t))."""
+    value_learning_rate: float = 1e-2
+    """Of Adam, for the baseline's network."""
+    value_steps: int = 10
+    """Gradient steps on the baseline in an update."""
+    discount_the_state: bool = False
+    """Weight step t by discount^t, as the theorem has it, which everyone drops."""
+    max_gradient_norm: float = 1.0
+    """Of each run's policy gradient."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.require_positive_integers("total_episodes", "max_steps", "value_steps")
+        if self.baseline not in ("none", "mean", "value"):
+            raise ValueError(f'baseline must be "none", "mean" or "value", got {self.baseline!r}')
+        if not (self.value_learning_rate > 0 and self.max_gradient_norm > 0):
+            raise ValueError("value_learning_rate and max_gradient_norm must be positive")
+
+
+def make_networks(envs, config: Config, generators: Sequence[torch.Generator]) -> dict:
+    """The policy pi, and the baseline's V."""
+    sizes = (envs.observation_size, *config.hidden_sizes, 1)
+    return {
+        "policy": make_policy(envs, config.hidden_sizes, generators),
+        "value": MLP(sizes, generators).to(envs.device),
+    }
+
+
+def rewards_to_go(rollout: Rollout, discount: float) -> torch.Tensor:
+    """G_t of whole episodes, (R, E, T). Where the time limit cut an episode, its return ends:
+    the objective is that of the task with its limit.
+
+    Args:
+        rollout: of `collect(..., whole_episodes=True)`.
+    """
+    ended = rollout.terminated | rollout.truncated | ~rollout.valid
+    ended[..., -1] = True
+    rewards = rollout.rewards * rollout.valid
+    return discounted_returns(rewards, ended, torch.zeros_like(ended), discount=discount)
+
+
+def policy_loss(policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor:
+    """- sum_t weights_t log pi(a_t|s_t), the mean over the episodes: (R,). Eq. (12.4).
+
+    Args:
+        weights: (R, E, T), psi_t; 0 for steps that are not valid.
+    """
+    log_probs = policy.log_prob(rollout.observations, rollout.actions)  # (R, E, T)
+    return mean_per_run(policy_gradient_loss(log_probs, weights).sum(-1))
+
+
+def value_loss(value, rollout: Rollout, targets: torch.Tensor) -> torch.Tensor:
+    """The mean of (V(s_t) - target_t)^2 / 2 over the steps taken: (R,)."""
+    errors = value(rollout.observations).squeeze(-1) - targets
+    return mean_per_run(0.5 * errors.square(), rollout.valid)
+
+
+def baseline(kind: str, value, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
+    """b(s_t), (R, E, T), which must not depend on a_t."""
+    if kind == "value":
+        with torch.no_grad():
+            return value(rollout.observations).squeeze(-1)
+    if kind == "mean":
+        mean = masked_mean(returns, rollout.valid, dim=(1, 2))
+        return mean[:, None, None].expand_as(returns)
+    return torch.zeros_like(returns)
+
+
+def train(
+    env,
+    config: Config | None = None,
+    *,
+    num_runs: int = 10,
+    run_ids: Sequence[int] | None = None,
+    device=None,
+    seed: int = 0,
+    progress: bool = True,
+    resume: Result | None = None,
+) -> Result:
+    """Train R runs; see `rlbook.training.Training` for the arguments."""
+    config = config or Config()
+    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
+    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
+        policy, value = run.networks["policy"], run.networks["value"]
+        policy_optimizer = run.optimizer("policy", policy)
+        value_optimizer = run.optimizer("value", value, learning_rate=config.value_learning_rate)
+        for _ in run.updates(config.total_episodes // config.num_envs):
+            rollout = run.collect_episodes(config.max_steps)
+            returns = rewards_to_go(rollout, config.discount)  # (R, E, T)
+            weights = returns - baseline(config.baseline, value, rollout, returns)
+            if config.discount_the_state:
+                weights = weights * config.discount ** torch.arange(weights.shape[-1])
+            weights = torch.where(rollout.valid, weights, 0.0)
+
+            run.anneal(policy_optimizer, config.learning_rate)
+            loss = policy_loss(policy, rollout, weights)
+            run.step(policy_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
+            for _ in range(config.value_steps if config.baseline == "value" else 0):
+                run.step(value_optimizer, value_loss(value, rollout, returns))
+            run.log(episode_return=mean_per_run((rollout.rewards * rollout.valid).sum(-1)))
+    return run.result()

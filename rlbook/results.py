@@ -1,0 +1,186 @@
+"""What `train` hands back: networks, curves, and what is needed to save it and to go on."""
+
+from dataclasses import dataclass, field, fields
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rlbook.env_interface import check_device
+from rlbook.envs import make_envs
+from rlbook.evaluation import Evaluation, evaluate
+from rlbook.networks import run_module
+from rlbook.saving import load_tensors, save_tensors
+from rlbook.seeding import Streams
+
+UNSEEN = 1_000_000
+"""The seed of `Result.evaluate`, far from those of trainings."""
+ARRAYS = ("evaluation_returns", "env_steps", "cut_episodes")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """R trained runs. Row k of every array belongs to run_ids[k]."""
+
+    networks: nn.ModuleDict
+    """With a run axis; "policy" has greedy(observations)."""
+    evaluation_returns: np.ndarray
+    """(R, num_evals), the mean return of the greedy policy; NaN once a run is frozen."""
+    env_steps: np.ndarray
+    """(num_evals,), environment steps of each run before each evaluation. Of agents that learn
+    from whole episodes, whose lengths differ, the mean over the runs."""
+    cut_episodes: np.ndarray
+    """(R, num_evals), how many episodes the step cap of the evaluation cut."""
+    log: dict[str, np.ndarray]
+    """name -> (R, updates)."""
+    frozen: dict[int, str]
+    """run id -> why it was stopped."""
+    interrupted: bool
+    wall_time: float
+    """Seconds, of all runs together."""
+    run_ids: list[int]
+    seed: int
+    config: Any
+    env: Any
+    spaces: "Spaces"
+    continuations: int = 0
+    """How often this training was continued."""
+    state: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
+    """Optimisers and random streams, to go on from."""
+
+    def run(self, run_id: int) -> nn.Module:
+        """The policy of one run as an ordinary torch.nn module, without a run axis."""
+        return run_module(self.networks["policy"], self._row(run_id))
+
+    def evaluate(
+        self, *, episodes: int = 100, seed: int = UNSEEN, env=None, step_cap: int | None = None
+    ) -> Evaluation:
+        """Greedy episodes of every run: returns (R, episodes).
+
+        Args:
+            seed: of the environments; the default is one that no training here uses.
+            env: another environment than that of the training.
+        """
+        device = next(self.networks.parameters()).device
+        streams = Streams(seed, self.run_ids, device)
+        env = self.env if env is None else env
+        if env is None:
+            raise ValueError("env is not known to a result loaded from a file: give it")
+        envs = make_envs(env, num_envs=episodes, streams=streams, device=device)
+        return evaluate(self.networks["policy"].greedy, envs, step_cap=step_cap)
+
+    def save(self, path) -> None:
+        """Write everything to one safetensors file; see `load_result`."""
+        tensors = {f"network.{k}": v for k, v in self.networks.state_dict().items()}
+        tensors |= {f"state.{name}": tensor for name, tensor in self.state.items()}
+        tensors |= {f"log.{name}": torch.as_tensor(values) for name, values in self.log.items()}
+        tensors |= {name: torch.as_tensor(getattr(self, name)) for name in ARRAYS}
+        metadata = {
+            "config": {f.name: getattr(self.config, f.name) for f in fields(self.config)},
+            "env": self.env if isinstance(self.env, str) else None,
+            "frozen": {str(run): reason for run, reason in self.frozen.items()},
+            "spaces": self.spaces.plain(),
+        }
+        names = ("interrupted", "wall_time", "run_ids", "seed", "continuations")
+        save_tensors(path, tensors, metadata | {name: getattr(self, name) for name in names})
+
+    def check_fits(self, run_ids: list[int], seed: int, networks: nn.ModuleDict) -> None:
+        """Can a training of these runs go on from here?"""
+        if (run_ids, seed) != (self.run_ids, self.seed):
+            mine, wanted = f"{self.run_ids}, seed {self.seed}", f"{run_ids}, seed {seed}"
+            raise ValueError(f"resume holds runs {mine}; asked for are runs {wanted}")
+        if _shapes(self.networks) != _shapes(networks):
+            raise ValueError("resume holds networks of other shapes: same agent, env and sizes?")
+
+    def _row(self, run_id: int) -> int:
+        if run_id not in self.run_ids:
+            raise ValueError(f"run_id must be one of {self.run_ids}, got {run_id}")
+        return self.run_ids.index(run_id)
+
+
+def optimizer_state(name: str, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Adam's moments and step counts, by name, for a file."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    return {
+        f"optimizer.{name}.{index}.{key}": value
+        for index, parameter in enumerate(parameters)
+        for key, value in optimizer.state[parameter].items()
+    }
+
+
+def load_optimizer(name: str, optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Go on from what `optimizer_state` gave."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, parameter in enumerate(parameters):
+        prefix = f"optimizer.{name}.{index}."
+        own = {k.removeprefix(prefix): v.clone() for k, v in state.items() if k.startswith(prefix)}
+        optimizer.state[parameter] = own
+
+
+def _shapes(networks: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(x.shape) for name, x in networks.state_dict().items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Spaces:
+    """What networks need to know of environments, without the environments."""
+
+    num_runs: int
+    observation_size: int
+    num_actions: int | None
+    action_size: int | None
+    action_low: torch.Tensor | None
+    action_high: torch.Tensor | None
+    device: torch.device
+
+    @classmethod
+    def of(cls, envs) -> "Spaces":
+        return cls(*(getattr(envs, f.name) for f in fields(cls)))
+
+    def plain(self) -> dict:
+        bounds = {n: getattr(self, n) for n in ("action_low", "action_high")}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "device"}
+        return plain | {n: None if b is None else b.tolist() for n, b in bounds.items()}
+
+    @classmethod
+    def from_plain(cls, plain: dict, device: torch.device) -> "Spaces":
+        bounds = {n: plain[n] for n in ("action_low", "action_high")}
+        as_tensor = lambda b: None if b is None else torch.tensor(b, device=device)  # noqa: E731
+        return cls(**plain | {n: as_tensor(b) for n, b in bounds.items()}, device=device)
+
+
+def load_result(path, agent: ModuleType, device: str | torch.device = "cpu") -> Result:
+    """A saved result, to look at, to evaluate, or to continue: `train(..., resume=result)`.
+
+    Args:
+        agent: the module that trained it, `rlbook.agents.ppo`: it knows the networks.
+
+    Raises:
+        FileNotFoundError, ValueError: no such file; not a file of `save`; of another agent.
+    """
+    device = check_device(device)
+    tensors, metadata = load_tensors(path, device)
+    part = lambda prefix: {  # noqa: E731
+        name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)
+    }
+    try:
+        config = agent.Config(**metadata.pop("config"))
+        spaces = Spaces.from_plain(metadata.pop("spaces"), device)
+        generators = [torch.Generator() for _ in metadata["run_ids"]]
+        networks = nn.ModuleDict(agent.make_networks(spaces, config, generators)).to(device)
+        networks.load_state_dict(part("network."))
+        frozen = {int(run): reason for run, reason in metadata.pop("frozen").items()}
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit {agent.__name__}: {error}") from error
+    return Result(
+        networks=networks,
+        **{name: tensors[name].cpu().numpy() for name in ARRAYS},
+        log={name: x.cpu().numpy() for name, x in part("log.").items()},
+        frozen=frozen,
+        config=config,
+        spaces=spaces,
+        state=part("state."),
+        **metadata,
+    )

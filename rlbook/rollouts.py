@@ -1,0 +1,82 @@
+"""Acting in R x E environments for T steps, with everything that an update needs kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Rollout:
+    """T steps of R x E environments; time is the last axis of what is one number a step.
+
+    A step is an end if terminated or truncated; the next step then begins another episode.
+    """
+
+    observations: torch.Tensor
+    """(R, E, T, obs), s_t."""
+    actions: torch.Tensor
+    """(R, E, T) long, or (R, E, T, A)."""
+    rewards: torch.Tensor
+    """(R, E, T), r_t, the reward for a_t."""
+    next_observations: torch.Tensor
+    """(R, E, T, obs), the true s_{t+1}, never that of a reset."""
+    terminated: torch.Tensor
+    """(R, E, T) bool: s_{t+1} is terminal, and nothing follows."""
+    truncated: torch.Tensor
+    """(R, E, T) bool: the episode was cut here, and would have gone on."""
+    valid: torch.Tensor
+    """(R, E, T) bool: False where no step was taken; leave these out of losses and means."""
+    last_observations: torch.Tensor
+    """(R, E, obs), from which the next rollout goes on."""
+
+
+def collect(
+    envs,
+    observations: torch.Tensor,
+    act: Callable[[torch.Tensor, int], torch.Tensor],
+    steps: int,
+    *,
+    whole_episodes: bool = False,
+) -> Rollout:
+    """Act for T steps, episode after episode.
+
+    Args:
+        envs: R x E environments, see `rlbook.envs`.
+        observations: (R, E, obs), where they stand.
+        act: (observations (R, E, obs), t) -> actions, (R, E) or (R, E, A).
+        steps: T.
+        whole_episodes: keep the first episode of each environment only; what comes after its
+            end is not valid. The environments must have been reset, and T should be their
+            longest episode. Stops early once all episodes have ended.
+
+    Raises:
+        ValueError: steps is not positive, or observations do not fit the environments.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    R, E, T = envs.num_runs, envs.num_envs, steps
+    if observations.shape != (R, E, envs.observation_size):
+        wanted = (R, E, envs.observation_size)
+        raise ValueError(f"observations must be {wanted}, got {tuple(observations.shape)}")
+    seen = observations.new_zeros(R, E, T, envs.observation_size)
+    following = torch.zeros_like(seen)
+    rewards = observations.new_zeros(R, E, T)
+    terminated, truncated, valid = torch.zeros(3, R, E, T, dtype=torch.bool, device=seen.device)
+    actions, running = None, torch.ones(R, E, dtype=torch.bool, device=seen.device)
+    for t in range(T):
+        chosen = act(observations, t)
+        step = envs.step(chosen)
+        if actions is None:
+            actions = chosen.new_zeros(R, E, T, *chosen.shape[2:])
+        seen[:, :, t], actions[:, :, t], rewards[:, :, t] = observations, chosen, step.rewards
+        following[:, :, t] = step.next_observations
+        terminated[:, :, t], truncated[:, :, t] = step.terminated, step.truncated
+        valid[:, :, t] = step.valid & running
+        observations = step.observations
+        if whole_episodes:
+            running = running & ~(step.terminated | step.truncated)
+            if t % 16 == 15 and not running.any():  # one look from the host in 16 steps
+                break
+    kept = (seen, actions, rewards, following, terminated, truncated, valid)
+    return Rollout(*(x[:, :, : t + 1] for x in kept), last_observations=observations)

@@ -1,0 +1,282 @@
+"""What every deep learner needs and no reader wants to see in it: progress, evaluation,
+interruption, runs whose loss is NaN, saving and continuing.
+
+An agent's `train` is a page: collect, targets, loss, step.
+
+    training = Training(env, config, make_networks, num_runs=num_runs, seed=seed, ...)
+    with training:
+        for _ in training.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
+            rollout = training.collect(config.rollout_steps)
+            ...
+            training.step(optimizer, loss)
+    return training.result()
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from rlbook.config import TrainingConfig
+from rlbook.env_interface import check_device
+from rlbook.envs import make_envs
+from rlbook.evaluation import evaluate
+from rlbook.networks import clip_gradients_per_run
+from rlbook.progress import progress as progress_bar
+from rlbook.results import Result, Spaces, load_optimizer, optimizer_state
+from rlbook.rollouts import Rollout, collect
+from rlbook.seeding import Streams
+
+INITIAL_WEIGHTS, LEARNING, EVALUATION = range(3)
+"""Families of random streams, beside the agent's own."""
+
+
+class Training:
+    """R runs of one agent in one environment.
+
+    Args:
+        env: a Gymnasium id, a zero-argument factory, or batched environments (`rlbook.envs`).
+        config: the agent's.
+        make_networks: (envs, config, generators) -> {name: module with a run axis}; the one
+            called "policy" has `greedy(observations)`, and that is what evaluations run.
+        num_runs, run_ids: runs 0 .. num_runs - 1, or these ones. Run k depends on (seed, k) only.
+        device: where all tensors live; by default "cpu".
+        progress: show a bar.
+        resume: a Result of the same agent, environment and runs, to continue from.
+
+    Attributes:
+        envs, networks, device, run_ids; streams: the agent's own random numbers.
+        frozen: {run id: why it was stopped}.
+
+    Raises:
+        ValueError: before anything is trained, on whatever does not fit.
+    """
+
+    def __init__(
+        self,
+        env,
+        config: TrainingConfig,
+        make_networks: Callable[..., dict[str, nn.Module]],
+        *,
+        num_runs: int = 10,
+        run_ids: Sequence[int] | None = None,
+        device: str | torch.device | None = None,
+        seed: int = 0,
+        progress: bool = True,
+        resume: Result | None = None,
+    ):
+        self.started = time.perf_counter()
+        self.config, self.env, self.show_progress = config, env, progress
+        self.run_ids = list(range(num_runs) if run_ids is None else run_ids)
+        self.device = check_device(device or "cpu")
+        self.streams = Streams(seed, self.run_ids, self.device)
+        learning = self.streams.spawn(LEARNING).spawn(resume.continuations + 1 if resume else 0)
+        self.envs = make_envs(env, num_envs=config.num_envs, streams=learning, device=self.device)
+        evaluation = self.streams.spawn(EVALUATION)
+        self.evaluation_envs = self.envs.spawn(config.evaluation_episodes, evaluation)
+        generators = self.streams.spawn(INITIAL_WEIGHTS, "cpu").generators
+        networks = make_networks(self.envs, config, generators)
+        self.networks = nn.ModuleDict(networks).to(self.device)
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.observations = None
+        self.frozen: dict[int, str] = {}
+        self.evaluations, self.cut, self.evaluated_at = [], [], []
+        self.logged: dict[str, list[torch.Tensor]] = {}
+        self.env_steps, self.fraction, self.interrupted = 0, 0.0, False
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.resume = resume
+        if resume is not None:
+            resume.check_fits(self.run_ids, seed, self.networks)
+            self.networks.load_state_dict(resume.networks.state_dict())
+            self.streams.load_state(resume.state["streams"])
+            self.frozen = dict(resume.frozen)
+            self.env_steps = int(resume.state["env_steps"])
+
+    # --- what an agent calls, in this order
+
+    def optimizer(self, name: str, *networks: nn.Module, learning_rate=None) -> torch.optim.Adam:
+        """Adam on the parameters of these networks, saved and continued under `name`."""
+        parameters = [p for network in networks for p in network.parameters()]
+        rate = self.config.learning_rate if learning_rate is None else learning_rate
+        self.optimizers[name] = torch.optim.Adam(parameters, lr=rate, fused=True)
+        if self.resume is not None:
+            load_optimizer(name, self.optimizers[name], self.resume.state)
+        return self.optimizers[name]
+
+    def remember(self, name: str, initial: torch.Tensor) -> torch.Tensor:
+        """A tensor that is saved and continued; change it in place."""
+        if self.resume is not None:
+            initial = self.resume.state[f"tensor.{name}"].clone()
+        self.tensors[name] = initial
+        return initial
+
+    def __enter__(self) -> "Training":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> bool:
+        """Ctrl-C, or the stop button of a notebook, ends the training and keeps what it learned."""
+        self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        return self.interrupted
+
+    def updates(self, count: int) -> Iterator[int]:
+        """0 .. count - 1, with progress and evaluations on the way.
+
+        `fraction` is the part of the training that is done, for schedules.
+        """
+        if count < 1:
+            raise ValueError("total_steps must be enough for one update of all environments")
+        due = torch.linspace(0, count, self.config.num_evals).round().long().tolist()
+        with progress_bar(total=count, description="updates", show=self.show_progress) as bar:
+            for update in range(count):
+                self.fraction = update / count
+                if update in due:
+                    self._evaluate(bar)
+                yield update
+                bar.update()
+            self._evaluate(bar)
+
+    def collect(self, steps: int) -> Rollout:
+        """T steps of the current policy in all environments, where the last ones ended."""
+        if self.observations is None:
+            self.observations = self.envs.reset()
+        rollout = self._collect(self.observations, steps)
+        self.observations = rollout.last_observations
+        self.env_steps += steps * self.envs.num_envs
+        return rollout
+
+    def collect_episodes(self, max_steps: int) -> Rollout:
+        """One whole episode in each environment; what comes after its end is not valid."""
+        rollout = self._collect(self.envs.reset(), max_steps, whole_episodes=True)
+        self.env_steps += int(rollout.valid.sum()) // self.envs.num_runs
+        return rollout
+
+    def step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        loss: torch.Tensor,
+        *,
+        max_gradient_norm: float = torch.inf,
+    ) -> torch.Tensor:
+        """One gradient step on the losses (R,) of all runs. They are summed: a sum of losses
+        that share no parameter leaves every gradient what it is alone.
+
+        A run whose loss or gradient is not finite is frozen: it keeps the parameters that it
+        has, and the others go on.
+
+        Args:
+            max_gradient_norm: of each run by itself.
+
+        Returns:
+            (R,): the norm of each run's gradient, before it was clipped.
+        """
+        if loss.shape != (len(self.run_ids),):
+            raise ValueError(f"loss must be ({len(self.run_ids)},), got {tuple(loss.shape)}")
+        optimizer.zero_grad()
+        loss.sum().backward()
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        norms = clip_gradients_per_run(parameters, max_gradient_norm)
+        self.freeze(~(loss.detach().isfinite() & norms.isfinite()), "its loss is not finite")
+        rows = self._frozen_rows()
+        kept = [p.detach()[rows] for p in parameters] if rows else []
+        for p in parameters if rows else []:
+            p.grad[rows] = 0.0
+        optimizer.step()
+        for p, rows_of_p in zip(parameters, kept, strict=False):
+            p.data[rows] = rows_of_p
+        return norms
+
+    def anneal(self, optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
+        """The step size falls from `learning_rate` to 0 in a straight line over the training."""
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * (1 - self.fraction)
+
+    def freeze(self, bad: torch.Tensor, reason: str) -> None:
+        """Stop the runs where `bad` (R,) is True: they are named, and the others go on."""
+        if not bad.any():
+            return
+        for row in bad.nonzero().flatten().tolist():
+            run = self.run_ids[row]
+            if run not in self.frozen:
+                self.frozen[run] = f"{reason}, after {self.env_steps} environment steps"
+                warnings.warn(f"run {run} is frozen: {self.frozen[run]}", stacklevel=3)
+
+    def log(self, **values: torch.Tensor) -> None:
+        """Keep numbers of this update, (R,) each; `result().log` holds them as (R, updates)."""
+        for name, value in values.items():
+            self.logged.setdefault(name, []).append(value.detach())
+
+    def result(self) -> Result:
+        """What was learned so far; of a continued training, all of it."""
+        curves = {
+            "evaluation_returns": self._stack(self.evaluations),
+            "cut_episodes": self._stack(self.cut),
+            "env_steps": np.array(self.evaluated_at),
+        }
+        log = {name: self._stack(values) for name, values in self.logged.items()}
+        earlier = self.resume
+        if earlier is not None:
+            join = lambda old, new: np.concatenate([old, new[..., 1:]], axis=-1)  # noqa: E731
+            curves = {name: join(getattr(earlier, name), new) for name, new in curves.items()}
+            log = {name: np.concatenate([earlier.log[name], log[name]], axis=1) for name in log}
+        return Result(
+            networks=self.networks,
+            **curves,
+            log=log,
+            frozen=self.frozen,
+            interrupted=self.interrupted,
+            wall_time=time.perf_counter() - self.started + (earlier.wall_time if earlier else 0),
+            run_ids=self.run_ids,
+            seed=self.streams.seed,
+            config=self.config,
+            env=self.env,
+            spaces=Spaces.of(self.envs),
+            continuations=earlier.continuations + 1 if earlier else 0,
+            state=self._state(),
+        )
+
+    # --- inside
+
+    def _collect(self, observations, steps: int, **options) -> Rollout:
+        policy, E = self.networks["policy"], self.envs.num_envs
+        noise = policy.draw_noise(self.streams, steps, E)  # (R, T, E, ...), in one block
+        with torch.no_grad():
+            return collect(
+                self.envs,
+                observations,
+                lambda seen, t: policy.sample(seen, noise[:, t]),
+                steps,
+                **options,
+            )
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        state = {f"tensor.{name}": tensor for name, tensor in self.tensors.items()}
+        state |= {"streams": self.streams.state(), "env_steps": torch.tensor(self.env_steps)}
+        for name, optimizer in self.optimizers.items():
+            state |= optimizer_state(name, optimizer)
+        return state
+
+    def _frozen_rows(self) -> list[int]:
+        return [row for row, run in enumerate(self.run_ids) if run in self.frozen]
+
+    def _evaluate(self, bar) -> None:
+        policy, cap = self.networks["policy"], self.config.evaluation_step_cap
+        evaluation = evaluate(policy.greedy, self.evaluation_envs, step_cap=cap)
+        returns = evaluation.returns.mean(dim=1)
+        returns[self._frozen_rows()] = torch.nan
+        self.evaluations.append(returns)
+        self.cut.append(evaluation.cut.sum(dim=1))
+        self.evaluated_at.append(self.env_steps)
+        bar.set_postfix_str(f"return {float(returns.nanmean()):.1f}, {self._speed()}")
+
+    def _speed(self) -> str:
+        steps = self.env_steps * len(self.run_ids)
+        return f"{steps / (time.perf_counter() - self.started):,.0f} steps/s"
+
+    def _stack(self, values: list[torch.Tensor]) -> np.ndarray:
+        """[(R,), (R,), ...] -> (R, N)."""
+        if not values:
+            return np.zeros((len(self.run_ids), 0))
+        return torch.stack(values, dim=1).cpu().numpy()
