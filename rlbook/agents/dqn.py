@@ -192,6 +192,13 @@ def batch_loss(online: nn.Module, target: nn.Module, batch: Batch, config: Confi
     return mean_per_run(loss, batch.valid)
 
 
+@torch.no_grad()
+def mean_value(policy: EpsilonGreedy, batch: Batch, config: Config) -> torch.Tensor:
+    """The mean of max_a Q(s, a) over each run's batch, in the units of the rewards: (R,)."""
+    best = policy(batch.observations).amax(-1)
+    return mean_per_run(best, batch.valid) / config.reward_scale
+
+
 def train(
     env,
     config: Config | None = None,
@@ -234,5 +241,5 @@ def train(
                 count += 1
                 if count % config.target_period == 0:
                     polyak_update(target, policy.network, config.tau)
-            training.log(loss=loss)
+            training.log(loss=loss, value=mean_value(policy, batch, config))
     return training.result()
