@@ -205,7 +205,7 @@ def test_the_target_network_follows():
     none = train(replace(SMALL, tau=1.0, target_period=1))
     assert all(map(torch.equal, parameters(none), parameters(none, "target")))
     late = train(replace(SMALL, tau=1.0, target_period=10**6))
-    begun = train(replace(SMALL, tau=1.0, learning_starts=400, total_steps=64))
+    begun = train(replace(SMALL, tau=1.0, learning_starts=70, total_steps=70))
     assert all(map(torch.equal, parameters(late, "target"), parameters(begun)))
     slow = train(replace(SMALL, tau=0.01))
     gap = (parameters(slow)[0] - parameters(slow, "target")[0]).abs().max()
@@ -224,7 +224,7 @@ def test_it_learns_the_smallest_problem(options):
 
 
 def test_learning_begins_when_enough_is_remembered():
-    result = train(replace(SMALL, learning_starts=400, total_steps=320))
+    result = train(replace(SMALL, learning_starts=330, total_steps=335))  # 20 rollouts: 320
     assert result.log == {}
     result = train(replace(SMALL, learning_starts=160, total_steps=320))
     assert result.log["loss"].shape == result.log["value"].shape == (2, 11)
@@ -292,7 +292,7 @@ def test_one_run_is_an_ordinary_module():
         ({"discount": 1.2}, "discount"),
         ({"huber_delta": 0.0}, "huber_delta"),
         ({"reward_scale": -1.0}, "reward_scale"),
-        ({"learning_starts": 401}, "learning_starts"),
+        ({"learning_starts": 641}, "learning_starts"),
         ({"replay_capacity": 8, "learning_starts": 8}, "must hold a rollout of 16"),
         ({"activation": "softplus"}, "activation"),
     ],

@@ -67,7 +67,7 @@ class Config(TrainingConfig):
         self.require_positive_integers(*counts, "replay_capacity", "target_period")
         self.require_within(0, 1, "epsilon_start", "epsilon_end", "tau")
         self.require_within(1e-9, 1, "exploration_fraction")
-        self.require_within(0, self.replay_capacity, "learning_starts")
+        self.require_within(0, self.total_steps, "learning_starts")
         for name in ("huber_delta", "reward_scale", "max_gradient_norm"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
@@ -225,17 +225,16 @@ def train(
     replay = Replay(len(training.run_ids), config.replay_capacity, size, device=training.device)
     count = 0
     with training:
-        for _ in training.updates(config.total_steps // config.transitions_per_rollout):
+        for update in training.updates(config.total_steps // config.transitions_per_rollout):
             done = training.fraction
             policy.epsilon = config.epsilon(done if resume is None else 1.0)
             optimizer.param_groups[0]["lr"] = config.learning_rate * (1 - done)
             rollout = training.collect(config.rollout_steps)
             policy.network[0].update(rollout.observations, rollout.valid)
             replay.add(*(getattr(rollout, name) for name in Batch._fields))
-            if replay.size < config.learning_starts:
+            if (update + 1) * config.transitions_per_rollout < config.learning_starts:
                 continue
-            batches = replay.batches(config.gradient_steps, config.batch_size, training.streams)
-            for batch in batches:
+            for batch in replay.batches(config.gradient_steps, config.batch_size, training.streams):
                 loss = batch_loss(policy.network, target, batch, config)
                 training.step(optimizer, loss, max_gradient_norm=config.max_gradient_norm)
                 count += 1
