@@ -30,8 +30,8 @@ def asynchronous_value_iteration(
         generator: for "random" and "trajectory".
 
     Returns:
-        `sweeps` is the number of updates made / S, rounded up; `residual` is max_s |(T V)(s) - V(s)| at the
-        values returned.
+        `sweeps` is the number of updates made / S, rounded up; `residual` is
+        max_s |(T V)(s) - V(s)| at the values returned.
 
     Source: Bertsekas (1982); Barto, Bradtke & Singh (1995) for trajectories.
     """

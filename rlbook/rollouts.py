@@ -31,6 +31,7 @@ class Rollout:
     """(R, E, obs), from which the next rollout goes on."""
 
 
+@torch.no_grad()
 def collect(
     envs,
     observations: torch.Tensor,

@@ -16,7 +16,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -26,6 +25,7 @@ from rlbook.envs import make_envs
 from rlbook.evaluation import evaluate
 from rlbook.networks import clip_gradients_per_run
 from rlbook.progress import progress as progress_bar
+from rlbook.records import Record
 from rlbook.results import Result, Spaces, load_optimizer, optimizer_state
 from rlbook.rollouts import Rollout, collect
 from rlbook.seeding import Streams
@@ -83,8 +83,7 @@ class Training:
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.observations = None
         self.frozen: dict[int, str] = {}
-        self.evaluations, self.cut, self.evaluated_at = [], [], []
-        self.logged: dict[str, list[torch.Tensor]] = {}
+        self.record = Record(len(self.run_ids))
         self.env_steps, self.fraction, self.interrupted = 0, 0.0, False
         self.tensors: dict[str, torch.Tensor] = {}
         self.resume = resume
@@ -205,26 +204,14 @@ class Training:
 
     def log(self, **values: torch.Tensor) -> None:
         """Keep numbers of this update, (R,) each; `result().log` holds them as (R, updates)."""
-        for name, value in values.items():
-            self.logged.setdefault(name, []).append(value.detach())
+        self.record.log(**values)
 
     def result(self) -> Result:
         """What was learned so far; of a continued training, all of it."""
-        curves = {
-            "evaluation_returns": self._stack(self.evaluations),
-            "cut_episodes": self._stack(self.cut),
-            "env_steps": np.array(self.evaluated_at),
-        }
-        log = {name: self._stack(values) for name, values in self.logged.items()}
         earlier = self.resume
-        if earlier is not None:
-            join = lambda old, new: np.concatenate([old, new[..., 1:]], axis=-1)  # noqa: E731
-            curves = {name: join(getattr(earlier, name), new) for name, new in curves.items()}
-            log = {name: np.concatenate([earlier.log[name], log[name]], axis=1) for name in log}
         return Result(
             networks=self.networks,
-            **curves,
-            log=log,
+            **self.record.arrays(earlier),
             frozen=self.frozen,
             interrupted=self.interrupted,
             wall_time=time.perf_counter() - self.started + (earlier.wall_time if earlier else 0),
@@ -242,14 +229,8 @@ class Training:
     def _collect(self, observations, steps: int, **options) -> Rollout:
         policy, E = self.networks["policy"], self.envs.num_envs
         noise = policy.draw_noise(self.streams, steps, E)  # (R, T, E, ...), in one block
-        with torch.no_grad():
-            return collect(
-                self.envs,
-                observations,
-                lambda seen, t: policy.sample(seen, noise[:, t]),
-                steps,
-                **options,
-            )
+        act = lambda seen, t: policy.sample(seen, noise[:, t])  # noqa: E731
+        return collect(self.envs, observations, act, steps, **options)
 
     def _state(self) -> dict[str, torch.Tensor]:
         state = {f"tensor.{name}": tensor for name, tensor in self.tensors.items()}
@@ -266,17 +247,6 @@ class Training:
         evaluation = evaluate(policy.greedy, self.evaluation_envs, step_cap=cap)
         returns = evaluation.returns.mean(dim=1)
         returns[self._frozen_rows()] = torch.nan
-        self.evaluations.append(returns)
-        self.cut.append(evaluation.cut.sum(dim=1))
-        self.evaluated_at.append(self.env_steps)
-        bar.set_postfix_str(f"return {float(returns.nanmean()):.1f}, {self._speed()}")
-
-    def _speed(self) -> str:
-        steps = self.env_steps * len(self.run_ids)
-        return f"{steps / (time.perf_counter() - self.started):,.0f} steps/s"
-
-    def _stack(self, values: list[torch.Tensor]) -> np.ndarray:
-        """[(R,), (R,), ...] -> (R, N)."""
-        if not values:
-            return np.zeros((len(self.run_ids), 0))
-        return torch.stack(values, dim=1).cpu().numpy()
+        self.record.add_evaluation(returns, evaluation.cut.sum(dim=1), self.env_steps)
+        speed = self.env_steps * len(self.run_ids) / (time.perf_counter() - self.started)
+        bar.set_postfix_str(f"return {float(returns.nanmean()):.1f}, {speed:,.0f} steps/s")

@@ -40,7 +40,8 @@ FLOORS: list[list[str]] = [
         *("tabular_envs", "tabular_tasks", "tabular_worlds", "episodes", "random_walks"),
         *("networks", "policies", "normalization", "saving"),
         *("env_interface", "control_tasks", "control_envs", "gymnasium_envs", "envs"),
-        *("rollouts", "evaluation", "replay", "config", "results", "training"),
+        *("rollouts", "evaluation", "replay", "config", "records", "results"),
+        *("training",),
     ],
     [  # 3: learners
         *("tabular.evaluation", "tabular.tables", "tabular.bandits", "tabular.monte_carlo"),

@@ -1,0 +1,171 @@
+"""What every deep learner must do, as functions that each agent's tests call.
+
+    import agent_checks as checks
+
+`agent` is a module of rlbook.agents, `small` a Config of some ten quick updates.
+"""
+
+import dataclasses
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from rlbook.results import load_result
+
+
+def train(agent, config, env="CartPole-v1", **options):
+    options = {"num_runs": 3, "seed": 5, "progress": False} | options
+    return agent.train(env, config, **options)
+
+
+def same_networks(one, other, rows=slice(None), *, atol=0.0):
+    for name, value in one.networks.state_dict().items():
+        expected = other.networks.state_dict()[name][rows]
+        torch.testing.assert_close(value, expected, atol=atol, rtol=0, msg=lambda m: f"{name}: {m}")  # noqa: B023
+
+
+def check_a_run_alone_is_the_run_among_others(agent, small, monkeypatch, env="CartPole-v1"):
+    """With SGD, since Adam hides a mean over runs; the other runs end episodes at other times."""
+    sgd = lambda parameters, lr, fused: torch.optim.SGD(parameters, lr)  # noqa: E731
+    monkeypatch.setattr(torch.optim, "Adam", sgd)
+    together = train(agent, small, env, num_runs=5)
+    alone = train(agent, small, env, run_ids=[3])
+    same_networks(alone, together, [3], atol=1e-6)
+    np.testing.assert_array_equal(alone.evaluation_returns, together.evaluation_returns[[3]])
+    before = train(agent, dataclasses.replace(small, learning_rate=1e-12), env, run_ids=[3])
+    moved = [
+        float((new - old).detach().abs().max())
+        for new, old in zip(alone.networks.parameters(), before.networks.parameters(), strict=True)
+    ]
+    assert max(moved) > 1e-5, "SGD moved nothing: the comparison above says nothing"
+
+
+def check_the_same_seed_gives_the_same_bits(agent, small, env="CartPole-v1"):
+    one, other = train(agent, small, env), train(agent, small, env)
+    same_networks(one, other)
+    np.testing.assert_array_equal(one.evaluation_returns, other.evaluation_returns)
+    different = train(agent, small, env, seed=6)
+    assert any(
+        not torch.equal(a, b)
+        for a, b in zip(one.networks.parameters(), different.networks.parameters(), strict=True)
+    )
+
+
+def check_a_nan_freezes_its_run_only(agent, small, env, poison):
+    """`poison(step)` is called in each environment step and returns rewards with a NaN in row 1."""
+    clean = train(agent, small, env)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = train(agent, small, poison(env))
+    assert list(result.frozen) == [1] and "not finite" in result.frozen[1]
+    assert any("run 1 is frozen" in str(warning.message) for warning in caught)
+    rows = [0, 2]
+    for name, value in result.networks.state_dict().items():
+        expected = clean.networks.state_dict()[name]
+        torch.testing.assert_close(value[rows], expected[rows], atol=1e-6, rtol=0)
+        assert value.isfinite().all(), f"{name} of the frozen run is not finite"
+    assert np.isnan(result.evaluation_returns[1, -1])
+    assert np.isfinite(result.evaluation_returns[rows]).all()
+
+
+def check_an_interruption_keeps_what_was_learned(agent, small, monkeypatch, env="CartPole-v1"):
+    from rlbook.training import Training
+
+    calls, step = [], Training.step
+
+    def interrupted(self, *args, **options):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return step(self, *args, **options)
+
+    untrained = train(agent, dataclasses.replace(small, learning_rate=1e-12), env)
+    monkeypatch.setattr(Training, "step", interrupted)
+    result = train(agent, small, env)
+    assert result.interrupted and len(calls) == 4
+    assert result.evaluation_returns.shape == (3, len(result.env_steps))
+    assert any(
+        not torch.equal(a, b)
+        for a, b in zip(result.networks.parameters(), untrained.networks.parameters(), strict=True)
+    )
+
+
+def check_a_saved_result_goes_on(agent, small, tmp_path, env="CartPole-v1"):
+    first = train(agent, small, env)
+    path = tmp_path / "result.safetensors"
+    first.save(path)
+    loaded = load_result(path, agent)
+    same_networks(loaded, first)
+    assert loaded.config == first.config and loaded.run_ids == first.run_ids
+    np.testing.assert_array_equal(loaded.evaluation_returns, first.evaluation_returns)
+    on, from_memory = (
+        train(agent, small, env, resume=loaded),
+        train(agent, small, env, resume=first),
+    )
+    same_networks(on, from_memory)
+    assert len(on.env_steps) == 2 * len(first.env_steps) - 1
+    assert (np.diff(on.env_steps) > 0).all() and on.continuations == 1
+    with pytest.raises(ValueError, match="resume holds runs"):
+        train(agent, small, env, resume=loaded, run_ids=[0, 1])
+    plain = loaded.run(2)
+    assert not hasattr(plain, "num_runs")
+
+
+def check_bad_input(agent, small, wrong_fields, *, discrete_only=False):
+    """`wrong_fields`: {field: a value out of range}."""
+    for field, value in wrong_fields.items():
+        with pytest.raises(ValueError, match=field):
+            dataclasses.replace(small, **{field: value})
+    with pytest.raises(ValueError, match="CartPole-v99"):
+        train(agent, small, "CartPole-v99")
+    with pytest.raises(ValueError, match="images|observ"):
+        train(agent, small, lambda: Pictures())
+    with pytest.raises(ValueError, match="discrete observations"):
+        train(agent, small, "FrozenLake-v1")
+    with pytest.raises(ValueError, match="device"):
+        train(agent, small, device="cuda:99")
+    with pytest.raises(ValueError, match="run_ids is empty"):
+        train(agent, small, run_ids=[])
+    if discrete_only:
+        with pytest.raises(ValueError, match="continuous|discrete"):
+            train(agent, small, "Pendulum-v1")
+
+
+class Pictures(gymnasium.Env):
+    observation_space = gymnasium.spaces.Box(0, 255, (8, 8, 3), np.uint8)
+    action_space = gymnasium.spaces.Discrete(2)
+
+
+class NoisyRewards:
+    """Environments whose rewards are NaN in run 1 from some step on."""
+
+    def __init__(self, envs, after: int):
+        self.envs, self.after, self.steps = envs, after, 0
+
+    def __getattr__(self, name):
+        return getattr(self.envs, name)
+
+    def step(self, actions):
+        step = self.envs.step(actions)
+        self.steps += 1
+        if self.steps < self.after:
+            return step
+        rewards = step.rewards.clone()
+        rewards[1] = torch.nan
+        return step._replace(rewards=rewards)
+
+
+def poisoned(num_envs: int, after: int, *, seed: int = 5, num_runs: int = 3):
+    """CartPole as `train(..., seed=seed)` would build it, with NaN rewards in run 1."""
+    from rlbook.envs import make_envs
+    from rlbook.seeding import Streams
+    from rlbook.training import LEARNING
+
+    def wrap(env):
+        streams = Streams(seed, range(num_runs)).spawn(LEARNING).spawn(0)
+        return NoisyRewards(make_envs(env, num_envs=num_envs, streams=streams), after)
+
+    return wrap
