@@ -29,7 +29,7 @@ class CategoricalPolicy(nn.Module):
         self.network = network
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """The logits, (R, ..., A)."""
+        """(R, ..., observation) -> the logits, (R, ..., A)."""
         return self.network(observations)
 
     parameters_of = forward
@@ -65,12 +65,7 @@ class CategoricalPolicy(nn.Module):
 
     @torch.no_grad()
     def sample(self, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """The first action whose cumulative probability exceeds the noise: (R, ...) long.
-
-        Args:
-            observations: (R, ..., observation).
-            noise: (R, ...), uniform on [0, 1).
-        """
+        """(R, ..., observation), noise (R, ...), uniform on [0, 1) -> actions (R, ...) long."""
         _check("noise", noise, observations.shape[:-1], floating=True)
         probabilities = self.network(observations).softmax(-1)  # (R, ..., A)
         return inverse_cdf(probabilities, noise)
@@ -97,6 +92,7 @@ def inverse_cdf(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Te
     Returns:
         (...) long.
     """
+    # Masked, since a GPU adds in an order of its own: where p = 0 its sum may still grow a little.
     cumulative = probabilities.cumsum(-1).masked_fill(probabilities == 0, 0.0)
     # The largest float below 1, times the total, rounds to less than the total.
     below_one = 1 - torch.finfo(probabilities.dtype).eps / 2
@@ -152,18 +148,18 @@ class GaussianPolicy(nn.Module):
 
         The sum over i of - (a_i - mean_i)^2 / (2 std_i^2) - log_std_i - log(2 pi) / 2.
         """
-        _check("actions", actions, self._actions_shape(observations), floating=True)
-        return self.log_prob_and_entropy_of(self(observations), actions)[0]
+        return self.log_prob_and_entropy(observations, actions)[0]
 
     def entropy(self, observations: torch.Tensor) -> torch.Tensor:
         """The sum over i of log_std_i + (1 + log(2 pi)) / 2: (R, ..., observation) -> (R, ...)."""
-        return (self._log_std_for(observations) + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)
+        return _normal_entropy(self._log_std_for(observations))
 
     def log_prob_and_entropy(
         self, observations: torch.Tensor, actions: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both; the entropy of this policy needs no pass through the network."""
-        return self.log_prob(observations, actions), self.entropy(observations)
+        """Both, for one pass through the network."""
+        _check("actions", actions, self._actions_shape(observations), floating=True)
+        return self.log_prob_and_entropy_of(self(observations), actions)
 
     def log_prob_and_entropy_of(
         self, parameters: tuple[torch.Tensor, torch.Tensor], actions: torch.Tensor
@@ -172,7 +168,7 @@ class GaussianPolicy(nn.Module):
         mean, log_std = parameters
         standardised = (actions - mean) * (-log_std).exp()
         log_probs = -(0.5 * standardised.square() + log_std + 0.5 * math.log(2 * math.pi))
-        return log_probs.sum(-1), (log_std + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)
+        return log_probs.sum(-1), _normal_entropy(log_std)
 
     def draw_noise(self, streams, *shape: int) -> torch.Tensor:
         """Standard normal: (R, *shape, A)."""
@@ -180,12 +176,7 @@ class GaussianPolicy(nn.Module):
 
     @torch.no_grad()
     def sample(self, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """mean + std noise, not clipped: (R, ..., A).
-
-        Args:
-            observations: (R, ..., observation).
-            noise: (R, ..., A), standard normal.
-        """
+        """mean + std noise, not clipped: (R, ..., observation), (R, ..., A) -> (R, ..., A)."""
         _check("noise", noise, self._actions_shape(observations), floating=True)
         mean, log_std = self(observations)
         return mean + log_std.exp() * noise.to(mean.dtype)
@@ -240,6 +231,10 @@ def make_policy(
 
 def _taken(logits: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
     return logits.log_softmax(-1).gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+
+
+def _normal_entropy(log_std: torch.Tensor) -> torch.Tensor:
+    return (log_std + 0.5 * (1 + math.log(2 * math.pi))).sum(-1)
 
 
 def _check(name: str, x: torch.Tensor, shape: tuple[int, ...], *, floating: bool) -> None:

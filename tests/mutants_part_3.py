@@ -1,5 +1,6 @@
 """Mutants of what chapters 11 to 20 add."""
 
+from mutants_networks import NETWORKS
 from mutants_policy_gradient import MODULES as POLICY_GRADIENT_MODULES
 from mutants_policy_gradient import POLICY_GRADIENT
 from mutation import Mutant
@@ -322,7 +323,7 @@ DIVERGENCES = [
     ),
 ]
 
-PART_3: list[Mutant] = [*DIVERGENCES, *GAE, *TRUST_REGION, *POLICY_GRADIENT]
+PART_3: list[Mutant] = [*DIVERGENCES, *GAE, *TRUST_REGION, *POLICY_GRADIENT, *NETWORKS]
 
 MODULES: tuple[str, ...] = (
     "divergences",

@@ -57,6 +57,8 @@ def test_categorical_agrees_with_torch(middle):
     torch.testing.assert_close(entropy, torchs.entropy())
     assert torch.equal(policy.log_prob(x, actions), log_probs)
     assert torch.equal(policy.entropy(x), entropy)
+    of_parameters = policy.log_prob_and_entropy_of(policy.parameters_of(x), actions)
+    torch.testing.assert_close(of_parameters, (log_probs, entropy), rtol=0, atol=0)
     torch.testing.assert_close(policy.distribution(x).probs, torchs.probs)
     assert torch.equal(policy.parameters_of(x), policy.network(x))
     assert torch.equal(policy(x), policy.parameters_of(x))
@@ -75,6 +77,8 @@ def test_gaussian_agrees_with_torch(middle):
     torch.testing.assert_close(entropy, Normal(mean, std).entropy().sum(-1))
     assert torch.equal(policy.log_prob(x, actions), log_probs)
     assert torch.equal(policy.entropy(x), entropy)
+    of_parameters = policy.log_prob_and_entropy_of(policy.parameters_of(x), actions)
+    torch.testing.assert_close(of_parameters, (log_probs, entropy), rtol=0, atol=0)
     torch.testing.assert_close(policy.distribution(x).log_prob(actions), log_probs)
     torch.testing.assert_close(policy.distribution(x).entropy(), entropy)
     for ours, wanted in zip(policy.parameters_of(x), (mean, std.log()), strict=True):

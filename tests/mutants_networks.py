@@ -1,0 +1,303 @@
+"""Mutants of the networks, policies, normalisers and files of chapters 11 to 20."""
+
+from mutation import Mutant
+
+_NETWORKS = [
+    Mutant(
+        "networks",
+        "nn.init.orthogonal_(matrix, gain, generator=generator)",
+        "nn.init.orthogonal_(matrix, gain, generator=generators[0])",
+        "all runs draw from one stream in turn",
+    ),
+    Mutant(
+        "networks",
+        "nn.init.orthogonal_(matrix, gain, generator=generator)",
+        "nn.init.orthogonal_(matrix, gain)",
+        "weights from the global seed",
+    ),
+    Mutant(
+        "networks",
+        "nn.init.orthogonal_(matrix, gain, generator=generator)",
+        "nn.init.normal_(matrix, 0.0, gain, generator=generator)",
+        "normal weights, not orthogonal ones",
+    ),
+    Mutant(
+        "networks",
+        "gain=math.sqrt(2)",
+        "gain=1.0",
+        "the hidden gain is lost",
+    ),
+    Mutant(
+        "networks",
+        "Linear(*sizes[-2:], generators, gain=gain)",
+        "Linear(*sizes[-2:], generators)",
+        "the last layer's gain is lost",
+    ),
+    Mutant(
+        "networks",
+        "torch.baddbmm(self.bias, x, self.weight)",
+        "torch.baddbmm(self.bias, x, self.weight.mean(0, keepdim=True).expand_as(self.weight))",
+        "one matrix for all runs, their mean",
+    ),
+    Mutant(
+        "networks",
+        "torch.baddbmm(self.bias, x, self.weight)",
+        "torch.bmm(x, self.weight)",
+        "no bias",
+    ),
+    Mutant(
+        "networks",
+        "y.view(*x.shape[:-1], out_size)",
+        "y.view(len(x), *x.shape[-2:0:-1], out_size)",
+        "environments and times change places",
+    ),
+    Mutant(
+        "networks",
+        "self.weight[k].detach().T.clone(**own)",
+        "self.weight[0].detach().T.clone(**own)",
+        "always run 0",
+    ),
+    Mutant(
+        "networks",
+        "self.bias[k, 0].detach().clone(**own)",
+        "self.bias[k, 0].detach()",
+        "the plain module shares its bias",
+    ),
+    Mutant(
+        "networks",
+        "return network.value(hidden) + advantage - advantage.mean(-1, keepdim=True)",
+        "return network.value(hidden) + advantage",
+        "the advantage is not centred",
+    ),
+    Mutant(
+        "networks",
+        "advantage.mean(-1, keepdim=True)",
+        "advantage.mean()",
+        "the advantage centred over the batch and the runs",
+    ),
+    Mutant(
+        "networks",
+        "advantage.mean(-1, keepdim=True)",
+        "advantage.amax(-1, keepdim=True)",
+        "the maximum in the place of the mean",
+    ),
+    Mutant("networks", "old.lerp_(new, tau)", "old.lerp_(new, 1 - tau)", "tau swapped"),
+    Mutant("networks", "old.lerp_(new, tau)", "old.add_(new, alpha=tau)", "the old value is kept"),
+    Mutant("networks", "if tau == 1 or", "if", "a hard sync that keeps NaN"),
+    Mutant("networks", "not isinstance(old, nn.Parameter)", "False", "buffers are averaged"),
+    Mutant(
+        "networks",
+        "return torch.linalg.vector_norm(whole, dim=1)",
+        "return torch.linalg.vector_norm(whole).expand(len(whole))",
+        "one norm over the stack of runs",
+    ),
+    Mutant(
+        "networks",
+        "return torch.linalg.vector_norm(whole, dim=1)",
+        "return torch.linalg.vector_norm(whole, dim=1).mean().expand(len(whole))",
+        "the mean of the runs' norms",
+    ),
+    Mutant(
+        "networks",
+        "return torch.linalg.vector_norm(whole, dim=1)",
+        "return whole.abs().amax(dim=1)",
+        "the largest entry in the place of the norm",
+    ),
+    Mutant("networks", ".clamp(max=1.0)", "", "small gradients are made larger"),
+    Mutant(
+        "networks",
+        ".clamp(max=1.0)",
+        ".clamp(max=1.0).amin().expand_as(norms)",
+        "the largest gradient scales all runs",
+    ),
+    Mutant(
+        "networks",
+        "    return norms\n",
+        "    return norms * scale\n",
+        "the norms after clipping",
+        within="clip_gradients_per_run",
+    ),
+]
+
+_POLICIES = [
+    Mutant(
+        "policies",
+        "logits.log_softmax(-1).gather",
+        "logits.log_softmax(0).gather",
+        "softmax over the runs",
+    ),
+    Mutant(
+        "policies", "logits.log_softmax(-1).gather", "logits.gather", "logits as log-probabilities"
+    ),
+    Mutant(
+        "policies",
+        "(cumulative > threshold.unsqueeze(-1))",
+        "(cumulative >= threshold.unsqueeze(-1))",
+        "u = 0 takes a first action of probability zero",
+    ),
+    Mutant("policies", ".clamp(max=below_one)", "", "u = 1 exceeds no cumulative probability"),
+    Mutant(
+        "policies",
+        "(cumulative > threshold.unsqueeze(-1)).byte().argmax(-1)",
+        "(cumulative <= threshold.unsqueeze(-1)).sum(-1)",
+        "counts the actions below, and zeros among them",
+    ),
+    Mutant(
+        "policies",
+        "torch.full_like(last.bias, initial_log_std)",
+        "torch.full_like(last.bias[:1], initial_log_std)",
+        "one standard deviation for all runs",
+    ),
+    Mutant(
+        "policies",
+        "Normal(mean, log_std.exp())",
+        "Normal(mean, log_std.abs())",
+        "log_std used as std in the distribution",
+    ),
+    Mutant(
+        "policies",
+        "(actions - mean) * (-log_std).exp()",
+        "(actions - mean) / log_std",
+        "log_std used as std in the log-probability",
+    ),
+    Mutant(
+        "policies",
+        "(actions - mean) * (-log_std).exp()",
+        "(actions - mean) * log_std.exp()",
+        "the sign of log_std",
+    ),
+    Mutant(
+        "policies",
+        "0.5 * standardised.square() + log_std",
+        "0.5 * standardised.square()",
+        "the density without its normalisation",
+    ),
+    Mutant(
+        "policies",
+        "return log_probs.sum(-1)",
+        "return log_probs.mean(-1)",
+        "the mean over action dimensions",
+    ),
+    Mutant(
+        "policies",
+        "0.5 * (1 + math.log(2 * math.pi))).sum(-1)",
+        "0.5 * math.log(2 * math.pi)).sum(-1)",
+        "the entropy lacks one half for each dimension",
+    ),
+    Mutant(
+        "policies",
+        "mean + log_std.exp() * noise",
+        "mean + (2 * log_std).exp() * noise",
+        "the variance as standard deviation",
+    ),
+    Mutant(
+        "policies",
+        "mean + log_std.exp() * noise",
+        "(mean + log_std.exp() * noise).tanh()",
+        "squashed",
+    ),
+    Mutant(
+        "policies",
+        "return streams.normal(",
+        "return streams.uniform(",
+        "uniform noise for a Gaussian",
+    ),
+    Mutant(
+        "policies",
+        "return self.network(observations).argmax(-1)",
+        "return self.network(observations).argmin(-1)",
+        "greedy for the worst",
+    ),
+    Mutant("policies", "gain=0.01", "gain=1.0", "a new policy that is not nearly uniform"),
+    Mutant("policies", "self.log_std[k, 0]", "self.log_std[0, 0]", "run 0's log_std"),
+]
+
+_NORMALIZATION = [
+    Mutant(
+        "normalization",
+        "keep = valid.flatten(1).unsqueeze(-1)",
+        "keep = torch.ones_like(valid).flatten(1).unsqueeze(-1)",
+        "invalid entries count",
+    ),
+    Mutant(
+        "normalization",
+        "new = keep.sum(1)",
+        "new = torch.ones_like(keep, dtype=torch.long).sum(1)",
+        "invalid entries count in the number only",
+    ),
+    Mutant(
+        "normalization",
+        "torch.where(keep, x, 0.0).sum(1)",
+        "(x * keep).sum(1)",
+        "a mask by a product lets NaN in",
+    ),
+    Mutant(
+        "normalization",
+        "torch.where(keep, x, 0.0).sum(1) / new.clamp(min=1)",
+        "(torch.where(keep, x, 0.0).sum(1) / new.clamp(min=1)).mean(0, keepdim=True)",
+        "the mean over runs",
+    ),
+    Mutant(
+        "normalization",
+        "        squares += delta.square() * self.count * share\n",
+        "",
+        "the variance forgets that the means differ",
+    ),
+    Mutant(
+        "normalization",
+        "self.mean += delta * share",
+        "self.mean += 0.5 * delta",
+        "the mean of the batches' means",
+    ),
+    Mutant(
+        "normalization",
+        "squares / total.clamp(min=1)",
+        "squares / (total - 1).clamp(min=1)",
+        "the variance that divides by n - 1",
+    ),
+    Mutant(
+        "normalization",
+        '"dtype": torch.float64,',
+        '"dtype": torch.float32,',
+        "statistics in single precision",
+    ),
+    Mutant("normalization", "(self.var + 1e-8).rsqrt()", "1 / self.var", "variance for deviation"),
+    Mutant(
+        "normalization",
+        "torch.where(self.count > 0, (self.var + 1e-8).rsqrt(), 1.0)",
+        "torch.where(self.count > 0, (self.var + 1e-8).rsqrt(), 0.0)",
+        "all zeros before the first data",
+    ),
+    Mutant(
+        "normalization",
+        ".clamp(-self.clip, self.clip)",
+        "",
+        "no clip",
+        within="RunningNormalizer.forward",
+    ),
+    Mutant("normalization", "self._scale()[k]", "self._scale()[0]", "the scale of run 0"),
+]
+
+_SAVING = [
+    Mutant(
+        "saving",
+        'x.detach().to("cpu", copy=True).contiguous()',
+        "x.detach().contiguous()",
+        "shared memory is refused",
+    ),
+    Mutant(
+        "saving",
+        'path.with_name(f".{path.name}.{os.getpid()}.part")',
+        "path",
+        "a crash destroys the old file",
+    ),
+    Mutant("saving", "unfinished.unlink(missing_ok=True)", "pass", "a crash leaves its debris"),
+    Mutant(
+        "saving",
+        "if not isinstance(key, str):",
+        "if False:",
+        "numbers as keys turn into strings",
+    ),
+]
+
+NETWORKS = [*_NETWORKS, *_POLICIES, *_NORMALIZATION, *_SAVING]
