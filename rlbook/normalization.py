@@ -91,6 +91,39 @@ class RunningNormalizer(nn.Module):
             raise ValueError(f"observations must be floating point, got {observations.dtype}")
 
 
+class ScaledCritic(nn.Module):
+    """V(s) = mean + std network(s): the network's output stays near 1 whatever the rewards are.
+
+    Args:
+        network: (R, ..., observation) -> (R, ..., 1).
+
+    Attributes:
+        returns: mean and variance of the returns that `rescale` was given so far; 0 and 1 at
+            first, and for good if it is never called.
+    """
+
+    def __init__(self, network: nn.Module, num_runs: int):
+        super().__init__()
+        self.network, self.returns = network, RunningNormalizer(num_runs, 1)
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """(R, ..., observation) -> (R, ...)."""
+        output = self.network(observations).squeeze(-1)
+        shape = (-1, *[1] * (output.ndim - 1))
+        return self.returns.mean.to(output).view(shape) + self._std(output).view(shape) * output
+
+    def squared_error(self, observations: torch.Tensor, returns: torch.Tensor) -> torch.Tensor:
+        """(V(s) - return)^2 in units of the variance of the returns, (R, B)."""
+        return ((self(observations) - returns) / self._std(returns)) ** 2
+
+    def rescale(self, returns: torch.Tensor, valid: torch.Tensor) -> None:
+        """Take in returns (R, B); what is not finite stays out."""
+        self.returns.update(returns.unsqueeze(-1), valid & returns.isfinite())
+
+    def _std(self, like: torch.Tensor) -> torch.Tensor:
+        return (self.returns.var + 1e-8).sqrt().to(like)  # (R, 1)
+
+
 class Normalizer(nn.Module):
     """One run of a RunningNormalizer, as it stood: (..., size) -> the same shape."""
 

@@ -122,8 +122,8 @@ class GaussianPolicy(nn.Module):
         self.log_std = nn.Parameter(torch.full_like(last.bias, initial_log_std))
 
     def forward(self, observations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """mean and log_std, both (R, ..., A)."""
-        return self.network(observations), self._log_std_for(observations)
+        """mean and log_std, both (R, ..., A); they keep their numbers when the policy moves on."""
+        return self.network(observations), self._log_std_for(observations).clone()
 
     def _actions_shape(self, observations: torch.Tensor) -> tuple[int, ...]:
         shape = tuple(observations.shape)

@@ -158,6 +158,7 @@ class Training:
         loss: torch.Tensor,
         *,
         max_gradient_norm: float = torch.inf,
+        active: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """One gradient step on the losses (R,) of all runs. They are summed: a sum of losses
         that share no parameter leaves every gradient what it is alone.
@@ -167,6 +168,7 @@ class Training:
 
         Args:
             max_gradient_norm: of each run by itself.
+            active: (R,) bool; the other runs keep their parameters, too. All step by default.
 
         Returns:
             (R,): the norm of each run's gradient, before it was clipped.
@@ -178,7 +180,7 @@ class Training:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norms = clip_gradients_per_run(parameters, max_gradient_norm)
         self.freeze(~(loss.detach().isfinite() & norms.isfinite()), "its loss is not finite")
-        rows = self._frozen_rows()
+        rows = self._frozen_rows(active)
         kept = [p.detach()[rows] for p in parameters] if rows else []
         for p in parameters if rows else []:
             p.grad[rows] = 0.0
@@ -239,8 +241,9 @@ class Training:
             state |= optimizer_state(name, optimizer)
         return state
 
-    def _frozen_rows(self) -> list[int]:
-        return [row for row, run in enumerate(self.run_ids) if run in self.frozen]
+    def _frozen_rows(self, active: torch.Tensor | None = None) -> list[int]:
+        going = [True] * len(self.run_ids) if active is None else active.tolist()
+        return [k for k, run in enumerate(self.run_ids) if run in self.frozen or not going[k]]
 
     def _evaluate(self, bar) -> None:
         policy, cap = self.networks["policy"], self.config.evaluation_step_cap

@@ -318,3 +318,20 @@ def test_bad_observations_are_refused(make, shape):
 def test_another_number_of_runs_is_refused():
     with pytest.raises(ValueError, match="generators must be one a run, 3, got 2"):
         make_policy(envs(), (8,), run_generators(0, 2))
+
+
+@pytest.mark.parametrize("kind", ["categorical", "gaussian"])
+def test_old_parameters_keep_their_numbers_when_the_policy_moves_on(kind):
+    """A view of log_std would follow every update, and KL(old || new) would not see it move."""
+    streams = [torch.Generator().manual_seed(k) for k in range(2)]
+    network = MLP((3, 2), streams)
+    policy = CategoricalPolicy(network) if kind == "categorical" else GaussianPolicy(network)
+    observations = torch.ones(2, 5, 3)
+    with torch.no_grad():
+        old = policy.parameters_of(observations)
+        old = old if isinstance(old, tuple) else (old,)
+        before = [x.clone() for x in old]
+        for parameter in policy.parameters():
+            parameter += 1.0
+    for x, kept in zip(old, before, strict=True):
+        assert torch.equal(x, kept)

@@ -6,6 +6,7 @@ KL(old || new). R runs at once, each with its own minibatches, coefficient and e
 Discrete and continuous actions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from rlbook.config import TrainingConfig
 from rlbook.divergences import adapt_kl_coef, kl_categorical, kl_gaussian
 from rlbook.masking import mean_per_run
 from rlbook.networks import MLP
-from rlbook.normalization import RunningNormalizer
+from rlbook.normalization import RunningNormalizer, ScaledCritic
 from rlbook.policies import make_policy
 from rlbook.policy_gradients import clipped_surrogate_loss
 from rlbook.results import Result
@@ -84,29 +85,6 @@ class Config(TrainingConfig):
             raise ValueError(f"num_minibatches must be at most {steps}, the steps of a rollout")
 
 
-class Critic(nn.Module):
-    """V(s) = mean + std network(s), with the mean and std of the returns so far; (R, ..., 1)."""
-
-    def __init__(self, network: nn.Module, num_runs: int):
-        super().__init__()
-        self.network, self.returns = network, RunningNormalizer(num_runs, 1)
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """(R, ..., obs) -> (R, ...)."""
-        standardised = self.network(observations).squeeze(-1)
-        shape = (-1, *[1] * (standardised.ndim - 1))
-        mean, std = (x.view(shape).to(standardised) for x in self.mean_and_std())
-        return mean + std * standardised
-
-    def mean_and_std(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of the returns so far, (R, 1) each."""
-        return self.returns.mean, (self.returns.var + 1e-8).sqrt()
-
-    def squared_error(self, observations: torch.Tensor, returns: torch.Tensor) -> torch.Tensor:
-        """In units of the returns' variance, (R, B)."""
-        return ((self(observations) - returns) / self.mean_and_std()[1].to(returns)) ** 2
-
-
 def make_networks(envs, config: Config, generators) -> dict[str, nn.Module]:
     """Policy and critic; both see observations normalised by the same statistics."""
     policy = make_policy(envs, config.hidden_sizes, generators)
@@ -115,7 +93,7 @@ def make_networks(envs, config: Config, generators) -> dict[str, nn.Module]:
         normalizer = RunningNormalizer(envs.num_runs, envs.observation_size)
         policy.network = nn.Sequential(normalizer, policy.network)
         network = nn.Sequential(normalizer, network)
-    return {"policy": policy, "critic": Critic(network, envs.num_runs)}
+    return {"policy": policy, "critic": ScaledCritic(network, envs.num_runs)}
 
 
 class Batch(NamedTuple):
@@ -139,7 +117,7 @@ class Batch(NamedTuple):
 
 
 @torch.no_grad()
-def make_batch(policy: nn.Module, critic: Critic, rollout: Rollout, config: Config) -> Batch:
+def make_batch(policy: nn.Module, critic: ScaledCritic, rollout: Rollout, config: Config) -> Batch:
     """Advantages, returns and the old policy, once for all epochs."""
     values, next_values = critic(rollout.observations), critic(rollout.next_observations)
     ends = rollout.terminated, rollout.truncated
@@ -169,7 +147,7 @@ def kl_from_old(batch: Batch, parameters) -> torch.Tensor:
 
 
 def ppo_loss(
-    policy: nn.Module, critic: Critic, batch: Batch, kl_coef: torch.Tensor, config: Config
+    policy: nn.Module, critic: ScaledCritic, batch: Batch, kl_coef: torch.Tensor, config: Config
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Surrogate + value_coef error^2 - entropy_coef H, and the mean KL: both (R,). Eq. (16.19)."""
     parameters = policy.parameters_of(batch.observations)
@@ -191,62 +169,74 @@ def measure(policy: nn.Module, batch: Batch, config: Config) -> dict[str, torch.
     """How far an update went, (R,) each: over the whole rollout, and after the update."""
     parameters = policy.parameters_of(batch.observations)
     log_probs, entropy = policy.log_prob_and_entropy_of(parameters, batch.actions)
-    ratio = (log_probs - batch.log_probs).exp()
+    ratio = torch.where(batch.valid, (log_probs - batch.log_probs).exp(), 1.0)
     outside = (ratio - 1).abs() > config.clip_epsilon
     return {
         "kl": mean_per_run(kl_from_old(batch, parameters), batch.valid),
         "entropy": mean_per_run(entropy, batch.valid),
         "outside": mean_per_run(outside.to(ratio), batch.valid),
-        "largest_ratio": torch.where(batch.valid, ratio, 1.0).amax(1),
+        "largest_ratio": ratio.amax(1),
     }
 
 
-def minibatches(streams, size: int, count: int):
-    """The rows 0 .. size - 1 in `count` parts, (R, B) each, in an order of each run's own."""
-    return streams.permutations(size).tensor_split(count, dim=1)
+def improve(
+    run: Training, optimizer, batch: Batch, kl_coef: torch.Tensor, config: Config
+) -> torch.Tensor:
+    """The epochs: gradient steps on minibatches, each run in an order of its own.
+
+    With stop_kl, a run rests from the first minibatch whose mean KL(old || new) is above it.
+
+    Returns:
+        (R,), the gradient steps that each run took.
+    """
+    policy, critic = run.networks["policy"], run.networks["critic"]
+    R, N = batch.advantages.shape
+    near = torch.ones(R, dtype=torch.bool, device=run.device)
+    steps = torch.zeros(R, device=run.device)
+    for _ in range(config.num_epochs):
+        for rows in run.streams.permutations(N).tensor_split(config.num_minibatches, dim=1):
+            loss, kl = ppo_loss(policy, critic, batch.take(rows), kl_coef, config)
+            if config.stop_kl is not None:
+                near = near & (kl <= config.stop_kl)
+            active = None if config.stop_kl is None else near
+            run.step(optimizer, loss, max_gradient_norm=config.max_gradient_norm, active=active)
+            steps += near
+    return steps
 
 
 def train(
     env,
-    config: Config = Config(),
+    config: Config | None = None,
     *,
     num_runs: int = 10,
-    run_ids=None,
+    run_ids: Sequence[int] | None = None,
     device=None,
     seed: int = 0,
     progress: bool = True,
     resume: Result | None = None,
 ) -> Result:
-    """Train R runs of PPO; see rlbook.training.Training for the arguments.
+    """Train R runs; see `rlbook.training.Training` for the arguments.
 
-    Logged for each update: kl (KL(old || new) after it), kl_coef, entropy, outside (the part of
-    the ratios outside the interval), largest_ratio, and rested (the part of its steps that the
-    early stop left out).
+    Logged for each update: what `measure` finds, kl_coef, and steps, the gradient steps taken.
     """
+    config = config or Config()
     options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    training = Training(env, config, make_networks, **options, progress=progress, resume=resume)
-    policy, critic = training.networks["policy"], training.networks["critic"]
-    optimizer = training.optimizer("adam", policy, critic)
-    R, N = len(training.run_ids), config.num_envs * config.rollout_steps
-    kl_coef = training.remember("kl_coef", torch.full((R,), config.kl_coef, device=training.device))
-    with training:
-        for _ in training.updates(config.total_steps // N):
-            optimizer.param_groups[0]["lr"] = config.learning_rate * (
-                1 - training.fraction if config.anneal else 1
-            )
-            rollout = training.collect(config.rollout_steps)
+    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
+        policy, critic = run.networks["policy"], run.networks["critic"]
+        optimizer = run.optimizer("adam", policy, critic)
+        initial = torch.full((len(run.run_ids),), config.kl_coef, device=run.device)
+        kl_coef = run.remember("kl_coef", initial)
+        for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
+            if config.anneal:
+                run.anneal(optimizer, config.learning_rate)
+            rollout = run.collect(config.rollout_steps)
             batch = make_batch(policy, critic, rollout, config)
             if config.normalize_values:
-                critic.returns.update(batch.returns.unsqueeze(-1), batch.valid)
-            going = torch.ones(R, dtype=torch.bool, device=training.device)
-            for _ in range(config.num_epochs):
-                for rows in minibatches(training.streams, N, config.num_minibatches):
-                    loss, kl = ppo_loss(policy, critic, batch.take(rows), kl_coef, config)
-                    going &= ~(kl > (config.stop_kl or torch.inf))
-                    training.step(optimizer, loss, max_gradient_norm=config.max_gradient_norm)
-            measured = measure(policy, batch, config)
-            training.log(kl_coef=kl_coef.clone(), **measured)
-            kl_coef.copy_(adapt_kl_coef(kl_coef, measured["kl"], config.kl_target))
+                critic.rescale(batch.returns, batch.valid)
+            steps = improve(run, optimizer, batch, kl_coef, config)
+            distance = measure(policy, batch, config)
+            run.log(**distance, kl_coef=kl_coef.clone(), steps=steps)
+            kl_coef.copy_(adapt_kl_coef(kl_coef, distance["kl"], config.kl_target))
             if config.normalize_observations:
                 policy.network[0].update(rollout.observations, rollout.valid)
-    return training.result()
+    return run.result()
