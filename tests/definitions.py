@@ -26,4 +26,6 @@ DEFINITIONS: dict[str, str] = {
     # Chapter 09
     "9.4": "the hypotheses of a theorem on the step sizes; there is nothing to compare",
     # Chapter 10
+    # Chapter 11
+    "11.10": "says what a softmax policy is",
 }
