@@ -24,7 +24,8 @@ def train(agent, config, env="CartPole-v1", **options):
 def same_networks(one, other, rows=slice(None), *, atol=0.0):
     for name, value in one.networks.state_dict().items():
         expected = other.networks.state_dict()[name][rows]
-        torch.testing.assert_close(value, expected, atol=atol, rtol=atol, msg=lambda m: f"{name}: {m}")  # noqa: B023
+        say = lambda message, name=name: f"{name}: {message}"  # noqa: E731
+        torch.testing.assert_close(value, expected, atol=atol, rtol=atol, msg=say)
 
 
 def check_a_run_alone_is_the_run_among_others(agent, small, monkeypatch, env="CartPole-v1"):
