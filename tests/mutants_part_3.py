@@ -1,5 +1,6 @@
 """Mutants of what chapters 11 to 20 add."""
 
+from mutants_dqn import DQN
 from mutants_networks import NETWORKS
 from mutants_policy_gradient import MODULES as POLICY_GRADIENT_MODULES
 from mutants_policy_gradient import POLICY_GRADIENT
@@ -323,7 +324,7 @@ DIVERGENCES = [
     ),
 ]
 
-PART_3: list[Mutant] = [*DIVERGENCES, *GAE, *TRUST_REGION, *POLICY_GRADIENT, *NETWORKS]
+PART_3: list[Mutant] = [*DIVERGENCES, *GAE, *TRUST_REGION, *POLICY_GRADIENT, *NETWORKS, *DQN]
 
 MODULES: tuple[str, ...] = (
     "divergences",

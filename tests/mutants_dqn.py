@@ -1,0 +1,168 @@
+"""Mutants of replay and of deep Q-learning, chapter 13."""
+
+from mutation import Mutant
+
+_REPLAY = [
+    Mutant(
+        "replay",
+        "(indices + self._first).flatten()",
+        "(indices + 0 * self._first).flatten()",
+        "every run draws from run 0's memory",
+        chapters=("13",),
+    ),
+    Mutant(
+        "replay",
+        "streams.integers(self.size, count, batch_size)",
+        "streams.integers(self.capacity, count, batch_size)",
+        "draws from the part that is still empty",
+        stands_for=("Replay.sample",),
+    ),
+    Mutant(
+        "replay",
+        "streams.integers(self.size, count, batch_size)",
+        "streams.integers(self.size, count, batch_size)[:1].expand(len(self._first), -1, -1)",
+        "all runs draw the same places",
+    ),
+    Mutant(
+        "replay",
+        "self._next = (self._next + count) % self.capacity",
+        "self._next = 0",
+        "writes over the newest",
+    ),
+    Mutant(
+        "replay",
+        "kept[:, : count - split] = x[:, split:]",
+        "pass",
+        "what does not fit before the ring's end is lost",
+    ),
+    Mutant(
+        "replay",
+        "self.size = min(self.size + count, self.capacity)",
+        "self.size = self.capacity",
+        "counts what is not there",
+        stands_for=("Replay.__init__",),
+    ),
+    Mutant(
+        "replay",
+        "torch.arange(-count, 0",
+        "torch.arange(-count - 1, -1",
+        "one step late",
+        within="Replay.latest",
+    ),
+]
+
+_DQN = [
+    Mutant(
+        "agents.dqn",
+        "discount=discount).detach()",
+        "discount=discount)",
+        "a gradient through the target",
+        within="q_targets",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        "td_targets(rewards, values, terminated, discount=discount)",
+        "(rewards + discount * values)",
+        "no terminal mask",
+        within="q_targets",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        "target_q if online_q is None else online_q",
+        "target_q",
+        "Double DQN chooses by the target network",
+        within="q_targets",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        "target_q.gather(-1, best)",
+        "(target_q if online_q is None else online_q).gather(-1, best)",
+        "Double DQN values by the online network",
+        within="q_targets",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        'mse_loss(chosen, targets, reduction="none") / 2',
+        'mse_loss(chosen, targets, reduction="none")',
+        "twice the loss",
+        within="q_loss",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        "delta=huber_delta",
+        "delta=1.0",
+        "the bend of the Huber loss is ignored",
+        within="q_loss",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        "q.gather(-1, actions.unsqueeze(-1)).squeeze(-1)",
+        "q.amax(-1)",
+        "the best action's value in place of the taken one's",
+        within="q_loss",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        "target(batch.next_observations)",
+        "online(batch.next_observations)",
+        "no target network",
+        within="batch_loss",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        "config.reward_scale * batch.rewards",
+        "batch.rewards",
+        "the scale of the rewards is lost",
+        within="batch_loss",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        "mean_per_run(loss, batch.valid)",
+        "mean_per_run(loss)",
+        "dummy steps count",
+        within="batch_loss",
+    ),
+    Mutant(
+        "agents.dqn",
+        "mean_per_run(loss, batch.valid)",
+        "mean_per_run(loss, batch.valid).mean() + 0 * loss[:, 0]",
+        "a mean over runs",
+        within="batch_loss",
+        chapters=("13",),
+    ),
+    Mutant(
+        "agents.dqn",
+        "noise[..., 0] < self.epsilon",
+        "noise[..., 0] > self.epsilon",
+        "greedy where it should explore",
+    ),
+    Mutant(
+        "agents.dqn",
+        "polyak_update(target, policy.network, config.tau)",
+        "polyak_update(policy.network, target, config.tau)",
+        "the online network follows the target",
+    ),
+    Mutant(
+        "agents.dqn",
+        "count % config.target_period == 0",
+        "True",
+        "the period of the target is ignored",
+    ),
+    Mutant(
+        "agents.dqn",
+        "requires_grad_(False)",
+        "requires_grad_(True)",
+        "the target network can be trained",
+    ),
+]
+
+DQN: list[Mutant] = [*_REPLAY, *_DQN]
