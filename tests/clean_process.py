@@ -4,13 +4,17 @@ The process is forked from a server that did only that, so it starts in millisec
 """
 
 import contextlib
+import gc
 import io
 import multiprocessing
+import os
+import signal
 import traceback
 from collections.abc import Callable
 
 PRELOADED = (
     *("torch", "torch.testing", "torch.fx.experimental.symbolic_shapes"),  # the last: for autograd
+    "torch.distributed.tensor",  # torch.testing asks whether what differs is one of its tensors
     *("numpy", "scipy.stats", "matplotlib.pyplot", "matplotlib.backends.backend_agg"),
     *("gymnasium", "tqdm.auto", "pytest", "hypothesis.strategies"),
 )
@@ -20,7 +24,10 @@ _context.set_forkserver_preload(list(PRELOADED))
 
 
 def in_clean_process(function: Callable, *args, timeout: float = 120):
-    """function(*args) in a fresh process; TimeoutError if it takes longer than `timeout`."""
+    """function(*args) in a fresh process; TimeoutError if it takes longer than `timeout`.
+
+    What it has forked itself ends with it.
+    """
     receiver, sender = _context.Pipe(duplex=False)
     process = _context.Process(target=_send_result, args=(sender, function, args), daemon=True)
     process.start()
@@ -33,6 +40,8 @@ def in_clean_process(function: Callable, *args, timeout: float = 120):
     except EOFError:
         raise RuntimeError(f"the process of {function.__name__} died") from None
     finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.join()
     if failure:
@@ -41,6 +50,8 @@ def in_clean_process(function: Callable, *args, timeout: float = 120):
 
 
 def _send_result(sender, function, args) -> None:
+    os.setpgid(0, 0)  # a group of processes of its own, to be killed together
+    gc.freeze()  # collecting garbage would copy all that is imported, in every fork
     output = io.StringIO()
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):

@@ -1,27 +1,22 @@
 """Mistakes made on purpose are caught: by the unit tests, and by the chapters' own checks."""
 
 import ast
-import functools
 import json
 import os
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import splitting
 from broken_claims import BROKEN, Broken
 from chapters import Cell, Chapter, chapters, read_chapter
 from clean_process import in_clean_process
+from mutant_runs import WITHOUT_HEAVY, run_chapter, run_unit_tests
 from mutants import EXEMPT, FORMULA_MODULES, MUTANTS
-from mutation import (
-    ROOT,
-    Mutant,
-    function_spans,
-    run_claims,
-    run_mutated_chapter,
-    run_unit_tests,
-)
+from mutation import ROOT, Mutant, function_spans
 
-CHAPTER_SECONDS = 300
+RUN_SECONDS = 1500
 TEST_FILES = sorted({mutant.test_file for mutant in MUTANTS})
 CAUGHT_BY_CHAPTERS = [
     pytest.param(mutant, number, id=f"{mutant}, in {number}")
@@ -43,14 +38,54 @@ def matches(broken: Broken, chapter: Chapter) -> list[Cell]:
     ]
 
 
-@functools.cache
-def claims_report(number: str):
-    chapter = chapters()[number]
-    sources: dict[int, list[str]] = {}
+def breaking_sources(number: str) -> dict[int, list[str]]:
+    """Cell index -> the sources that break the claim in this cell."""
+    sources = defaultdict(list)
     for broken in BROKEN.get(number, ()):
-        for cell in matches(broken, chapter):
-            sources.setdefault(cell.index, []).append(broken.source)
-    return in_clean_process(run_claims, chapter, sources, timeout=CHAPTER_SECONDS)
+        for cell in matches(broken, chapters()[number]):
+            sources[cell.index].append(broken.source)
+    return dict(sources)
+
+
+# --- the runs: one for each test file and one for each chapter, with all of its mutants
+
+
+@pytest.fixture(scope="module")
+def run_of(request):
+    """The runs that the selected tests need, side by side, one on each core; long ones first.
+
+    run_of(name of a test file, or number of a chapter) -> its result, the outcomes.
+    """
+    needed: dict[str, set[Mutant]] = defaultdict(set)
+    whole = set()  # chapters of which more than what the mutants need is run
+    for item in request.session.items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        match getattr(item, "originalname", None):  # a cell of a notebook has none
+            case "test_unit_tests_pass_without_mutation":
+                needed[params["test_file"]]
+            case "test_unit_tests_catch":
+                needed[params["mutant"].test_file].add(params["mutant"])
+            case "test_chapter_catches":
+                needed[params["number"]].add(params["mutant"])
+            case "test_chapter_runs_without_mutation" | "test_broken_claims_fail":
+                needed[params["number"]]
+                whole.add(params["number"])
+
+    def run(name: str):
+        mutants = [mutant for mutant in MUTANTS if mutant in needed[name]]
+        if name.startswith("test_"):
+            work = run_unit_tests, name, mutants
+        else:
+            broken = breaking_sources(name) if name in whole else None
+            work = run_chapter, chapters()[name], mutants, broken
+        return in_clean_process(*work, timeout=RUN_SECONDS)
+
+    pool = ThreadPoolExecutor(os.cpu_count())
+    names = [name for name in needed if name.startswith("test_") or name in chapters()]
+    names.sort(key=lambda name: "" if name.startswith("test_") else name, reverse=True)
+    started = {name: pool.submit(run, name) for name in names}
+    yield lambda name: started[name].result()
+    pool.shutdown(cancel_futures=True)
 
 
 # --- the mutants of the book
@@ -62,63 +97,40 @@ def test_mutant_is_not_stale(mutant):
     assert (ROOT / "tests" / mutant.test_file).exists(), f"no tests/{mutant.test_file}"
 
 
-def job(item: pytest.Item) -> tuple | None:
-    """What a test of a mutant runs in a clean process of its own; None for other tests."""
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    mutant, number = params.get("mutant"), params.get("number")
-    match getattr(item, "originalname", None):  # a cell of a notebook has none
-        case "test_unit_tests_pass_without_mutation":
-            return run_unit_tests, params["test_file"]
-        case "test_unit_tests_catch":
-            return run_unit_tests, mutant.test_file, mutant
-        case "test_chapter_catches" if number in chapters():
-            return run_mutated_chapter, chapters()[number], mutant
-    return None
-
-
-@pytest.fixture(scope="module")
-def outcome(request):
-    """The results of the selected tests' jobs, which run side by side, one on each core."""
-    jobs = {item.name: work for item in request.session.items if (work := job(item))}
-    pool = ThreadPoolExecutor(os.cpu_count())
-    started = {
-        name: pool.submit(in_clean_process, *work, timeout=CHAPTER_SECONDS)
-        for name, work in jobs.items()
-    }
-    yield lambda item: started[item.name].result()
-    pool.shutdown(cancel_futures=True)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("test_file", TEST_FILES)
-def test_unit_tests_pass_without_mutation(test_file, outcome, request):
-    code, output = outcome(request.node)
+def test_unit_tests_pass_without_mutation(test_file, run_of):
+    (code, output), _ = run_of(test_file)
     assert code == 0, output
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
-def test_unit_tests_catch(mutant, outcome, request):
-    code, output = outcome(request.node)
+def test_unit_tests_catch(mutant, run_of):
+    right, outcomes = run_of(mutant.test_file)
+    assert mutant in outcomes, f"{mutant.test_file} did not call the function, and ended: {right}"
+    code, output = outcomes[mutant]
     assert code != 0, f"survives {mutant.test_file}"
     assert code == 1, f"not caught by a test, but by a broken run:\n{output}"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", sorted(chapters()))
-def test_chapter_runs_without_mutation(number):
-    stop, _ = claims_report(number)
-    assert stop is None, (
-        f"{stop}\n(cells may not need what cells tagged measured, or, unless heavy too, heavy make)"
-    )
+def test_chapter_runs_without_mutation(number, run_of):
+    stop, outcomes = run_of(number)
+    assert stop is None, f"{stop}\n(cells may not need what cells tagged measured make)"
+    stop = outcomes.get(WITHOUT_HEAVY)
+    assert stop is None, f"{stop}\n(cells may not need what cells tagged heavy make)"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant, number", CAUGHT_BY_CHAPTERS)
-def test_chapter_catches(mutant, number, outcome, request):
+def test_chapter_catches(mutant, number, run_of):
     if number not in chapters():
         pytest.skip(f"chapter {number} is not written yet")
-    stop = outcome(request.node)
+    right, outcomes = run_of(number)
+    assert mutant in outcomes, f"chapter {number} did not call the function, and ended: {right}"
+    stop = outcomes[mutant]
     assert stop is not None, f"survives chapter {number}"
     assert stop.by_a_check, f"stops the chapter, but not by a check: {stop}"
 
@@ -160,18 +172,20 @@ def test_every_claim_has_a_broken_variant(number):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", sorted(chapters()))
-def test_broken_claims_fail(number):
-    _, outcomes = claims_report(number)
-    for index, results in outcomes.items():
-        for outcome in results:
-            claim = chapters()[number].cells[index].source
-            assert "AssertionError" in outcome, f"{outcome}, after breaking\n{claim}"
+def test_broken_claims_fail(number, run_of):
+    stop, outcomes = run_of(number)
+    for index, sources in breaking_sources(number).items():
+        claim = chapters()[number].cells[index].source
+        for position, source in enumerate(sources):
+            outcome = outcomes.get((index, position), f"not reached: {stop}")
+            assert "AssertionError" in outcome, f"{outcome}, after {source}, by\n{claim}"
 
 
 # --- the machinery, tried on a made-up chapter and a module of floor 0
 
 LOST_MASK = Mutant("masking", "x, torch.zeros(", "x * 1, torch.ones(", "ones for zeros")
 HARMLESS = Mutant("masking", "(dim) / count", "(dim) * 1 / count", "nothing is wrong")
+UNCALLED = Mutant("progress", "return tqdm", "return None and tqdm", "not in these tests")
 IMPORTS = "import torch\nfrom rlbook.checks import check\nfrom rlbook.masking import masked_mean"
 CELLS = [
     ("%pip install", "install"),
@@ -212,41 +226,71 @@ def test_function_spans_and_within():
     assert isinstance(ast.parse(Mutant("m", "1", "2", "", within="f").apply(source)), ast.Module)
 
 
-@pytest.mark.slow
-def test_mutant_is_caught_by_tests_and_harmless_one_survives():
-    assert in_clean_process(run_unit_tests, "test_masking.py")[0] == 0
-    assert in_clean_process(run_unit_tests, "test_masking.py", LOST_MASK)[0] == 1
-    assert in_clean_process(run_unit_tests, "test_masking.py", HARMLESS)[0] == 0
+def test_only_bodies_of_functions_are_mutated():
+    source = "x = 1\n\ndef f(a, b=2):\n    return [a for _ in range(3)]\n"
+    code = Mutant("m", "3", "4", "").code(source)
+    assert (code.co_name, code.co_varnames) == ("f", ("a", "b"))
+    with pytest.raises(ValueError, match="not inside a function"):
+        Mutant("m", "x = 1", "x = 2", "").code(source)
+    with pytest.raises(ValueError, match="changes the signature of f"):
+        Mutant("m", "b=2", "b=3", "").code(source)
 
 
 @pytest.mark.slow
-def test_mutant_is_caught_by_a_chapter_and_harmless_one_survives(tmp_path):
-    chapter = made_up(tmp_path)
-    assert in_clean_process(run_mutated_chapter, chapter, None) is None
-    assert in_clean_process(run_mutated_chapter, chapter, HARMLESS) is None
-    stop = in_clean_process(run_mutated_chapter, chapter, LOST_MASK)
-    assert (stop.cell, stop.exception, stop.by_a_check) == (7, "AssertionError", True)
-    broken = made_up(tmp_path, [("undefined", "")])
-    stop = in_clean_process(run_mutated_chapter, broken, None)
+def test_tests_catch_a_mutant_and_a_harmless_one_survives():
+    mutants = [LOST_MASK, HARMLESS, UNCALLED]
+    right, outcomes = in_clean_process(run_unit_tests, "test_masking.py", mutants)
+    assert right[0] == 0
+    assert {mutant: code for mutant, (code, _) in outcomes.items()} == {LOST_MASK: 1, HARMLESS: 0}
+
+
+@pytest.mark.slow
+def test_a_chapter_catches_a_mutant_and_a_harmless_one_survives(tmp_path):
+    mutants = [LOST_MASK, HARMLESS, UNCALLED]
+    for broken in ({}, None):
+        right, outcomes = in_clean_process(run_chapter, made_up(tmp_path), mutants, broken)
+        assert right is outcomes.pop(HARMLESS) is outcomes.pop(WITHOUT_HEAVY, None) is None
+        stop = outcomes.pop(LOST_MASK)
+        assert (stop.cell, stop.exception, stop.by_a_check) == (7, "AssertionError", True)
+        assert not outcomes
+    chapter = made_up(tmp_path, [("undefined", "")])
+    stop, _ = in_clean_process(run_chapter, chapter, (), {})
     assert (stop.exception, stop.by_a_check) == ("NameError", False)
+
+
+@pytest.mark.slow
+def test_a_split_that_hangs_or_dies_is_left_behind(tmp_path):
+    cells = [("import os, time\nx = 1", ""), ("assert x == 1", "claim")]
+    sources = {1: ["time.sleep(60)", "os.abort()", "x = 2"]}
+    stop, outcomes = in_clean_process(run_impatiently, made_up(tmp_path, cells), sources)
+    assert stop is None
+    assert outcomes[1, 0] == "no end after 0.5 s"
+    assert outcomes[1, 1] == "the process died"
+    assert "AssertionError" in outcomes[1, 2]
+
+
+def run_impatiently(chapter, broken):
+    splitting.SPLIT_SECONDS = 0.5
+    return run_chapter(chapter, (), broken)
 
 
 @pytest.mark.slow
 def test_claims_are_broken_in_a_fork(tmp_path):
     sources = {3: ["big = 4"], 8: ["x = -x", "x = x + 1", "nonsense"]}
-    stop, outcomes = in_clean_process(run_claims, made_up(tmp_path), sources)
+    stop, outcomes = in_clean_process(run_chapter, made_up(tmp_path), (), sources)
     assert stop is None
-    assert outcomes[3] == ["cell 3: AssertionError: "]
-    assert outcomes[8][0].startswith("cell 8: AssertionError")
-    assert outcomes[8][1] == "the claim still holds"
-    assert outcomes[8][2].startswith("the breaking source itself failed: NameError")
+    assert outcomes[3, 0] == "cell 3: AssertionError: "
+    assert outcomes[8, 0].startswith("cell 8: AssertionError")
+    assert outcomes[8, 1] == "the claim still holds"
+    assert outcomes[8, 2].startswith("the breaking source itself failed: NameError")
 
 
 @pytest.mark.slow
-def test_what_heavy_cells_make_is_hidden_from_the_others(tmp_path):
+def test_chapters_hold_without_their_heavy_cells(tmp_path):
     cells = [("big = 3", "heavy"), ("big + 1", "heavy"), ("big + 2", "")]
-    stop, _ = in_clean_process(run_claims, made_up(tmp_path, cells), {})
-    assert (stop.cell, stop.exception) == (2, "NameError")
+    stop, outcomes = in_clean_process(run_chapter, made_up(tmp_path, cells), (), {})
+    assert stop is None
+    assert (outcomes[WITHOUT_HEAVY].cell, outcomes[WITHOUT_HEAVY].exception) == (2, "NameError")
 
 
 @pytest.mark.slow
