@@ -66,7 +66,7 @@ def kl_gaussian(
 def kl_estimate(
     log_probs: torch.Tensor, ref_log_probs: torch.Tensor, kind: str = "k3"
 ) -> torch.Tensor:
-    """Estimates of KL(pi || pi_ref), one for each action drawn from pi. Eq. (16.15).
+    """Estimates of KL(pi || pi_ref), one for each action drawn from pi. Eq. (16.19).
 
     With d = log pi(a) - log pi_ref(a): k1 = d, unbiased, of either sign; k2 = d^2 / 2, biased,
     small in variance; k3 = exp(-d) - 1 + d, unbiased and never negative. The mean over actions
@@ -98,7 +98,7 @@ def kl_estimate(
 
 
 def adapt_kl_coef(kl_coef, kl, target: float):
-    """The coefficient after an update that moved the policy by kl: PPO-penalty's rule. Eq. (16.7).
+    """The coefficient after an update that moved the policy by kl: PPO-penalty's rule. Eq. (16.9).
 
     Doubled where kl > 1.5 target (moved too far), halved where kl < target / 1.5, else kept.
 
@@ -118,7 +118,7 @@ def adapt_kl_coef(kl_coef, kl, target: float):
 
 
 def proportional_kl_coef(kl_coef, kl, target: float, horizon: float):
-    """kl_coef [1 + clip(kl / target - 1, -0.2, 0.2) / horizon]: a gentle controller. Eq. (16.8).
+    """kl_coef [1 + clip(kl / target - 1, -0.2, 0.2) / horizon]: a gentle controller. Eq. (16.11).
 
     RLHF holds KL(policy || reference) with it. The change is proportional to the error, and at
     most the share 0.2 / horizon of the coefficient an update.

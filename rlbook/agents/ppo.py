@@ -149,7 +149,7 @@ def kl_from_old(batch: Batch, parameters) -> torch.Tensor:
 def ppo_loss(
     policy: nn.Module, critic: ScaledCritic, batch: Batch, kl_coef: torch.Tensor, config: Config
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Surrogate + value_coef error^2 - entropy_coef H, and the mean KL: both (R,). Eq. (16.19)."""
+    """Surrogate + value_coef error^2 - entropy_coef H, and the mean KL: both (R,). Eq. (16.21)."""
     parameters = policy.parameters_of(batch.observations)
     log_probs, entropy = policy.log_prob_and_entropy_of(parameters, batch.actions)
     kl = kl_from_old(batch, parameters)
