@@ -14,6 +14,7 @@ from rlbook.trust_region import (
     fisher_vector_product,
     flatten_per_run,
     natural_gradient_step,
+    surrogate,
     unflatten_per_run,
 )
 
@@ -88,6 +89,27 @@ def test_flatten_refuses_what_has_no_common_run_axis():
 def test_dot_per_run():
     x, y = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[5.0, 6.0], [1.0, -1.0]])
     assert dot_per_run(x, y).tolist() == [[17.0], [-1.0]]
+
+
+# --- the surrogate
+
+
+def test_surrogate_by_hand():
+    old = torch.tensor([0.5, 0.25, 0.25], **F64).log()
+    new = torch.tensor([0.25, 0.25, 0.5], **F64).log()
+    advantages = torch.tensor([4.0, -2.0, 3.0], **F64)
+    got = surrogate(new, old, advantages)
+    torch.testing.assert_close(got, torch.tensor([2.0, -2.0, 6.0], **F64))
+
+
+def test_surrogate_has_the_gradient_of_the_policy_gradient_and_only_through_the_new_policy():
+    parts = [numbers(R, B, seed=s).requires_grad_() for s in range(3)]
+    surrogate(*parts).sum().backward()
+    assert parts[1].grad is None and parts[2].grad is None
+    want = (parts[0] - parts[1]).exp() * parts[2]
+    torch.testing.assert_close(parts[0].grad, want.detach())
+    with pytest.raises(ValueError, match="one shape"):
+        surrogate(parts[0], parts[1], parts[2][0])
 
 
 # --- Fisher

@@ -4,6 +4,7 @@ Schulman et al. 2015, "Trust region policy optimization". R runs at once; each r
 Fisher matrix, step and line search. Discrete and continuous actions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from rlbook.config import TrainingConfig
 from rlbook.divergences import kl_categorical, kl_gaussian
 from rlbook.masking import mean_per_run
 from rlbook.networks import MLP
-from rlbook.normalization import RunningNormalizer
+from rlbook.normalization import RunningNormalizer, ScaledCritic
 from rlbook.policies import make_policy
 from rlbook.results import Result
 from rlbook.returns import lambda_returns
@@ -50,9 +51,9 @@ class Config(TrainingConfig):
     """Every how many-th state enters the Fisher matrix; all of them enter everything else."""
     line_search: bool = True
     """False takes the full step unseen: what the search is good for."""
-    value_epochs: int = 5
-    """Passes over the rollout, fitting the values to the lambda-returns."""
-    value_batch_size: int = 256
+    critic_epochs: int = 5
+    """Passes over the rollout, fitting the critic to the lambda-returns."""
+    critic_batch_size: int = 256
     """States in each step of that regression."""
     normalize_observations: bool = True
     """Bring observations to mean 0 and variance 1, by each run's own statistics."""
@@ -63,7 +64,7 @@ class Config(TrainingConfig):
         super().__post_init__()
         self.require_positive_integers(
             *("total_steps", "rollout_steps", "cg_iterations", "fisher_stride"),
-            *("value_epochs", "value_batch_size"),
+            *("critic_epochs", "critic_batch_size"),
         )
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "damping")
@@ -72,14 +73,14 @@ class Config(TrainingConfig):
 
 
 def make_networks(envs, config: Config, generators) -> dict[str, nn.Module]:
-    """A policy and a value function; both see observations normalised by the same statistics."""
+    """Policy and critic; both see observations normalised by the same statistics."""
     policy = make_policy(envs, config.hidden_sizes, generators)
-    value = MLP((envs.observation_size, *config.hidden_sizes, 1), generators)
+    network = MLP((envs.observation_size, *config.hidden_sizes, 1), generators)
     if config.normalize_observations:
-        normalizer = RunningNormalizer(envs.num_runs, envs.observation_size, device=envs.device)
+        normalizer = RunningNormalizer(envs.num_runs, envs.observation_size)
         policy.network = nn.Sequential(normalizer, policy.network)
-        value = nn.Sequential(normalizer, value)
-    return {"policy": policy, "value": value.to(envs.device)}
+        network = nn.Sequential(normalizer, network)
+    return {"policy": policy, "critic": ScaledCritic(network, envs.num_runs)}
 
 
 def mean_kl(policy: nn.Module, old, observations: torch.Tensor, valid: torch.Tensor):
@@ -94,11 +95,10 @@ def mean_kl(policy: nn.Module, old, observations: torch.Tensor, valid: torch.Ten
     return mean_per_run(kl_gaussian(*old, *new), valid)
 
 
-def advantages_of(value: nn.Module, rollout: Rollout, config: Config):
+@torch.no_grad()
+def advantages_of(critic: nn.Module, rollout: Rollout, config: Config):
     """lambda-returns, and lambda-returns minus values, both (R, E, T)."""
-    with torch.no_grad():
-        values = value(rollout.observations).squeeze(-1)
-        next_values = value(rollout.next_observations).squeeze(-1)
+    values, next_values = critic(rollout.observations), critic(rollout.next_observations)
     targets = lambda_returns(
         rollout.rewards,
         next_values,
@@ -122,9 +122,10 @@ def update_policy(
     config: Config,
     active: torch.Tensor | None = None,
 ) -> tuple[LineSearch, torch.Tensor]:
-    """One step within the trust region, in place: what came of it, and the gradient (R, P).
+    """One step within the trust region, in place: what came of it, and which runs are usable.
 
-    Runs where `active` (R,) is False, or whose gradient is not finite, stay where they are.
+    Runs where `active` (R,) is False, or whose gradient is not finite, stay where they are and
+    are not usable.
     """
     states, valid = rollout.observations.flatten(1, 2), rollout.valid.flatten(1)  # B = E T
     actions, advantages = rollout.actions.flatten(1, 2), advantages.flatten(1)
@@ -158,7 +159,7 @@ def update_policy(
         value, kl = evaluate(start + step)
         found = LineSearch(start + step, torch.ones_like(kl), value - before, kl)
     assign(parameters, found.parameters)
-    return found, gradient
+    return found, usable
 
 
 def fisher_of(policy: nn.Module, states: torch.Tensor, valid: torch.Tensor, config: Config):
@@ -177,51 +178,49 @@ def assign(parameters: list[torch.Tensor], vector: torch.Tensor) -> None:
         parameter.copy_(new)
 
 
-def fit_values(training: Training, optimizer, rollout: Rollout, targets: torch.Tensor) -> None:
+def fit_critic(run: Training, optimizer, rollout: Rollout, targets: torch.Tensor) -> None:
     """Regression of the values on the lambda-returns, in minibatches, each run its own."""
-    config, value = training.config, training.networks["value"]
-    runs = torch.arange(len(targets), device=targets.device)[:, None]
+    critic, rows_of_runs = run.networks["critic"], torch.arange(len(targets), device=run.device)
     states, valid = rollout.observations.flatten(1, 2), rollout.valid.flatten(1)
     targets = targets.flatten(1)  # (R, B)
-    for _ in range(config.value_epochs):
-        order = training.streams.permutations(targets.shape[1])
-        for rows in order.split(config.value_batch_size, dim=1):
-            error = value(states[runs, rows]).squeeze(-1) - targets[runs, rows]
-            training.step(optimizer, mean_per_run(error**2, valid[runs, rows]))
+    critic.rescale(targets, valid)
+    for _ in range(run.config.critic_epochs):
+        order = run.streams.permutations(targets.shape[1])
+        for columns in order.split(run.config.critic_batch_size, dim=1):
+            some = rows_of_runs[:, None], columns
+            error = critic.squared_error(states[some], targets[some])
+            run.step(optimizer, mean_per_run(error, valid[some]))
 
 
 def train(
     env,
-    config: Config = Config(),  # noqa: B008
+    config: Config | None = None,
     *,
     num_runs: int = 10,
-    run_ids=None,
+    run_ids: Sequence[int] | None = None,
     device=None,
     seed: int = 0,
     progress: bool = True,
     resume: Result | None = None,
 ) -> Result:
-    """Train TRPO; the arguments are those of `rlbook.training.Training`.
+    """Train R runs; see `rlbook.training.Training` for the arguments.
 
     Logged for each update: kl, the mean KL(old || new) of the step taken; improvement, of the
     surrogate; fraction, of the full step, 0 where the line search found nothing.
     """
+    config = config or Config()
     options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    options |= {"progress": progress, "resume": resume}
-    training = Training(env, config, make_networks, **options)
-    policy, value = training.networks["policy"], training.networks["value"]
-    optimizer = training.optimizer("value", value)
-    with training:
-        for _ in training.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
-            rollout = training.collect(config.rollout_steps)
-            targets, advantages = advantages_of(value, rollout, config)
-            active = torch.tensor([run not in training.frozen for run in training.run_ids])
-            found, gradient = update_policy(
-                policy, rollout, advantages, config, active.to(training.device)
-            )
-            training.freeze(~gradient.isfinite().all(dim=1), "its gradient is not finite")
-            fit_values(training, optimizer, rollout, targets)
+    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
+        policy, critic = run.networks["policy"], run.networks["critic"]
+        optimizer = run.optimizer("critic", critic)
+        for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
+            rollout = run.collect(config.rollout_steps)
+            targets, advantages = advantages_of(critic, rollout, config)  # (R, E, T)
+            active = torch.tensor([k not in run.frozen for k in run.run_ids], device=run.device)
+            search, usable = update_policy(policy, rollout, advantages, config, active)
+            run.freeze(~usable, "its policy gradient is not finite")
+            fit_critic(run, optimizer, rollout, targets)
             if config.normalize_observations:
                 policy.network[0].update(rollout.observations, rollout.valid)
-            training.log(kl=found.kl, improvement=found.improvement, fraction=found.fraction)
-    return training.result()
+            run.log(kl=search.kl, improvement=search.improvement, fraction=search.fraction)
+    return run.result()

@@ -1,0 +1,248 @@
+"""TRPO: its step against dense matrices, its batch by hand, and what every learner must do."""
+
+import dataclasses
+import functools
+
+import agent_checks as checks
+import numpy as np
+import pytest
+import torch
+
+import rlbook.training
+from rlbook.agents import trpo
+from rlbook.agents.trpo import advantages_of, fisher_of, mean_kl, update_policy
+from rlbook.returns import lambda_returns
+from rlbook.rollouts import Rollout
+from rlbook.training import Training
+
+SMALL = trpo.Config(
+    total_steps=640, num_envs=4, rollout_steps=16, critic_epochs=2, critic_batch_size=32,
+    hidden_sizes=(8,), num_evals=3, evaluation_episodes=3, learning_rate=1e-2,
+    evaluation_step_cap=30, fisher_stride=2,
+)  # fmt: skip
+R, E, T = 3, 4, 6
+
+
+@pytest.fixture
+def double(monkeypatch):
+    """Networks and environments in double precision."""
+    make_double = functools.partial(rlbook.training.make_envs, dtype=torch.float64)
+    monkeypatch.setattr(rlbook.training, "make_envs", make_double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+# --- what every learner must do
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
+def test_a_run_alone_is_the_run_among_others(monkeypatch, double, env):
+    """In double precision: conjugate gradients magnify rounding, to some 1e-6 in single."""
+    checks.check_a_run_alone_is_the_run_among_others(trpo, SMALL, monkeypatch, env)
+
+
+def test_the_same_seed_gives_the_same_bits():
+    checks.check_the_same_seed_gives_the_same_bits(trpo, SMALL)
+
+
+@pytest.mark.parametrize("line_search", [True, False])
+def test_a_nan_freezes_its_run_only(line_search):
+    config = dataclasses.replace(SMALL, line_search=line_search)
+    poison = checks.poisoned(num_envs=4, after=30)
+    checks.check_a_nan_freezes_its_run_only(trpo, config, "CartPole-v1", poison)
+
+
+def test_an_interruption_keeps_what_was_learned(monkeypatch):
+    checks.check_an_interruption_keeps_what_was_learned(trpo, SMALL, monkeypatch)
+
+
+def test_a_saved_result_goes_on(tmp_path):
+    checks.check_a_saved_result_goes_on(trpo, SMALL, tmp_path)
+
+
+def test_bad_input():
+    wrong = {"total_steps": 0, "max_kl": 0.0, "damping": -1.0, "lambda_": 2.0, "discount": 1.5}
+    wrong |= {"cg_iterations": 0, "fisher_stride": 0, "critic_epochs": 0, "critic_batch_size": 0}
+    checks.check_bad_input(trpo, SMALL, wrong)
+
+
+# --- the step
+
+
+def prepared(env="CartPole-v1", seed=3, **changes):
+    """A training that has collected once, in double precision."""
+    config = dataclasses.replace(SMALL, rollout_steps=T, **changes)
+    run = Training(env, config, trpo.make_networks, num_runs=R, seed=seed, progress=False)
+    with torch.no_grad():
+        for p in run.networks["policy"].parameters():  # away from the nearly uniform start
+            p.add_(0.3 * torch.randn(p.shape, generator=torch.Generator().manual_seed(seed)))
+    rollout = run.collect(T)
+    double = {
+        f.name: x.double() if (x := getattr(rollout, f.name)).is_floating_point() else x
+        for f in dataclasses.fields(rollout)
+    }
+    return run.networks.double(), Rollout(**double), config
+
+
+def dense_step(policy, rollout, advantages, config, k):
+    """Run k's step with the explicit Hessian and a dense solve: one agent, no run axis."""
+    network = policy.run(k).double()
+    shapes = {name: p.detach() for name, p in network.named_parameters()}
+    start = torch.cat([p.flatten() for p in shapes.values()])
+    states, actions = rollout.observations[k].flatten(0, 1), rollout.actions[k].flatten(0, 1)
+    advantages = advantages[k].flatten()
+
+    def distribution(theta, states):
+        parts = theta.split([p.numel() for p in shapes.values()])
+        named = {n: x.view_as(p) for x, (n, p) in zip(parts, shapes.items(), strict=True)}
+        out = torch.func.functional_call(network, named, (states,))
+        if isinstance(out, tuple):
+            normal = torch.distributions.Normal(out[0], out[1].exp())
+            return torch.distributions.Independent(normal, 1)
+        return torch.distributions.Categorical(logits=out)
+
+    def kl(theta, states):
+        pair = distribution(start, states), distribution(theta, states)
+        return torch.distributions.kl_divergence(*pair).mean()
+
+    def gain(theta):
+        new, old = (distribution(x, states).log_prob(actions) for x in (theta, start))
+        return ((new - old).exp() * advantages).mean()
+
+    some = states[:: config.fisher_stride]
+    hessian = torch.autograd.functional.hessian(lambda x: kl(x, some), start)
+    hessian += config.damping * torch.eye(len(start)).double()
+    g = torch.autograd.functional.jacobian(gain, start)
+    x = torch.linalg.solve(hessian, g)
+    x = x * torch.sqrt(2 * config.max_kl / (x @ hessian @ x))
+    for j in range(10 if config.line_search else 1):
+        theta = start + 0.8**j * x
+        kept = gain(theta) > gain(start) and kl(theta, states) <= config.max_kl
+        if kept or not config.line_search:
+            return distribution(theta, states), kl(theta, states), 0.8**j
+    return distribution(start, states), 0.0, 0.0
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("line_search", [True, False])
+@pytest.mark.parametrize("radius", [0.01, 0.3])
+def test_the_step_is_that_of_dense_matrices(env, line_search, radius):
+    networks, rollout, config = prepared(
+        env, line_search=line_search, max_kl=radius, cg_iterations=100, hidden_sizes=(4,)
+    )
+    _, advantages = advantages_of(networks["critic"], rollout, config)
+    policy = networks["policy"]
+    want = [dense_step(policy, rollout, advantages, config, k) for k in range(R)]
+    search, usable = update_policy(policy, rollout, advantages, config)
+    assert usable.all()
+    log_probs = policy.log_prob(rollout.observations, rollout.actions).detach()
+    for k, (distribution, kl, fraction) in enumerate(want):
+        expected = distribution.log_prob(rollout.actions[k].flatten(0, 1))
+        torch.testing.assert_close(log_probs[k].flatten(), expected, atol=1e-5, rtol=1e-5)
+        assert float(search.kl[k]) == pytest.approx(float(kl), rel=1e-4)
+        assert float(search.fraction[k]) == pytest.approx(fraction)
+
+
+def test_the_kl_stays_in_the_radius_and_the_surrogate_rises():
+    result = checks.train(trpo, dataclasses.replace(SMALL, max_kl=0.02), num_runs=5)
+    kl, improvement, fraction = (result.log[n] for n in ("kl", "improvement", "fraction"))
+    assert kl.shape == (5, 10) and (kl <= 0.02).all() and (fraction > 0).mean() > 0.8
+    assert (improvement[fraction > 0] > 0).all() and (improvement[fraction == 0] == 0).all()
+    far = dataclasses.replace(SMALL, max_kl=0.1, line_search=False)
+    assert (checks.train(trpo, far, num_runs=5).log["kl"] > 0.1).any()
+
+
+def test_inactive_runs_stay_and_the_others_do_not_notice():
+    networks, rollout, config = prepared()
+    _, advantages = advantages_of(networks["critic"], rollout, config)
+    before = [p.detach().clone() for p in networks["policy"].parameters()]
+    active = torch.tensor([True, False, True])
+    update_policy(networks["policy"], rollout, advantages, config, active)
+    after = [p.detach().clone() for p in networks["policy"].parameters()]
+    for old, new in zip(before, after, strict=True):
+        assert torch.equal(old[1], new[1])
+    assert any((old[[0, 2]] != new[[0, 2]]).any() for old, new in zip(before, after, strict=True))
+    networks, rollout, config = prepared()
+    update_policy(networks["policy"], rollout, advantages, config)
+    for new, p in zip(after, networks["policy"].parameters(), strict=True):
+        assert torch.equal(new[[0, 2]], p.detach()[[0, 2]])
+
+
+def test_kl_is_of_old_from_new():
+    networks, rollout, config = prepared("Pendulum-v1")
+    policy, states = networks["policy"], rollout.observations.flatten(1, 2)
+    valid = rollout.valid.flatten(1)
+    with torch.no_grad():
+        old = policy.distribution(states)
+        parameters = policy.parameters_of(states)
+        policy.log_std.add_(0.7)
+    want = torch.distributions.kl_divergence(old, policy.distribution(states)).mean(1)
+    torch.testing.assert_close(mean_kl(policy, parameters, states, valid), want)
+
+
+def test_steps_that_are_not_valid_do_not_enter():
+    networks, rollout, config = prepared(fisher_stride=1)
+    valid = torch.rand(R, E, T, generator=torch.Generator().manual_seed(0)) < 0.6
+    vector = torch.ones(R, sum(p[0].numel() for p in networks["policy"].parameters())).double()
+    results = []
+    for junk in (0.0, 5.0):
+        networks, rollout, config = prepared(fisher_stride=1)
+        observations = torch.where(valid[..., None], rollout.observations, junk)
+        masked = dataclasses.replace(rollout, observations=observations, valid=valid)
+        advantages = torch.where(valid, 1.0 + rollout.observations[..., 2], junk)
+        product = fisher_of(
+            networks["policy"], observations.flatten(1, 2), valid.flatten(1), config
+        )(vector)
+        update_policy(networks["policy"], masked, advantages, config)
+        results.append([product, *networks["policy"].parameters()])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+# --- the batch
+
+
+def test_advantages_are_lambda_returns_minus_values_normalised_per_run():
+    networks, rollout, config = prepared(normalize_advantages=False, lambda_=0.7, discount=0.9)
+    ends = torch.rand(2, R, E, T, generator=torch.Generator().manual_seed(1)) < 0.2
+    rollout = dataclasses.replace(rollout, terminated=ends[0], truncated=ends[1])
+    critic = networks["critic"]
+    targets, advantages = advantages_of(critic, rollout, config)
+    with torch.no_grad():
+        values, following = critic(rollout.observations), critic(rollout.next_observations)
+    want = lambda_returns(
+        rollout.rewards, following, ends[0], ends[1], discount=0.9, lambda_=0.7
+    )  # fmt: skip
+    torch.testing.assert_close(targets, want)
+    torch.testing.assert_close(advantages, want - values)
+    config = dataclasses.replace(config, normalize_advantages=True)
+    _, normal = advantages_of(critic, rollout, config)
+    torch.testing.assert_close(normal.mean((1, 2)), torch.zeros(R).double())
+    torch.testing.assert_close(normal.std((1, 2), correction=0), torch.ones(R).double())
+
+
+def test_a_time_limit_bootstraps_and_a_termination_does_not():
+    """A critic that says 10 everywhere, rewards 1: r, or r + discount 10, at an end."""
+    networks, rollout, config = prepared(normalize_advantages=False, lambda_=0.0, discount=0.5)
+    flags = torch.zeros(2, R, E, T, dtype=torch.bool)
+    flags[0, :, 0], flags[1, :, 1] = True, True
+    rollout = dataclasses.replace(
+        rollout, rewards=torch.ones(R, E, T), terminated=flags[0], truncated=flags[1]
+    )
+    targets, _ = advantages_of(lambda x: torch.full(x.shape[:-1], 10.0), rollout, config)
+    assert (targets[:, 0] == 1).all() and (targets[:, 1:] == 6).all()
+
+
+# --- it learns
+
+
+@pytest.mark.slow
+def test_it_learns_to_balance():
+    config = dataclasses.replace(
+        SMALL, total_steps=16_384, num_envs=8, rollout_steps=128, hidden_sizes=(32,),
+        evaluation_step_cap=None, learning_rate=3e-3, damping=0.01, evaluation_episodes=10,
+    )  # fmt: skip
+    result = checks.train(trpo, config, num_runs=5, seed=7)
+    assert (result.evaluation_returns[:, -1] > 3 * result.evaluation_returns[:, 0]).all()
+    assert np.median(result.evaluation_returns[:, -1]) > 150
