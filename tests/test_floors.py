@@ -30,6 +30,7 @@ FLOORS: list[list[str]] = [
         *(
             "features",
             "policy_gradients",
+            "trajectories",
             "divergences",
             "trust_region",
             "preferences",
