@@ -19,7 +19,9 @@ def _prepare() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what a GPU holds cannot be forked
     import matplotlib
     import torch
+    import tqdm.auto
 
+    tqdm.auto.tqdm.get_lock()  # made here, it is tidied up; made in forks, it is not
     matplotlib.use("Agg")
     torch.set_num_threads(1)  # no thread pool, so that the process may fork
 

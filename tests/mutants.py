@@ -192,7 +192,7 @@ BELLMAN = [
         "expected)",
         "lost gamma",
         stands_for=("action_values",),
-        chapters=("00", "03", "04", "05", "06"),
+        chapters=("03",),
     ),
     Mutant(
         "bellman",
@@ -224,7 +224,7 @@ BELLMAN = [
         "reduce(torch.minimum, in_turn)",
         "minimum for maximum",
         within="bellman_optimality_backup",
-        chapters=("00", "03", "04", "05"),
+        chapters=("03",),
     ),
     Mutant(
         "bellman",
@@ -232,7 +232,7 @@ BELLMAN = [
         "actions.masked_fill_(q < best, a)",
         "the worst action is greedy",
         stands_for=("greedy_actions",),
-        chapters=("03", "04", "05"),
+        chapters=("03",),
     ),
     Mutant(
         "bellman",
@@ -256,7 +256,7 @@ BELLMAN = [
         "eye - step * chain.discount**2",
         "gamma squared in the linear equations",
         within="policy_values",
-        chapters=("00", "03", "05"),
+        chapters=("03",),
     ),
     Mutant(
         "bellman",
@@ -264,7 +264,7 @@ BELLMAN = [
         "eye - chain.discount * step.T",
         "transposed chain in the linear equations",
         within="policy_values",
-        chapters=("03", "05"),
+        chapters=("03",),
     ),
 ]
 
@@ -484,7 +484,7 @@ RETURNS = [
         "+ following",
         "lost gamma",
         within="discounted_returns",
-        chapters=("00", "01"),
+        chapters=("01",),
     ),
     Mutant(
         "returns",
@@ -492,7 +492,7 @@ RETURNS = [
         "torch.where((terminated | truncated)[..., t], ended, following)",
         "done for terminated",
         within="discounted_returns",
-        chapters=("01", "07"),
+        chapters=("01",),
     ),
     Mutant(
         "returns",

@@ -22,7 +22,7 @@ class Mutant:
     why: str
     """The mistake in a few words, "lost gamma"."""
     chapters: tuple[str, ...] = ()
-    """The chapters whose own checks must catch it, ("03",)."""
+    """The chapter whose own checks must catch it, ("03",): one, as each run costs time."""
     within: str | None = None
     """A function, or "Class.method"."""
     stands_for: tuple[str, ...] = ()

@@ -51,46 +51,6 @@ def small_grid() -> MDP:
     return GridWorld.from_text("S.\n.G", rewards={"G": 1.0}, slip=0.2).mdp(discount=0.9)
 
 
-# --- they learn what dynamic programming computes
-
-
-@pytest.mark.parametrize(("learner", "key"), OFF_POLICY, ids=names)
-def test_off_policy_learners_find_the_optimal_values(learner, key):
-    mdp = small_grid()
-    star = q_value_iteration(mdp).action_values
-    result = learner(
-        mdp, num_runs=200, num_steps=3_000, step_size=one_over_n(0.75), epsilon=0.5,
-        initial_q=5.0, **key, **QUIET,
-    )  # fmt: skip
-    assert (result.q - star).abs().mean() < 0.05
-    low, high = mean_interval(result.q.flatten(1), 0.999)
-    star = star.flatten().numpy()
-    assert ((low - 0.05 < star) & (star < high + 0.05)).all()
-
-
-@pytest.mark.parametrize(("learner", "key"), ON_POLICY, ids=names)
-def test_on_policy_learners_find_the_values_of_the_best_exploring_policy(learner, key):
-    mdp, epsilon = small_grid(), 0.3
-    soft = policy_iteration(epsilon_soft_model(mdp, epsilon)).values
-    exact = action_values(mdp, soft)
-    result = learner(
-        mdp, num_runs=200, num_steps=3_000, step_size=one_over_n(0.75), epsilon=epsilon,
-        initial_q=5.0, **key, **QUIET,
-    )  # fmt: skip
-    often = result.visits.mean(0) > 50
-    assert (result.q.mean(0) - exact)[often].abs().max() < 0.15
-    assert often.sum() >= 10
-
-
-def test_sarsa_and_q_learning_differ_where_exploring_costs():
-    task = tabular_task("CliffWalking-v1", discount=1.0)
-    settings = {"num_runs": 20, "num_episodes": 250, "step_size": 0.5, **QUIET}
-    on, off = sarsa(task, **settings), q_learning(task, **settings)
-    online = [result.returns[:, 100:].mean() for result in (on, off)]
-    assert -32 < online[0] < -20 and -60 < online[1] < -40
-    assert (greedy_returns(task, off.q) == -13).all()
-
-
 @pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
 def test_junk_behind_a_termination_stays_out(learner, key):
     """One step, reward 1, the end: a value in the table of the end must not leak."""
@@ -399,3 +359,43 @@ def test_td_targets_mask_is_used_by_the_tables():
         torch.tensor([1.0]), torch.tensor([7.0]), torch.tensor([True]), discount=0.9
     )
     assert float(target) == 1.0
+
+
+# --- they learn what dynamic programming computes (last, as these take longest)
+
+
+@pytest.mark.parametrize(("learner", "key"), OFF_POLICY, ids=names)
+def test_off_policy_learners_find_the_optimal_values(learner, key):
+    mdp = small_grid()
+    star = q_value_iteration(mdp).action_values
+    result = learner(
+        mdp, num_runs=200, num_steps=3_000, step_size=one_over_n(0.75), epsilon=0.5,
+        initial_q=5.0, **key, **QUIET,
+    )  # fmt: skip
+    assert (result.q - star).abs().mean() < 0.05
+    low, high = mean_interval(result.q.flatten(1), 0.999)
+    star = star.flatten().numpy()
+    assert ((low - 0.05 < star) & (star < high + 0.05)).all()
+
+
+@pytest.mark.parametrize(("learner", "key"), ON_POLICY, ids=names)
+def test_on_policy_learners_find_the_values_of_the_best_exploring_policy(learner, key):
+    mdp, epsilon = small_grid(), 0.3
+    soft = policy_iteration(epsilon_soft_model(mdp, epsilon)).values
+    exact = action_values(mdp, soft)
+    result = learner(
+        mdp, num_runs=200, num_steps=3_000, step_size=one_over_n(0.75), epsilon=epsilon,
+        initial_q=5.0, **key, **QUIET,
+    )  # fmt: skip
+    often = result.visits.mean(0) > 50
+    assert (result.q.mean(0) - exact)[often].abs().max() < 0.15
+    assert often.sum() >= 10
+
+
+def test_sarsa_and_q_learning_differ_where_exploring_costs():
+    task = tabular_task("CliffWalking-v1", discount=1.0)
+    settings = {"num_runs": 20, "num_episodes": 250, "step_size": 0.5, **QUIET}
+    on, off = sarsa(task, **settings), q_learning(task, **settings)
+    online = [result.returns[:, 100:].mean() for result in (on, off)]
+    assert -32 < online[0] < -20 and -60 < online[1] < -40
+    assert (greedy_returns(task, off.q) == -13).all()
