@@ -44,7 +44,7 @@ def probe(env: str | Callable[[], gym.Env]) -> Description:
     except (gym.error.Error, ModuleNotFoundError) as error:
         raise ValueError(f"{name} cannot be made: {error}") from error
     if not isinstance(one, gym.Env):
-        raise ValueError(f"{name} built a {type(one).__name__}, not a gymnasium.Env")
+        raise ValueError(f"{name} must build a gymnasium.Env, but built {one!r}")
     spec = one.spec
     name = name if spec is None else spec.id
     check_observation_space(name, one.observation_space)
@@ -69,7 +69,7 @@ def check_observation_space(name: str, space: gym.Space) -> None:
             f"{name} has discrete observations ({space}): no network is needed; "
             "use the tables of chapter 09, rlbook.tabular"
         )
-    if isinstance(space, spaces.Box) and len(space.shape) > 1:
+    if isinstance(space, spaces.Box):
         kind = "images" if len(space.shape) == 3 else "arrays"
         found = f"{kind} of shape {space.shape}"
     else:
