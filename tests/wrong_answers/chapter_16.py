@@ -62,7 +62,10 @@ WRONG = {
         (loss("return -", "return "), "The sign"),
         (loss(".detach()", ""), "Advantages are numbers"),
         (loss("(correction=0)", "()"), "divides by B"),
-        (loss("    advantages = centred / (advantages.std(correction=0) + 1e-8)\n", ""), "Minus"),
+        (
+            loss("    advantages = centred / (advantages.std(correction=0) + 1e-8)\n", ""),
+            "not normalised",
+        ),
         (loss("log_probs - old", "log_probs.detach() - old"), "has no gradient"),
         (loss(").mean()\n", ").sum()\n"), "not the sum"),
         (loss("return -" + MINIMUM + ".mean()", "pass"), "is `return` missing"),
