@@ -28,4 +28,6 @@ DEFINITIONS: dict[str, str] = {
     # Chapter 10
     # Chapter 11
     "11.10": "says what a softmax policy is",
+    # Chapter 16
+    "16.3": "says what PPO-penalty maximises",
 }
