@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent
 # chooses the inline backend only where MPLBACKEND is not set.
 os.environ.update(ENVIRONMENT)
 os.environ.pop("MPLBACKEND", None)
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other cores are for tests/conftest.py
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from parsed_notebook import Notebook, chapter_of, citations, first_arguments
+from parsed_notebook import Notebook, chapter_of, chapters, citations, first_arguments
 
 # Chapters in reading order. A link to one of PLANNED that has no file yet may point anywhere.
 CHAPTERS = [str(number) for number in range(21)] + ["A", "B", "C"]
@@ -38,7 +38,7 @@ class Book:
 
     @classmethod
     def read(cls, root: Path, definitions: dict[str, str]) -> "Book":
-        notebooks = [Notebook.read(path) for path in sorted((root / "notebooks").glob("*.ipynb"))]
+        notebooks = list(chapters().values())
         files = sorted((root / "rlbook").rglob("*.py"))
         sources = {str(file.relative_to(root)): file.read_text("utf-8") for file in files}
         return cls(notebooks, definitions, sources)
@@ -80,7 +80,7 @@ def every_equation_is_checked_or_defined(notebook: Notebook, book: Book) -> list
 @rule
 def every_citation_resolves(notebook: Notebook, book: Book) -> list[str]:
     """In Markdown, and in the comments and prints of code."""
-    text = "\n".join(cell.source for cell in notebook.node.cells)
+    text = "\n".join(cell.source for cell in notebook.cells)
     return [f"Eq. ({tag}) is cited, but there is none" for tag in _unknown(citations(text), book)]
 
 
@@ -140,7 +140,7 @@ def _attempts(source: str) -> list[str]:
 def split_exercises(notebook: Notebook) -> list[tuple[str, str, list]]:
     """The number, the kind and the cells of each exercise, up to the next one or a heading."""
     exercises, current = [], None
-    for cell in notebook.node.cells:
+    for cell in notebook.cells:
         start = EXERCISE.match(cell.source) if cell.cell_type == "markdown" else None
         if start:
             current = []

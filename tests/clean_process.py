@@ -16,7 +16,7 @@ PRELOADED = (
     *("torch", "torch.testing", "torch.fx.experimental.symbolic_shapes"),  # the last: for autograd
     "torch.distributed.tensor",  # torch.testing asks whether what differs is one of its tensors
     *("numpy", "scipy.stats", "matplotlib.pyplot", "matplotlib.backends.backend_agg"),
-    *("gymnasium", "tqdm.auto", "pytest", "hypothesis.strategies"),
+    *("gymnasium", "tqdm.auto", "nbformat", "pytest", "hypothesis.strategies"),
 )
 
 _context = multiprocessing.get_context("forkserver")

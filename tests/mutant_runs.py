@@ -5,9 +5,10 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from chapters import Cell, Chapter, plain_namespace, run_source
 from mutation import ROOT, Mutant
+from parsed_notebook import STUB, Notebook, plain_namespace, run_source, tags_of
 from splitting import all_served, is_split_off, no_splits, run_with_splits, split
 
 NEVER_RUN = {"install", "measured"}
@@ -77,7 +78,7 @@ class Stop:
 
 
 def run_chapter(
-    chapter: Chapter,
+    path: Path,
     mutants: Sequence[Mutant] = (),
     broken: dict[int, list[str]] | None = None,
 ) -> tuple[Stop | None, dict]:
@@ -95,51 +96,53 @@ def run_chapter(
         index, number of the source) what the source did, "AssertionError: ..." being right.
     """
     _prepare()
-    return run_with_splits(mutants, _run_cells, chapter, broken)
+    return run_with_splits(mutants, _run_cells, Notebook.read(path), broken)
 
 
-def _run_cells(chapter: Chapter, broken: dict[int, list[str]] | None) -> Stop | str | None:
+def _run_cells(chapter: Notebook, broken: dict[int, list[str]] | None) -> Stop | str | None:
     namespace = plain_namespace()
     seen_heavy = False
-    for cell in chapter.cells:
-        if not cell.code or cell.stub or cell.tags & NEVER_RUN:
+    for index, cell in enumerate(chapter.cells):
+        tags = set(tags_of(cell))
+        if cell.cell_type != "code" or tags & NEVER_RUN or STUB.search(cell.source):
             continue
         if broken is None and not is_split_off() and all_served():
             return None
-        if "heavy" in cell.tags:
+        if "heavy" in tags:
             if broken is None or is_split_off() or (not seen_heavy and split(WITHOUT_HEAVY)):
                 continue
             seen_heavy = True
         if broken and not is_split_off():
-            for number, source in enumerate(broken.get(cell.index, ())):
-                if split((cell.index, number)):
-                    return _run_broken(chapter, cell, source, namespace)
-        with no_splits() if "heavy" in cell.tags else contextlib.nullcontext():
-            if stop := _run(chapter, cell, namespace):
+            for number, source in enumerate(broken.get(index, ())):
+                if split((index, number)):
+                    return _run_broken(chapter, index, source, namespace)
+        with no_splits() if "heavy" in tags else contextlib.nullcontext():
+            if stop := _run(chapter, index, namespace):
                 return stop
     return None
 
 
-def _run(chapter: Chapter, cell: Cell, namespace: dict) -> Stop | None:
+def _run(chapter: Notebook, index: int, namespace: dict) -> Stop | None:
     from matplotlib import pyplot
 
+    cell = chapter.cells[index]
     try:
-        run_source(cell.source, namespace, f"chapter {chapter.number}, cell {cell.index}")
+        run_source(cell.source, namespace, f"chapter {chapter.number}, cell {index}")
     except Exception as error:
-        if "raises-exception" in cell.tags:
+        if "raises-exception" in tags_of(cell):
             return None
         message = (str(error).strip().splitlines() or [""])[0][:300]
         by_a_check = isinstance(error, AssertionError | ValueError)
-        return Stop(cell.index, type(error).__name__, message, by_a_check)
+        return Stop(index, type(error).__name__, message, by_a_check)
     finally:
         pyplot.close("all")
     return None
 
 
-def _run_broken(chapter: Chapter, cell: Cell, source: str, namespace: dict) -> str:
+def _run_broken(chapter: Notebook, index: int, source: str, namespace: dict) -> str:
     """Execute `source`, then the cell: what the cell raised, in words."""
     try:
-        run_source(source, namespace, f"broken claim {chapter.number}.{cell.index}")
+        run_source(source, namespace, f"broken claim {chapter.number}.{index}")
     except Exception as error:
         return f"the breaking source itself failed: {type(error).__name__}: {error}"
-    return str(_run(chapter, cell, namespace) or "the claim still holds")
+    return str(_run(chapter, index, namespace) or "the claim still holds")

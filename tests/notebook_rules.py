@@ -72,7 +72,7 @@ def was_executed_in_order(notebook: Notebook) -> list[str]:
 def stores_its_outputs(notebook: Notebook) -> list[str]:
     found = [
         f"{number_of(index, cell)} shows something, but no output is stored"
-        for index, cell in enumerate(notebook.node.cells)
+        for index, cell in enumerate(notebook.cells)
         if cell.cell_type == "code" and _shows_something(cell.source) and not cell.outputs
     ]
     if not any(cell.outputs for cell in notebook.code):
@@ -97,7 +97,7 @@ def _shows_something(source: str) -> bool:
 def stores_no_error_and_no_stderr(notebook: Notebook) -> list[str]:
     return [
         f"{number_of(index, cell)} stores {output.get('name', 'an error')}"
-        for index, cell in enumerate(notebook.node.cells)
+        for index, cell in enumerate(notebook.cells)
         for output in cell.get("outputs", [])
         if output.output_type == "error" or output.get("name") == "stderr"
     ]
@@ -107,7 +107,7 @@ def stores_no_error_and_no_stderr(notebook: Notebook) -> list[str]:
 def outputs_show_everywhere(notebook: Notebook) -> list[str]:
     return [
         f"{number_of(index, cell)} stores {kind}, which an untrusted notebook does not show"
-        for index, cell in enumerate(notebook.node.cells)
+        for index, cell in enumerate(notebook.cells)
         for output in cell.get("outputs", [])
         for kind in output.get("data", {})
         if kind not in RENDERED
@@ -120,7 +120,7 @@ def has_only_the_allowed_metadata(notebook: Notebook) -> list[str]:
     found = []
     if notebook.node.metadata != METADATA:
         found.append(f"metadata is {dict(notebook.node.metadata)}, wanted {METADATA}")
-    for index, cell in enumerate(notebook.node.cells):
+    for index, cell in enumerate(notebook.cells):
         extra = set(cell.metadata) - {"tags"}
         unknown = set(tags_of(cell)) - KNOWN_TAGS
         if extra or unknown:
@@ -130,7 +130,7 @@ def has_only_the_allowed_metadata(notebook: Notebook) -> list[str]:
 
 @rule
 def has_unique_ids(notebook: Notebook) -> list[str]:
-    ids = [cell.get("id") for cell in notebook.node.cells]
+    ids = [cell.get("id") for cell in notebook.cells]
     found = [f"cell {index} has no id" for index, id_ in enumerate(ids) if not id_]
     return found + [f"id {id_} occurs twice" for id_ in {i for i in ids if i and ids.count(i) > 1}]
 
@@ -154,7 +154,7 @@ def begins_with_the_install_cell(notebook: Notebook) -> list[str]:
 @rule
 def code_is_short(notebook: Notebook) -> list[str]:
     found, lengths = [], []
-    for index, cell in enumerate(notebook.node.cells):
+    for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
         lines = cell.source.split("\n")
@@ -175,7 +175,7 @@ def code_is_short(notebook: Notebook) -> list[str]:
 def no_cell_ends_with_a_semicolon(notebook: Notebook) -> list[str]:
     return [
         f"{number_of(index, cell)} ends with ';', which nbval does not honour"
-        for index, cell in enumerate(notebook.node.cells)
+        for index, cell in enumerate(notebook.cells)
         if cell.cell_type == "code" and cell.source.rstrip().endswith(";")
     ]
 
@@ -245,7 +245,7 @@ def avoids_words_that_discourage(notebook: Notebook) -> list[str]:
 def speaks_of_no_private_documents(notebook: Notebook) -> list[str]:
     if notebook.chapter in {"0", "B"}:
         return []
-    text = "\n".join(cell.source for cell in notebook.node.cells)
+    text = "\n".join(cell.source for cell in notebook.cells)
     words = re.findall(r"\bledger\b|source notes", text, re.IGNORECASE)
     return [f"the words {word!r}: readers do not have that" for word in words]
 
@@ -269,7 +269,7 @@ def shows_every_picture(notebook: Notebook) -> list[str]:
 
 @rule
 def captions_every_figure(notebook: Notebook) -> list[str]:
-    found, cells = [], notebook.node.cells
+    found, cells = [], notebook.cells
     for index, cell in enumerate(cells):
         pictures = sum("image/png" in out.get("data", {}) for out in cell.get("outputs", []))
         after = cells[index + 1].source if index + 1 < len(cells) else ""

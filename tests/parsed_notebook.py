@@ -1,9 +1,10 @@
-"""A notebook taken apart for the rules in notebook_rules.py and book_rules.py."""
+"""A notebook taken apart: for the rules about it, and for running its cells without a kernel."""
 
 import ast
+import linecache
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,24 @@ NUMBER = r"(?:\d+|[A-C])\.\d+[a-z]?"  # of an equation, a figure or an exercise
 FENCE = re.compile(r"^([ >]*)(```|~~~).*?^[ >]*\2[ ]*$", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"\$\$(.*?)\$\$", re.DOTALL)
 INLINE_MATH = re.compile(r"(?<![\\$])\$(?!\$)[^$\n]*(?:\n[^$\n]+)*?\$")
+STUB = re.compile(r"""check_exercise\(\s*["'](?P<tag>\w+\.\d+)["']\s*,\s*(?P<name>\w+)""")
+SOLUTION = re.compile(
+    r"<details>\s*<summary>\s*Solution to Exercise (?P<tag>\w+\.\d+)\s*</summary>"
+    r"(?P<body>.*?)</details>",
+    re.DOTALL,
+)
+SOLUTION_CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+CAPTION = re.compile(r"^\*Figure (\w+\.\d+)\.\*", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A code exercise."""
+
+    tag: str
+    name: str  # of the function
+    stub: str
+    solution: str | None
 
 
 @dataclass
@@ -30,6 +49,15 @@ class Notebook:
     def chapter(self) -> str:
         """The number before the dot of this chapter's equations: 3 for 03_bellman.ipynb."""
         return chapter_of(self.path.name)
+
+    @property
+    def number(self) -> str:
+        """The number in the file's name: 03 for 03_bellman.ipynb."""
+        return self.path.name.split("_")[0]
+
+    @property
+    def cells(self) -> list[NotebookNode]:
+        return self.node.cells
 
     @property
     def code(self) -> list[NotebookNode]:
@@ -58,6 +86,37 @@ class Notebook:
     def checked(self) -> list[str]:
         """The numbers of the equations that a code cell checks."""
         return [tag for cell in self.code for tag in first_arguments(cell.source, "check")]
+
+    def import_cell(self) -> NotebookNode:
+        """The first code cell that is not the installation guard."""
+        return next(cell for cell in self.code if "install" not in tags_of(cell))
+
+    def exercises(self) -> list[Exercise]:
+        """The code exercises, in order, each with the solution that follows."""
+        text = "\n".join(cell.source for cell in self.markdown)
+        solutions = {
+            found["tag"]: "\n".join(SOLUTION_CODE.findall(found["body"])) or None
+            for found in SOLUTION.finditer(text)
+        }
+        return [
+            Exercise(stub["tag"], stub["name"], cell.source, solutions.get(stub["tag"]))
+            for cell in self.code
+            if (stub := STUB.search(cell.source))
+        ]
+
+    def figure_above(self, index: int) -> str | None:
+        """The number of the last figure whose caption stands above the cell of this index."""
+        above = [cell.source for cell in self.cells[:index] if cell.cell_type == "markdown"]
+        captions = CAPTION.findall("\n".join(above))
+        return captions[-1] if captions else None
+
+
+@cache
+def chapters() -> dict[str, Notebook]:
+    """Every notebook of the book by its number, in order."""
+    folder = Path(__file__).parents[1] / "notebooks"
+    notebooks = [Notebook.read(path) for path in sorted(folder.glob("*.ipynb"))]
+    return {notebook.number: notebook for notebook in notebooks}
 
 
 def chapter_of(name: str) -> str:
@@ -104,3 +163,18 @@ def citations(text: str) -> list[str]:
     more = rf"(?:(?:,| and| or| to|, and| with| into)?\s+\({NUMBER}\))*"
     cited = re.findall(rf"Eqs?\.\s+\({NUMBER}\){more}", text)
     return [number for group in cited for number in re.findall(rf"\(({NUMBER})\)", group)]
+
+
+# ---------------------------------------------------------------- running cells
+
+
+def run_source(source: str, namespace: dict, name: str) -> None:
+    """Execute one cell; `name` is what tracebacks and inspect.getsource call it."""
+    filename = f"<{name}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    exec(compile(source, filename, "exec"), namespace)
+
+
+def plain_namespace() -> dict:
+    """Where a notebook's cells run outside IPython: a module, and a mute `display`."""
+    return {"__name__": "__main__", "display": lambda *args, **kwargs: None}

@@ -2,14 +2,15 @@
 
 import ast
 import importlib
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from chapters import chapters, plain_namespace, read_chapter, run_source
+from nbformat.v4 import new_markdown_cell
+from parsed_notebook import Notebook, chapters, plain_namespace, run_source
+from sample_notebook import code, make_notebook, write
 
 import rlbook.exercises as exercises
 from rlbook.exercises import check_exercise, checkers, diagnose
@@ -280,28 +281,23 @@ def test_describe():
 
 
 def test_exercises_are_found_in_a_notebook(tmp_path):
-    def cell(kind, source, *tags):
-        return {"cell_type": kind, "source": [source], "metadata": {"tags": list(tags)}}
-
     solution = (
         "<details><summary>Solution to Exercise 3.3</summary>\n\n"
         "Words.\n\n```python\ndef f(x):\n    return x\n```\n\n</details>"
     )
     cells = [
-        cell("markdown", "# Title"),
-        cell("code", "pip", "install"),
-        cell("code", "import torch"),
-        cell("markdown", "*Figure 3.2.* A caption."),
-        cell("code", "assert True", "claim"),
-        cell("code", 'def f(x):\n    ...\n\ncheck_exercise("3.3", f)'),
-        cell("markdown", solution),
+        new_markdown_cell("# Title"),
+        code("pip", tags=("install",)),
+        code("import torch"),
+        new_markdown_cell("*Figure 3.2.* A caption."),
+        code("assert True", tags=("claim",)),
+        code('def f(x):\n    ...\n\ncheck_exercise("3.3", f)'),
+        new_markdown_cell(solution),
     ]
-    path = tmp_path / "03_made_up.ipynb"
-    path.write_text(json.dumps({"cells": cells}))
-    chapter = read_chapter(path)
+    chapter = Notebook.read(write(make_notebook(cells), tmp_path))
     assert chapter.number == "03"
     assert chapter.import_cell().source == "import torch"
-    assert chapter.figure_above(chapter.cells[4]) == "3.2"
+    assert chapter.figure_above(4) == "3.2"
     (exercise,) = chapter.exercises()
     assert (exercise.tag, exercise.name) == ("3.3", "f")
     assert exercise.solution == "def f(x):\n    return x\n"

@@ -1,91 +1,29 @@
-"""Mistakes made on purpose are caught: by the unit tests, and by the chapters' own checks."""
+"""Mistakes made on purpose are caught: by the unit tests, and by the chapters' own checks.
+
+run_of(name of a test file, or number of a chapter) is the result of this run and the outcomes of
+its mutants and broken claims: see conftest.py and mutant_runs.py.
+"""
 
 import ast
-import json
-import os
 import time
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import splitting
-from broken_claims import BROKEN, Broken
-from chapters import Cell, Chapter, chapters, read_chapter
+from broken_claims import BROKEN, breaking_sources, claims, matches
 from clean_process import in_clean_process
 from mutant_runs import WITHOUT_HEAVY, run_chapter, run_unit_tests
 from mutants import EXEMPT, FORMULA_MODULES, MUTANTS
 from mutation import ROOT, Mutant, function_spans
+from parsed_notebook import chapters
+from sample_notebook import code, make_notebook, write
 
-RUN_SECONDS = 1500
 TEST_FILES = sorted({mutant.test_file for mutant in MUTANTS})
 CAUGHT_BY_CHAPTERS = [
     pytest.param(mutant, number, id=f"{mutant}, in {number}")
     for mutant in MUTANTS
     for number in mutant.chapters
 ]
-
-
-def claims(chapter: Chapter) -> list[Cell]:
-    return [cell for cell in chapter.cells if cell.code and "claim" in cell.tags]
-
-
-def matches(broken: Broken, chapter: Chapter) -> list[Cell]:
-    """The claim cells that an entry of BROKEN may mean; it should be exactly one."""
-    return [
-        cell
-        for cell in claims(chapter)
-        if broken.claim == chapter.figure_above(cell) or broken.claim in cell.source
-    ]
-
-
-def breaking_sources(number: str) -> dict[int, list[str]]:
-    """Cell index -> the sources that break the claim in this cell."""
-    sources = defaultdict(list)
-    for broken in BROKEN.get(number, ()):
-        for cell in matches(broken, chapters()[number]):
-            sources[cell.index].append(broken.source)
-    return dict(sources)
-
-
-# --- the runs: one for each test file and one for each chapter, with all of its mutants
-
-
-@pytest.fixture(scope="module")
-def run_of(request):
-    """The runs that the selected tests need, side by side, one on each core; long ones first.
-
-    run_of(name of a test file, or number of a chapter) -> its result, the outcomes.
-    """
-    needed: dict[str, set[Mutant]] = defaultdict(set)
-    whole = set()  # chapters of which more than what the mutants need is run
-    for item in request.session.items:
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        match getattr(item, "originalname", None):  # a cell of a notebook has none
-            case "test_unit_tests_pass_without_mutation":
-                needed[params["test_file"]]
-            case "test_unit_tests_catch":
-                needed[params["mutant"].test_file].add(params["mutant"])
-            case "test_chapter_catches":
-                needed[params["number"]].add(params["mutant"])
-            case "test_chapter_runs_without_mutation" | "test_broken_claims_fail":
-                needed[params["number"]]
-                whole.add(params["number"])
-
-    def run(name: str):
-        mutants = [mutant for mutant in MUTANTS if mutant in needed[name]]
-        if name.startswith("test_"):
-            work = run_unit_tests, name, mutants
-        else:
-            broken = breaking_sources(name) if name in whole else None
-            work = run_chapter, chapters()[name], mutants, broken
-        return in_clean_process(*work, timeout=RUN_SECONDS)
-
-    pool = ThreadPoolExecutor(os.cpu_count())
-    names = [name for name in needed if name.startswith("test_") or name in chapters()]
-    names.sort(key=lambda name: "" if name.startswith("test_") else name, reverse=True)
-    started = {name: pool.submit(run, name) for name in names}
-    yield lambda name: started[name].result()
-    pool.shutdown(cancel_futures=True)
 
 
 # --- the mutants of the book
@@ -160,12 +98,12 @@ def test_every_public_function_has_a_mutant(module):
 @pytest.mark.parametrize("number", sorted(chapters()))
 def test_every_claim_has_a_broken_variant(number):
     chapter = chapters()[number]
-    wanted = {cell.index for cell in claims(chapter)}
+    wanted = set(claims(chapter))
     found = set()
     for broken in BROKEN.get(number, ()):
-        cells = matches(broken, chapter)
-        assert len(cells) == 1, f"{broken.claim!r} names {len(cells)} claim cells"
-        found.add(cells[0].index)
+        indices = matches(broken, chapter)
+        assert len(indices) == 1, f"{broken.claim!r} names {len(indices)} claim cells"
+        found.add(indices[0])
     missing = [chapter.cells[index].source for index in sorted(wanted - found)]
     assert not missing, "claim cells without an entry in tests/broken_claims/"
 
@@ -200,14 +138,10 @@ CELLS = [
 ]
 
 
-def made_up(tmp_path, cells=CELLS) -> Chapter:
-    nodes = [
-        {"cell_type": "code", "source": [source], "metadata": {"tags": tags.split()}}
-        for source, tags in cells
-    ]
-    path = tmp_path / "03_made_up.ipynb"
-    path.write_text(json.dumps({"cells": nodes}))
-    return read_chapter(path)
+def made_up(tmp_path, cells=CELLS) -> Path:
+    """A chapter of these cells."""
+    nodes = [code(source, tags=tuple(tags.split())) for source, tags in cells]
+    return write(make_notebook(nodes), tmp_path)
 
 
 def test_function_spans_and_within():

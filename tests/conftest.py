@@ -1,0 +1,84 @@
+"""The runs of test files and chapters with their mutants, beside all other tests.
+
+Each is one process (mutant_runs.py). They start with the first test, and what asks for them
+comes last, so that the notebooks' kernel and they share the cores.
+"""
+
+import multiprocessing
+import os
+from collections import defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+from broken_claims import breaking_sources
+from clean_process import in_clean_process
+from mutant_runs import run_chapter, run_unit_tests
+from parsed_notebook import chapters
+
+RUN_SECONDS = 1500
+_pool = pytest.StashKey[ThreadPoolExecutor]()
+_runs = pytest.StashKey[dict[str, Future]]()
+
+
+@pytest.fixture
+def run_of(request):
+    """run_of(name of a test file, or number of a chapter) -> its result, the outcomes."""
+    return lambda name: request.config.stash[_runs][name].result()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_needs_a_run)  # stable
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Start the runs that the selected tests need; the long ones first."""
+    items = [item for item in session.items if _needs_a_run(item)]
+    if session.config.option.collectonly or not items:
+        return
+    kernel = any(item.path.suffix == ".ipynb" for item in session.items)
+    pool = ThreadPoolExecutor(max(1, os.cpu_count() - kernel))
+    session.config.stash[_pool] = pool
+    session.config.stash[_runs] = {
+        name: pool.submit(in_clean_process, *work, timeout=RUN_SECONDS)
+        for name, work in sorted(_work(items).items(), key=_length, reverse=True)
+    }
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Should the tests end early, wait for nothing."""
+    if pool := session.config.stash.get(_pool, None):
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.kill()
+
+
+def _needs_a_run(item: pytest.Item) -> bool:
+    return "run_of" in getattr(item, "fixturenames", ())
+
+
+def _length(entry: tuple[str, tuple]) -> str:
+    """Later chapters train more; test files are short."""
+    name, _ = entry
+    return name if name in chapters() else ""
+
+
+def _work(items: list[pytest.Item]) -> dict[str, tuple]:
+    """For each name that the tests may ask for, what to call."""
+    mutants = defaultdict(list)
+    whole = set()  # chapters of which more than what the mutants need is run
+    for item in items:
+        params = item.callspec.params
+        mutant = params.get("mutant")
+        name = params.get("number") or params.get("test_file") or mutant.test_file
+        mutants[name] += [mutant] if mutant else []
+        if mutant is None:
+            whole.add(name)
+    work = {}
+    for name, selected in mutants.items():
+        if name in chapters():
+            broken = breaking_sources(name) if name in whole else None
+            work[name] = run_chapter, chapters()[name].path, selected, broken
+        elif name.startswith("test_"):
+            work[name] = run_unit_tests, name, selected
+    return work
