@@ -236,6 +236,20 @@ def test_advantages_are_normalised_run_by_run_and_without_what_is_not_valid():
     np.testing.assert_allclose(kept[0], (first - first.mean()) / first.std(), rtol=1e-5)
 
 
+def test_the_critic_scales_itself():
+    """Returns 10 and 30: mean 20, standard deviation 10; each run has its own, NaN stays out."""
+    critic = ScaledCritic(Constant(), 2)
+    critic.network.forward = lambda observations: torch.full_like(observations[..., :1], 0.5)
+    states = torch.zeros(2, 4, 3)
+    returns = torch.tensor([[10.0, 30.0, 1e6, torch.nan], [1000.0, 3000.0, 1e6, torch.nan]])
+    assert (critic(states) == 0.5).all()
+    critic.rescale(returns, torch.tensor([[True, True, False, True]]).expand(2, 4))
+    torch.testing.assert_close(critic(states)[:, 0], torch.tensor([25.0, 2500.0]))
+    torch.testing.assert_close(critic(states.unsqueeze(2))[:, 0, 0], torch.tensor([25.0, 2500.0]))
+    errors = critic.squared_error(states, returns)
+    torch.testing.assert_close(errors[:, :2], torch.tensor([[2.25, 0.25]]).expand(2, 2))
+
+
 # --- the update
 
 
