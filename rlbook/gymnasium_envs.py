@@ -174,7 +174,8 @@ class GymnasiumEnvs:
         next_observations = observations
         if self.next_step_reset:
             valid = ~self._ended
-            rewards, terminated, truncated = (x * valid for x in (rewards, terminated, truncated))
+            rewards = np.where(valid, rewards, 0)
+            terminated, truncated = terminated & valid, truncated & valid
             next_observations = np.where(valid[..., None], observations, self._observations)
         elif (terminated | truncated).any():
             next_observations = observations.copy()

@@ -1,9 +1,11 @@
 """Mutants of what chapters 11 to 20 add."""
 
 from mutants_dqn import DQN
+from mutants_envs import ENVS
 from mutants_networks import NETWORKS
 from mutants_policy_gradient import MODULES as POLICY_GRADIENT_MODULES
 from mutants_policy_gradient import POLICY_GRADIENT
+from mutants_ppo import PPO
 from mutation import Mutant
 
 TRUST_REGION = [
@@ -380,9 +382,19 @@ DIVERGENCES = [
     ),
 ]
 
-PART_3: list[Mutant] = [*DIVERGENCES, *GAE, *TRUST_REGION, *POLICY_GRADIENT, *NETWORKS, *DQN]
+PART_3: list[Mutant] = [
+    *DIVERGENCES,
+    *GAE,
+    *TRUST_REGION,
+    *POLICY_GRADIENT,
+    *NETWORKS,
+    *DQN,
+    *PPO,
+    *ENVS,
+]
 
 MODULES: tuple[str, ...] = (
+    "control_tasks",
     "divergences",
     *POLICY_GRADIENT_MODULES,
     "scans",

@@ -42,120 +42,6 @@ def plain_step(env, state, action: torch.Tensor):
     return torch.as_tensor(env.unwrapped.state.copy()), observation, reward, terminated
 
 
-@pytest.mark.parametrize(
-    ("name", "action_dtype"),
-    [
-        ("CartPole-v1", torch.int64),
-        ("Acrobot-v1", torch.int64),
-        ("Pendulum-v1", torch.float32),
-        ("Pendulum-v1", torch.float64),
-    ],
-)
-def test_one_step_is_gymnasiums(name, action_dtype):
-    count, stream, env = 10_000, generator(1), gym.make(name)
-    env.reset(seed=0)
-    envs = native(name, count, [0], torch.float64)
-    size = torch.tensor(RANGES[name], dtype=torch.float64)
-    states = (2 * torch.rand(1, count, len(size), dtype=torch.float64, generator=stream) - 1) * size
-    actions = random_actions(envs, stream).to(action_dtype)
-    envs.set_state(states, elapsed=7)
-    step = envs.step(actions)
-    rows = [plain_step(env, *pair) for pair in zip(states[0], actions[0], strict=True)]
-    next_states, observations, rewards, terminated = zip(*rows, strict=True)
-    running = ~torch.tensor(terminated)
-    ours, theirs = envs.get_state()[0], torch.stack(next_states)
-    torch.testing.assert_close(ours[running], theirs[running], rtol=0, atol=1e-9)
-    task = CONTROL_TASKS[name]
-    control = actions[0, :, 0].clamp(-2, 2) if task.controls is None else None
-    control = torch.tensor(task.controls)[actions[0]] if control is None else control
-    ours, _, _ = task.dynamics(states[0].T, control)  # where an episode ended, too
-    torch.testing.assert_close(ours.T, theirs, rtol=0, atol=1e-9)
-    seen = torch.from_numpy(np.stack(observations))
-    torch.testing.assert_close(step.next_observations[0].float(), seen, rtol=1e-6, atol=1e-6)
-    rewards = torch.tensor([float(reward) for reward in rewards], dtype=torch.float64)
-    torch.testing.assert_close(step.rewards[0], rewards, rtol=0, atol=1e-9)
-    assert torch.equal(step.terminated[0], ~running)
-    assert not step.truncated.any() and step.valid.all()
-    if name != "Pendulum-v1":
-        assert 100 < running.sum() < count - 100
-
-
-def test_the_random_states_meet_every_rule():
-    """Otherwise the test above would prove less than it says."""
-    envs, stream = native("Acrobot-v1", 10_000, [0]), generator(1)
-    size = torch.tensor(RANGES["Acrobot-v1"], dtype=torch.float64)
-    states = (2 * torch.rand(1, 10_000, 4, dtype=torch.float64, generator=stream) - 1) * size
-    envs.set_state(states)
-    step = envs.step(random_actions(envs, stream))
-    after = envs.get_state()
-    assert (after[..., :2].abs() <= math.pi).all()
-    for speed, bound in ((2, 4 * math.pi), (3, 9 * math.pi)):
-        for sign in (-1, 1):
-            assert ((sign * after[..., speed] == bound) & ~step.terminated).sum() > 20
-    turned = (after - states)[~step.terminated][:, :2].abs() > math.pi
-    assert (turned.sum(0) > 100).all()
-
-
-def balance(envs, state: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
-    """Actions that keep environment 0 of a run going, while those of the others are random."""
-    actions = random_actions(envs, stream)
-    if envs.num_actions == 2:
-        actions[:, 0] = (state @ state.new_tensor([0.1, 0.3, 1.0, 0.3]) > 0)[:, 0].long()
-    elif envs.num_actions == 3:
-        actions[:, 0] = 1  # no torque: Acrobot hangs
-        actions[:, 1:] = 1 + state[:, 1:, 3].sign().long()  # along its swing: it comes up
-    return actions
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_whole_episodes_are_gymnasiums(name):
-    """R x E plain loops over single environments beside ours, which lend them the starts.
-
-    After each step the plain ones go on from our state, equal to 1e-9: a pole left to itself
-    doubles every difference in ten steps.
-    """
-    envs, stream = native(name), generator(2)
-    first, limit = envs.reset(), CONTROL_TASKS[name].max_episode_steps
-    plain = [[gym.make(name) for _ in range(4)] for _ in range(2)]
-    ends = {"terminated": 0, "truncated": 0}
-
-    def put(r, e):
-        plain[r][e].unwrapped.state = envs.get_state()[r, e].numpy().copy()
-
-    cells = [(r, e) for r in range(2) for e in range(4)]
-    for r, e in cells:
-        plain[r][e].reset(seed=0)
-        put(r, e)
-    for _ in range(2 * limit + 50):
-        state = envs.get_state()
-        actions = balance(envs, state, stream)
-        step = envs.step(actions)
-        for r, e in cells:
-            seen, reward, terminated, truncated, _ = plain[r][e].step(actions[r, e].numpy())
-            close = {"rtol": 1e-6, "atol": 1e-7}  # of float32 numbers
-            torch.testing.assert_close(step.next_observations[r, e], torch.tensor(seen), **close)
-            assert float(step.rewards[r, e]) == pytest.approx(float(reward), rel=1e-6)
-            assert bool(step.terminated[r, e]) == terminated
-            assert bool(step.truncated[r, e]) == truncated
-            if terminated or truncated:
-                plain[r][e].reset()
-                ends["terminated"] += terminated
-                ends["truncated"] += truncated
-                start = envs.get_state()[r, e]
-                box = torch.tensor(CONTROL_TASKS[name].start, dtype=torch.float64)
-                assert (start.abs() <= box).all()
-                begun = native(name, 1, [0]).set_state(start[None, None])[0, 0]
-                assert torch.equal(step.observations[r, e], begun)
-                assert not torch.equal(step.next_observations[r, e], begun)
-            else:
-                ours, theirs = envs.get_state()[r, e], plain[r][e].unwrapped.state
-                torch.testing.assert_close(ours, torch.as_tensor(theirs), rtol=0, atol=1e-9)
-                assert torch.equal(step.observations[r, e], step.next_observations[r, e])
-            put(r, e)
-    assert ends["truncated"] >= 2 and first.shape == step.observations.shape
-    assert ends["terminated"] >= 4 or name == "Pendulum-v1"
-
-
 def test_both_flags_at_once():
     envs = native("CartPole-v1", 2, [0])
     falling = torch.tensor([[[0.0, 0, 0.209, 3], [0, 0, 0, 0]]])
@@ -274,3 +160,117 @@ def test_bad_calls():
     pendulum.reset()
     with pytest.raises(ValueError, match=r"actions must be \(2, 4, 1\), got \(2, 4\)"):
         pendulum.step(torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "action_dtype"),
+    [
+        ("CartPole-v1", torch.int64),
+        ("Acrobot-v1", torch.int64),
+        ("Pendulum-v1", torch.float32),
+        ("Pendulum-v1", torch.float64),
+    ],
+)
+def test_one_step_is_gymnasiums(name, action_dtype):
+    count, stream, env = 10_000, generator(1), gym.make(name)
+    env.reset(seed=0)
+    envs = native(name, count, [0], torch.float64)
+    size = torch.tensor(RANGES[name], dtype=torch.float64)
+    states = (2 * torch.rand(1, count, len(size), dtype=torch.float64, generator=stream) - 1) * size
+    actions = random_actions(envs, stream).to(action_dtype)
+    envs.set_state(states, elapsed=7)
+    step = envs.step(actions)
+    rows = [plain_step(env, *pair) for pair in zip(states[0], actions[0], strict=True)]
+    next_states, observations, rewards, terminated = zip(*rows, strict=True)
+    running = ~torch.tensor(terminated)
+    ours, theirs = envs.get_state()[0], torch.stack(next_states)
+    torch.testing.assert_close(ours[running], theirs[running], rtol=0, atol=1e-9)
+    task = CONTROL_TASKS[name]
+    control = actions[0, :, 0].clamp(-2, 2) if task.controls is None else None
+    control = torch.tensor(task.controls)[actions[0]] if control is None else control
+    ours, _, _ = task.dynamics(states[0].T, control)  # where an episode ended, too
+    torch.testing.assert_close(ours.T, theirs, rtol=0, atol=1e-9)
+    seen = torch.from_numpy(np.stack(observations))
+    torch.testing.assert_close(step.next_observations[0].float(), seen, rtol=1e-6, atol=1e-6)
+    rewards = torch.tensor([float(reward) for reward in rewards], dtype=torch.float64)
+    torch.testing.assert_close(step.rewards[0], rewards, rtol=0, atol=1e-9)
+    assert torch.equal(step.terminated[0], ~running)
+    assert not step.truncated.any() and step.valid.all()
+    if name != "Pendulum-v1":
+        assert 100 < running.sum() < count - 100
+
+
+def test_the_random_states_meet_every_rule():
+    """Otherwise the test above would prove less than it says."""
+    envs, stream = native("Acrobot-v1", 10_000, [0]), generator(1)
+    size = torch.tensor(RANGES["Acrobot-v1"], dtype=torch.float64)
+    states = (2 * torch.rand(1, 10_000, 4, dtype=torch.float64, generator=stream) - 1) * size
+    envs.set_state(states)
+    step = envs.step(random_actions(envs, stream))
+    after = envs.get_state()
+    assert (after[..., :2].abs() <= math.pi).all()
+    for speed, bound in ((2, 4 * math.pi), (3, 9 * math.pi)):
+        for sign in (-1, 1):
+            assert ((sign * after[..., speed] == bound) & ~step.terminated).sum() > 20
+    turned = (after - states)[~step.terminated][:, :2].abs() > math.pi
+    assert (turned.sum(0) > 100).all()
+
+
+def balance(envs, state: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
+    """Actions that keep environment 0 of a run going, while those of the others are random."""
+    actions = random_actions(envs, stream)
+    if envs.num_actions == 2:
+        actions[:, 0] = (state @ state.new_tensor([0.1, 0.3, 1.0, 0.3]) > 0)[:, 0].long()
+    elif envs.num_actions == 3:
+        actions[:, 0] = 1  # no torque: Acrobot hangs
+        actions[:, 1:] = 1 + state[:, 1:, 3].sign().long()  # along its swing: it comes up
+    return actions
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whole_episodes_are_gymnasiums(name):
+    """R x E plain loops over single environments beside ours, which lend them the starts.
+
+    After each step the plain ones go on from our state, equal to 1e-9: a pole left to itself
+    doubles every difference in ten steps.
+    """
+    envs, stream = native(name), generator(2)
+    first, limit = envs.reset(), CONTROL_TASKS[name].max_episode_steps
+    plain = [[gym.make(name) for _ in range(4)] for _ in range(2)]
+    ends = {"terminated": 0, "truncated": 0}
+
+    def put(r, e):
+        plain[r][e].unwrapped.state = envs.get_state()[r, e].numpy().copy()
+
+    cells = [(r, e) for r in range(2) for e in range(4)]
+    for r, e in cells:
+        plain[r][e].reset(seed=0)
+        put(r, e)
+    for _ in range(limit + 50):
+        state = envs.get_state()
+        actions = balance(envs, state, stream)
+        step = envs.step(actions)
+        for r, e in cells:
+            seen, reward, terminated, truncated, _ = plain[r][e].step(actions[r, e].numpy())
+            close = {"rtol": 1e-6, "atol": 1e-7}  # of float32 numbers
+            torch.testing.assert_close(step.next_observations[r, e], torch.tensor(seen), **close)
+            assert float(step.rewards[r, e]) == pytest.approx(float(reward), rel=1e-6)
+            assert bool(step.terminated[r, e]) == terminated
+            assert bool(step.truncated[r, e]) == truncated
+            if terminated or truncated:
+                plain[r][e].reset()
+                ends["terminated"] += terminated
+                ends["truncated"] += truncated
+                start = envs.get_state()[r, e]
+                box = torch.tensor(CONTROL_TASKS[name].start, dtype=torch.float64)
+                assert (start.abs() <= box).all()
+                begun = native(name, 1, [0]).set_state(start[None, None])[0, 0]
+                assert torch.equal(step.observations[r, e], begun)
+                assert not torch.equal(step.next_observations[r, e], begun)
+            else:
+                ours, theirs = envs.get_state()[r, e], plain[r][e].unwrapped.state
+                torch.testing.assert_close(ours, torch.as_tensor(theirs), rtol=0, atol=1e-9)
+                assert torch.equal(step.observations[r, e], step.next_observations[r, e])
+            put(r, e)
+    assert ends["truncated"] >= 2 and first.shape == step.observations.shape
+    assert ends["terminated"] >= 4 or name == "Pendulum-v1"

@@ -118,7 +118,7 @@ def test_dtypes_and_shapes():
 
 def test_the_vector_entry_point_and_its_dummy_steps():
     """Without the steps that are not valid, the record is that of plain loops."""
-    envs, stream, steps = build("CartPole-v1", native=False), generator(4), 150
+    envs, stream, steps = build("CartPole-v1", native=False), generator(4), 60
     assert not isinstance(envs.runs[0], gym.vector.SyncVectorEnv)
     before, ended = envs.reset(), torch.zeros(2, 3, dtype=torch.bool)
     plain = [[gym.make("CartPole-v1") for _ in range(3)] for _ in range(2)]
@@ -142,7 +142,7 @@ def test_the_vector_entry_point_and_its_dummy_steps():
             assert step.rewards[r, e] == reward and step.terminated[r, e] == terminated
             assert torch.equal(step.observations[r, e], step.next_observations[r, e])
         ended, before = step.terminated | step.truncated, step.observations
-    assert dummies > 15
+    assert dummies > 5
 
 
 def test_the_vector_entry_point_truncates_at_the_limit():
