@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from rlbook import dynamic_programming as dp
+from rlbook import features, policy_gradients
+from rlbook.envs import make_envs
 from rlbook.exploration import epsilon_greedy_policy
 from rlbook.grids import GridWorld
 from rlbook.mdp import MDP
@@ -118,3 +120,69 @@ def test_normalizer():
     on_cpu.update(x, valid)
     on_gpu.update(x.cuda(), valid.cuda())
     same(on_gpu(x.cuda()), on_cpu(x))
+
+
+@pytest.mark.parametrize("name", ["dense", "successors"])
+def test_exact_policy_gradients(name):
+    cpu = MODELS[name]()
+    shape = (2, cpu.num_states, cpu.num_actions)
+    logits = torch.randn(shape, dtype=torch.float64, generator=generator(4))
+    for function, x in (
+        (policy_gradients.policy_objective, logits.softmax(-1)),
+        (policy_gradients.discounted_visits, logits.softmax(-1)),
+        (policy_gradients.softmax_policy_gradient, logits),
+    ):
+        same(function(cpu.to("cuda"), x.cuda()), function(cpu, x))
+    same(policy_gradients.entropy_bonus(logits.cuda()), policy_gradients.entropy_bonus(logits))
+
+
+def test_linear_features():
+    cpu = MDP.random(20, 1, discount=0.9, generator=generator(5))
+    points = torch.rand(20, 2, dtype=torch.float64, generator=generator(6))
+    grid = {"low": 0.0, "high": 1.0, "tiles": 3, "tilings": 4}
+    X, mu = features.tile_features(points, **grid), features.on_policy_distribution(cpu)
+    gpu, X_gpu = cpu.to("cuda"), features.tile_features(points.cuda(), **grid)
+    mu_gpu = features.on_policy_distribution(gpu)
+    same(X_gpu, X)
+    same(mu_gpu, mu)
+    values = X @ features.td_fixed_point(cpu, X, mu)
+    same(X_gpu @ features.td_fixed_point(gpu, X_gpu, mu_gpu), values)
+    same(
+        X_gpu @ features.best_linear_fit(X_gpu, values.cuda(), mu_gpu),
+        X @ features.best_linear_fit(X, values, mu),
+    )
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Acrobot-v1", "Pendulum-v1"])
+def test_control_envs(name):
+    """The same physics, and not one transfer to the host in three hundred steps."""
+    on_cpu = make_envs(name, num_envs=8, streams=Streams(0, range(4)))
+    on_gpu = make_envs(name, num_envs=8, streams=Streams(0, range(4), "cuda"), device="cuda")
+    observations = on_gpu.reset()
+    assert observations.device.type == "cuda"
+    on_cpu.reset()
+    state = on_gpu.get_state()
+    on_cpu.set_state(state.cpu())
+    actions = torch.ones_like(observations[..., 0], dtype=torch.long)
+    actions = actions if on_gpu.num_actions else actions.float().unsqueeze(-1)
+    for a, b in zip(on_gpu.step(actions), on_cpu.step(actions.cpu()), strict=True):
+        if a.dtype != torch.bool and len(a.shape) == 3:  # no episode ends in the first step
+            same(a, b)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        ended = torch.zeros((), dtype=torch.long, device="cuda")
+        for _ in range(300):
+            step = on_gpu.step(actions)
+            ended += (step.terminated | step.truncated).sum()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert ended > 0 or name == "Acrobot-v1"
+    assert all(field.device.type == "cuda" for field in step)
+
+
+@pytest.mark.parametrize(("env", "native"), [("CartPole-v1", False), ("Acrobot-v1", False)])
+def test_gymnasium_envs(env, native):
+    envs = make_envs(env, num_envs=2, streams=Streams(0, [0]), device="cuda", native=native)
+    envs.reset()
+    step = envs.step(torch.zeros(1, 2, dtype=torch.long, device="cuda"))
+    assert all(field.device.type == "cuda" for field in step)
