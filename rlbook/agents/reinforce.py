@@ -1,7 +1,10 @@
 """REINFORCE, with or without a baseline, for R runs at once. Chapter 12.
 
+Play whole episodes, weight the score of each action by the return that followed, Eq. (12.5), minus
+a baseline, Eq. (12.12), and take a step.
+
 Williams 1992, "Simple statistical gradient-following algorithms for connectionist reinforcement
-learning".
+learning", Machine Learning 8.
 """
 
 from collections.abc import Sequence
@@ -33,14 +36,14 @@ class Config(TrainingConfig):
     learning_rate: float = 5e-3
     """Of Adam, for the policy; falls to 0 over the training."""
     baseline: str = "value"
-    """What is subtracted from the return: "none", "mean" (of all returns of the update) or
-    "value" (a network's estimate of V(s_t))."""
+    """What is subtracted from the return: "none", "mean" (of all returns of the update, its own
+    among them) or "value" (a network's estimate of V(s_t))."""
     value_learning_rate: float = 1e-2
     """Of Adam, for the baseline's network."""
     value_steps: int = 10
     """Gradient steps on the baseline in an update."""
     discount_the_state: bool = False
-    """Weight step t by discount^t, as the theorem has it, which everyone drops."""
+    """Weight step t by discount^t, as Eq. (12.5) has it; without, it is Eq. (12.7)."""
     max_gradient_norm: float = 1.0
     """Of each run's policy gradient."""
 
@@ -63,36 +66,49 @@ def make_networks(envs, config: Config, generators: Sequence[torch.Generator]) -
 
 
 def rewards_to_go(rollout: Rollout, discount: float) -> torch.Tensor:
-    """G_t of whole episodes, (R, E, T). Where the time limit cut an episode, its return ends:
-    the objective is that of the task with its limit.
+    """G_t = r_t + discount G_{t+1} of whole episodes, (R, E, T). Eq. (1.2).
+
+    Where the time limit, or the end of the record, cuts an episode, its return ends: the
+    objective is that of the task with its limit. Behind an episode's end it is 0.
 
     Args:
         rollout: of `collect(..., whole_episodes=True)`.
     """
     ended = rollout.terminated | rollout.truncated | ~rollout.valid
     ended[..., -1] = True
-    rewards = rollout.rewards * rollout.valid
+    rewards = torch.where(rollout.valid, rollout.rewards, 0.0)
     return discounted_returns(rewards, ended, torch.zeros_like(ended), discount=discount)
 
 
 def policy_loss(policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor:
-    """- sum_t weights_t log pi(a_t|s_t), the mean over the episodes: (R,). Eq. (12.4).
+    """-(1/E) sum_e sum_t weights log pi(a_t|s_t): (R,). Eq. (12.6).
+
+    A sum over the steps of an episode, a mean over episodes. Minus its gradient estimates the
+    policy gradient where the weights are returns with a baseline: Eqs. (12.5) and (12.12).
 
     Args:
-        weights: (R, E, T), psi_t; 0 for steps that are not valid.
+        weights: (R, E, T), numbers; 0 for steps that are not valid.
     """
     log_probs = policy.log_prob(rollout.observations, rollout.actions)  # (R, E, T)
     return mean_per_run(policy_gradient_loss(log_probs, weights).sum(-1))
 
 
 def value_loss(value, rollout: Rollout, targets: torch.Tensor) -> torch.Tensor:
-    """The mean of (V(s_t) - target_t)^2 / 2 over the steps taken: (R,)."""
+    """The mean of (V(s_t) - target_t)^2 / 2 over the steps taken: (R,). Eq. (12.14).
+
+    Args:
+        targets: (R, E, T), the returns G_t.
+    """
     errors = value(rollout.observations).squeeze(-1) - targets
     return mean_per_run(0.5 * errors.square(), rollout.valid)
 
 
 def baseline(kind: str, value, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
-    """b(s_t), (R, E, T), which must not depend on a_t."""
+    """b(s_t), (R, E, T): any function of the state leaves the mean gradient as it is, Eq. (12.12).
+
+    Args:
+        kind: "none", "mean" or "value"; the mean knows its own return, Eq. (12.13).
+    """
     if kind == "value":
         with torch.no_grad():
             return value(rollout.observations).squeeze(-1)
@@ -125,7 +141,8 @@ def train(
             returns = rewards_to_go(rollout, config.discount)  # (R, E, T)
             weights = returns - baseline(config.baseline, value, rollout, returns)
             if config.discount_the_state:
-                weights = weights * config.discount ** torch.arange(weights.shape[-1])
+                steps = torch.arange(weights.shape[-1], device=weights.device)
+                weights = weights * config.discount**steps
             weights = torch.where(rollout.valid, weights, 0.0)
 
             run.anneal(policy_optimizer, config.learning_rate)
@@ -133,5 +150,6 @@ def train(
             run.step(policy_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
             for _ in range(config.value_steps if config.baseline == "value" else 0):
                 run.step(value_optimizer, value_loss(value, rollout, returns))
-            run.log(episode_return=mean_per_run((rollout.rewards * rollout.valid).sum(-1)))
+            rewards = torch.where(rollout.valid, rollout.rewards, 0.0)
+            run.log(episode_return=mean_per_run(rewards.sum(-1)))
     return run.result()
