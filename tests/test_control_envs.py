@@ -235,42 +235,37 @@ def test_whole_episodes_are_gymnasiums(name):
     doubles every difference in ten steps.
     """
     envs, stream = native(name), generator(2)
-    first, limit = envs.reset(), CONTROL_TASKS[name].max_episode_steps
-    plain = [[gym.make(name) for _ in range(4)] for _ in range(2)]
-    ends = {"terminated": 0, "truncated": 0}
-
-    def put(r, e):
-        plain[r][e].unwrapped.state = envs.get_state()[r, e].numpy().copy()
-
-    cells = [(r, e) for r in range(2) for e in range(4)]
-    for r, e in cells:
-        plain[r][e].reset(seed=0)
-        put(r, e)
-    for _ in range(limit + 50):
+    envs.reset()
+    plain = [gym.make(name) for _ in range(8)]
+    for env in plain:
+        env.reset(seed=0)
+    box = torch.tensor(CONTROL_TASKS[name].start, dtype=torch.float64)
+    ends = torch.zeros(2, dtype=torch.long)
+    for _ in range(CONTROL_TASKS[name].max_episode_steps + 50):
         state = envs.get_state()
+        for env, start in zip(plain, state.flatten(0, 1).numpy(), strict=True):
+            env.unwrapped.state = start.copy()
         actions = balance(envs, state, stream)
         step = envs.step(actions)
-        for r, e in cells:
-            seen, reward, terminated, truncated, _ = plain[r][e].step(actions[r, e].numpy())
-            close = {"rtol": 1e-6, "atol": 1e-7}  # of float32 numbers
-            torch.testing.assert_close(step.next_observations[r, e], torch.tensor(seen), **close)
-            assert float(step.rewards[r, e]) == pytest.approx(float(reward), rel=1e-6)
-            assert bool(step.terminated[r, e]) == terminated
-            assert bool(step.truncated[r, e]) == truncated
-            if terminated or truncated:
-                plain[r][e].reset()
-                ends["terminated"] += terminated
-                ends["truncated"] += truncated
-                start = envs.get_state()[r, e]
-                box = torch.tensor(CONTROL_TASKS[name].start, dtype=torch.float64)
-                assert (start.abs() <= box).all()
-                begun = native(name, 1, [0]).set_state(start[None, None])[0, 0]
-                assert torch.equal(step.observations[r, e], begun)
-                assert not torch.equal(step.next_observations[r, e], begun)
-            else:
-                ours, theirs = envs.get_state()[r, e], plain[r][e].unwrapped.state
-                torch.testing.assert_close(ours, torch.as_tensor(theirs), rtol=0, atol=1e-9)
-                assert torch.equal(step.observations[r, e], step.next_observations[r, e])
-            put(r, e)
-    assert ends["truncated"] >= 2 and first.shape == step.observations.shape
-    assert ends["terminated"] >= 4 or name == "Pendulum-v1"
+        pairs = zip(plain, actions.flatten(0, 1).numpy(), strict=True)
+        seen, rewards, *flags, _ = zip(*(env.step(action) for env, action in pairs), strict=True)
+        seen, flags = torch.from_numpy(np.stack(seen)).view(2, 4, -1), torch.tensor(flags)
+        close = {"rtol": 1e-6, "atol": 1e-7}  # of float32 numbers
+        torch.testing.assert_close(step.next_observations, seen, **close)
+        rewards = torch.tensor([float(reward) for reward in rewards]).view(2, 4)
+        torch.testing.assert_close(step.rewards, rewards, rtol=1e-6, atol=0)
+        assert torch.equal(torch.stack((step.terminated, step.truncated)), flags.view(2, 2, 4))
+        ended, after = flags.any(0), envs.get_state()
+        running = torch.from_numpy(np.stack([env.unwrapped.state for env in plain]))[~ended]
+        ended = ended.view(2, 4)
+        torch.testing.assert_close(after[~ended], running, rtol=0, atol=1e-9)
+        assert torch.equal(step.observations[~ended], step.next_observations[~ended])
+        if ended.any():
+            assert (after[ended].abs() <= box).all()
+            begun = native(name, int(ended.sum()), [0]).set_state(after[ended].unsqueeze(0))[0]
+            assert torch.equal(step.observations[ended], begun)
+            assert (begun != step.next_observations[ended]).any(-1).all()
+            for cell in ended.flatten().nonzero():
+                plain[cell].reset()
+            ends += flags.sum(1)
+    assert ends[1] >= 2 and (ends[0] >= 4 or name == "Pendulum-v1")

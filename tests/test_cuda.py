@@ -13,7 +13,7 @@ from rlbook.networks import MLP, DuelingMLP, clip_gradients_per_run
 from rlbook.normalization import RunningNormalizer
 from rlbook.policies import CategoricalPolicy, GaussianPolicy, inverse_cdf
 from rlbook.returns import discounted_returns
-from rlbook.seeding import generator, run_generators
+from rlbook.seeding import Streams, generator, run_generators
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 
