@@ -105,7 +105,7 @@ class MLP(nn.Module):
 
 
 class DuelingMLP(nn.Module):
-    """Q(s, a) = V(s) + A(s, a) - mean over a' of A(s, a').
+    """Q(s, a) = V(s) + A(s, a) - mean over a' of A(s, a'). Eq. (13.17).
 
     V and A are two linear heads on the same hidden layers. Without the mean, V and A would be
     known only up to a constant.
@@ -191,7 +191,9 @@ def run_module(module: nn.Module, k: int) -> nn.Module:
 
 @torch.no_grad()
 def polyak_update(target: nn.Module, online: nn.Module, tau: float) -> None:
-    """target <- (1 - tau) target + tau online, in place; tau = 1 copies. Buffers are copied.
+    """target <- (1 - tau) target + tau online, in place; tau = 1 copies. Eq. (13.11).
+
+    Buffers are copied.
 
     Source: Lillicrap et al. 2016, "Continuous control with deep reinforcement learning",
     Algorithm 1; Polyak and Juditsky 1992 (averaging of iterates).

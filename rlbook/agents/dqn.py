@@ -136,10 +136,10 @@ def q_targets(
     discount: float,
     online_q: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """y = r + discount (1 - d) max_a' Q_target(s', a'), d = 1 at a termination. Eq. (13.4).
+    """y = r + discount (1 - d) max_a' Q_target(s', a'), d = 1 at a termination. Eq. (13.1).
 
     With online_q, Double DQN: y = r + discount (1 - d) Q_target(s', argmax_a' Q_online(s', a')).
-    Eq. (13.9).
+    Eq. (13.14).
 
     Args:
         rewards: (...).
@@ -161,7 +161,7 @@ def q_loss(
     q: torch.Tensor, actions: torch.Tensor, targets: torch.Tensor, *, huber_delta: float | None
 ) -> torch.Tensor:
     """The loss of each transition: half the squared error Q(s, a) - y, a line beyond
-    huber_delta. Eqs. (13.2) and (13.6).
+    huber_delta. Eqs. (13.2) and (13.12).
 
     Args:
         q: (..., A), the online network at s.
