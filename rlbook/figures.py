@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from rlbook import (
     diagrams_acting,
     diagrams_book,
+    diagrams_dqn,
     diagrams_gae,
     diagrams_models,
     diagrams_part_1,
@@ -44,6 +45,7 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         diagrams_policy_gradient.tile_coding,
         diagrams_policy_gradient.run_axis,
         diagrams_policy_gradient.rollout_fields,
+        diagrams_dqn.dqn_loop,
         diagrams_gae.gae_scan,
     )
 }
