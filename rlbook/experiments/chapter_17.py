@@ -1,0 +1,110 @@
+"""Chapter 17: PPO with lambda from 0 to 1, and with wrong flags at the ends of episodes.
+
+The settings are those with which PPO's author began; none was tuned for this comparison. The time
+limit of 50 steps was chosen on another seed (170), after trying 25, 50 and 100.
+"""
+
+import math
+
+import numpy as np
+
+from rlbook.agents import ppo
+from rlbook.control_envs import ControlEnvs
+from rlbook.control_tasks import CONTROL_TASKS
+from rlbook.env_interface import Step
+from rlbook.experiments import Experiment
+from rlbook.seeding import Streams
+
+SETTINGS = {
+    "num_envs": 16,
+    "num_epochs": 10,
+    "num_minibatches": 4,
+    "learning_rate": 1e-3,
+    "num_evals": 6,
+    "evaluation_episodes": 20,
+}
+TASKS: dict[str, dict] = {
+    "CartPole-v1": {"total_steps": 25_600, "rollout_steps": 64, "discount": 0.99},
+    "Pendulum-v1": {"total_steps": 51_200, "rollout_steps": 128, "discount": 0.95},
+}
+
+
+class WrongFlags(ControlEnvs):
+    """Environments that say something wrong about how episodes end; evaluations are honest."""
+
+    wrong = "nothing"
+    steps_left = math.inf
+    """After so many steps the training is interrupted, for the short run."""
+
+    def step(self, actions) -> Step:
+        self.steps_left -= 1
+        if self.steps_left < 0:
+            raise KeyboardInterrupt
+        step = super().step(actions)
+        ended = step.terminated | step.truncated
+        if self.wrong == "terminations":  # a termination is reported as a truncation
+            return step._replace(terminated=ended & False, truncated=ended)
+        if self.wrong == "truncations":  # a truncation is reported as a termination
+            return step._replace(terminated=ended, truncated=ended & False)
+        return step
+
+
+def learn(task: str, config: dict, *, lambda_=0.95, wrong="nothing", limit=None):
+    """PPO in `task`, runs 0 .. runs - 1, learning from episodes of at most `limit` steps."""
+    seed, run_ids = config["seed"], list(range(config["runs"]))
+    settings = ppo.Config(**SETTINGS, **TASKS[task], lambda_=lambda_)
+    streams = Streams(seed, run_ids).spawn(9)
+    envs = WrongFlags(CONTROL_TASKS[task], num_envs=settings.num_envs, streams=streams)
+    envs.wrong, envs.steps_left = wrong, config["stop_after"] or math.inf
+    envs.max_episode_steps = limit or envs.max_episode_steps
+    return ppo.train(envs, settings, run_ids=run_ids, seed=seed, progress=False)
+
+
+def lambdas(config: dict, progress) -> dict:
+    """Returns: returns, (lambdas, runs, evaluations), each a mean over 20 greedy episodes;
+    steps, (evaluations,), environment steps of each run so far."""
+    rows = progress(config["lambdas"])
+    results = [learn(config["task"], config, lambda_=lambda_) for lambda_ in rows]
+    curves = np.stack([result.evaluation_returns for result in results])
+    return {"returns": curves, "steps": results[0].env_steps}
+
+
+def flags(config: dict, progress) -> dict:
+    """CartPole-v1; `variants` are pairs (what is reported wrongly, time limit of the learner).
+
+    Returns: as `lambdas`, with a row for each variant.
+    """
+    rows = progress(config["variants"])
+    results = [learn("CartPole-v1", config, wrong=wrong, limit=limit) for wrong, limit in rows]
+    curves = np.stack([result.evaluation_returns for result in results])
+    return {"returns": curves, "steps": results[0].env_steps}
+
+
+LAMBDAS = [0.0, 0.5, 0.8, 0.9, 0.95, 1.0]
+SOON = {"runs": 2, "stop_after": 384}  # steps of each environment: six updates on CartPole-v1
+EXPERIMENTS = {
+    "cartpole": Experiment(
+        lambdas,
+        {"seed": 17, "runs": 10, "task": "CartPole-v1", "lambdas": LAMBDAS, "stop_after": None},
+        SOON | {"lambdas": LAMBDAS[:1]},
+        rtol=1e-3,
+    ),
+    "pendulum": Experiment(
+        lambdas,
+        {"seed": 17, "runs": 10, "task": "Pendulum-v1", "lambdas": LAMBDAS, "stop_after": None},
+        SOON | {"lambdas": LAMBDAS[:1], "stop_after": 768},
+        rtol=1e-3,
+    ),
+    "flags": Experiment(
+        flags,
+        {
+            "seed": 17,
+            "runs": 10,
+            "variants": [["nothing", None], ["terminations", None], ["nothing", 50],
+                         ["truncations", 50]],
+            "stop_after": None,
+        },
+        SOON | {"variants": [["nothing", None], ["terminations", None]]},
+        rtol=1e-3,
+    ),
+}  # fmt: skip
