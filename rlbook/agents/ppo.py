@@ -42,13 +42,13 @@ class Config(TrainingConfig):
     """Of "penalty": the price of a unit of KL at the beginning; it adapts, run by run."""
     stop_kl: float | None = None
     """A run whose minibatch shows a mean KL(old || new) above this rests until the next rollout."""
-    num_envs: int = 16
+    num_envs: int = 8
     """E, parallel environments of each run."""
     rollout_steps: int = 64
     """T, steps in each environment between two updates."""
-    num_epochs: int = 10
+    num_epochs: int = 8
     """Passes over a rollout."""
-    num_minibatches: int = 4
+    num_minibatches: int = 2
     """Gradient steps in a pass."""
     learning_rate: float = 1e-3
     """Of Adam, at first."""
