@@ -27,20 +27,22 @@ from rlbook.training import Training
 class Config(TrainingConfig):
     """The settings; the defaults solve CartPole-v1."""
 
-    total_episodes: int = 1600
+    total_episodes: int = 1200
     """Of each run; every update takes num_envs of them."""
     num_envs: int = 16
     """E, episodes in an update."""
     max_steps: int = 500
     """Where an episode is cut that has not ended: at least the task's time limit."""
-    learning_rate: float = 5e-3
+    hidden_sizes: tuple[int, ...] = (32,)
+    """Of the policy and of the baseline."""
+    learning_rate: float = 1e-2
     """Of Adam, for the policy; falls to 0 over the training."""
     baseline: str = "value"
     """What is subtracted from the return: "none", "mean" (of all returns of the update, its own
     among them) or "value" (a network's estimate of V(s_t))."""
     value_learning_rate: float = 1e-2
     """Of Adam, for the baseline's network."""
-    value_steps: int = 10
+    value_steps: int = 4
     """Gradient steps on the baseline in an update."""
     discount_the_state: bool = False
     """Weight step t by discount^t, as Eq. (12.5) has it; without, it is Eq. (12.7)."""
