@@ -100,12 +100,12 @@ class Result:
         return self.run_ids.index(run_id)
 
 
-def optimizer_state(name: str, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+def optimizer_state(optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, torch.Tensor]:
     """Adam's moments and step counts, by name, for a file."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     return {
         f"optimizer.{name}.{index}.{key}": value
-        for index, parameter in enumerate(parameters)
+        for name, optimizer in optimizers.items()
+        for index, parameter in enumerate(p for g in optimizer.param_groups for p in g["params"])
         for key, value in optimizer.state[parameter].items()
     }
 
@@ -172,7 +172,7 @@ def load_result(path, agent: ModuleType, device: str | torch.device = "cpu") -> 
         networks = nn.ModuleDict(agent.make_networks(spaces, config, generators)).to(device)
         networks.load_state_dict(part("network."))
         frozen = {int(run): reason for run, reason in metadata.pop("frozen").items()}
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} does not fit {agent.__name__}: {error}") from error
     return Result(
         networks=networks,

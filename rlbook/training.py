@@ -5,10 +5,8 @@ An agent's `train` is a page: collect, targets, loss, step.
 
     training = Training(env, config, make_networks, num_runs=num_runs, seed=seed, ...)
     with training:
-        for _ in training.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
-            rollout = training.collect(config.rollout_steps)
-            ...
-            training.step(optimizer, loss)
+        for _ in training.updates(number):
+            training.step(optimizer, loss_of(training.collect(config.rollout_steps)))
     return training.result()
 """
 
@@ -121,10 +119,7 @@ class Training:
         return self.interrupted
 
     def updates(self, count: int) -> Iterator[int]:
-        """0 .. count - 1, with progress and evaluations on the way.
-
-        `fraction` is the part of the training that is done, for schedules.
-        """
+        """0 .. count - 1, with progress and evaluations; `fraction` says how much is done."""
         if count < 1:
             raise ValueError("total_steps must be enough for one update of all environments")
         due = torch.linspace(0, count, self.config.num_evals).round().long().tolist()
@@ -181,12 +176,12 @@ class Training:
         norms = clip_gradients_per_run(parameters, max_gradient_norm)
         self.freeze(~(loss.detach().isfinite() & norms.isfinite()), "its loss is not finite")
         rows = self._frozen_rows(active)
-        kept = [p.detach()[rows] for p in parameters] if rows else []
+        kept = [p.detach()[rows] for p in parameters if rows]
         for p in parameters if rows else []:
             p.grad[rows] = 0.0
         optimizer.step()
-        for p, rows_of_p in zip(parameters, kept, strict=False):
-            p.data[rows] = rows_of_p
+        for p, before in zip(parameters, kept, strict=False):  # none, as a rule
+            p.data[rows] = before
         return norms
 
     def anneal(self, optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
@@ -235,11 +230,9 @@ class Training:
         return collect(self.envs, observations, act, steps, **options)
 
     def _state(self) -> dict[str, torch.Tensor]:
-        state = {f"tensor.{name}": tensor for name, tensor in self.tensors.items()}
-        state |= {"streams": self.streams.state(), "env_steps": torch.tensor(self.env_steps)}
-        for name, optimizer in self.optimizers.items():
-            state |= optimizer_state(name, optimizer)
-        return state
+        state = {"streams": self.streams.state(), "env_steps": torch.tensor(self.env_steps)}
+        state |= {f"tensor.{name}": tensor for name, tensor in self.tensors.items()}
+        return state | optimizer_state(self.optimizers)
 
     def _frozen_rows(self, active: torch.Tensor | None = None) -> list[int]:
         going = [True] * len(self.run_ids) if active is None else active.tolist()

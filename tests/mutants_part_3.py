@@ -6,6 +6,9 @@ from mutants_networks import NETWORKS
 from mutants_policy_gradient import MODULES as POLICY_GRADIENT_MODULES
 from mutants_policy_gradient import POLICY_GRADIENT
 from mutants_ppo import PPO
+from mutants_reinforce import MODULES as REINFORCE_MODULES
+from mutants_reinforce import REINFORCE
+from mutants_training import TRAINING
 from mutation import Mutant
 
 TRUST_REGION = [
@@ -391,12 +394,15 @@ PART_3: list[Mutant] = [
     *DQN,
     *PPO,
     *ENVS,
+    *TRAINING,
+    *REINFORCE,
 ]
 
 MODULES: tuple[str, ...] = (
     "control_tasks",
     "divergences",
     *POLICY_GRADIENT_MODULES,
+    *REINFORCE_MODULES,
     "scans",
     "trust_region",
 )

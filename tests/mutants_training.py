@@ -1,0 +1,74 @@
+"""The classic mistakes of rollouts, evaluations and trainings; each has its unit test."""
+
+from mutation import Mutant
+
+TRAINING = [
+    Mutant(
+        "rollouts",
+        "following[:, :, t] = step.next_observations",
+        "following[:, :, t] = step.observations",
+        "the reset observation as the next state",
+    ),
+    Mutant(
+        "rollouts",
+        "step.terminated, step.truncated\n        valid",
+        "step.truncated, step.terminated\n        valid",
+        "termination and truncation exchanged",
+    ),
+    Mutant(
+        "rollouts",
+        "valid[:, :, t] = step.valid & running",
+        "valid[:, :, t] = step.valid",
+        "what comes after an episode counts",
+    ),
+    Mutant(
+        "evaluation",
+        "torch.where(running, step.rewards, 0.0)",
+        "step.rewards",
+        "rewards of the second episode enter",
+    ),
+    Mutant(
+        "evaluation",
+        "Evaluation(returns, cut=running)",
+        "Evaluation(returns, cut=torch.zeros_like(running))",
+        "cut episodes are not reported",
+    ),
+    Mutant(
+        "training",
+        "loss.sum().backward()",
+        "loss.mean().backward()",
+        "a mean over the runs",
+    ),
+    Mutant(
+        "training",
+        "norms = clip_gradients_per_run(parameters, max_gradient_norm)",
+        "norms = torch.nn.utils.clip_grad_norm_(parameters, max_gradient_norm).expand(loss.shape)",
+        "one norm over all runs",
+    ),
+    Mutant(
+        "training",
+        "            p.data[rows] = before\n",
+        "            pass\n",
+        "momentum moves frozen runs",
+    ),
+    Mutant(
+        "training",
+        "spawn(config.evaluation_episodes, evaluation)",
+        "spawn(config.evaluation_episodes, learning)",
+        "evaluation on the learner's own episodes",
+        tests="test_training.py",
+    ),
+    Mutant(
+        "training",
+        "learning_rate * (1 - self.fraction)",
+        "learning_rate * self.fraction",
+        "the step size rises",
+    ),
+    Mutant(
+        "results",
+        'return run_module(self.networks["policy"], self._row(run_id))',
+        'return run_module(self.networks["policy"], run_id % len(self.run_ids))',
+        "the position on the run axis taken for the run id",
+        tests="test_training.py",
+    ),
+]
