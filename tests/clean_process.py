@@ -51,6 +51,7 @@ def in_clean_process(function: Callable, *args, timeout: float = 120):
 
 def _send_result(sender, function, args) -> None:
     os.setpgid(0, 0)  # a group of processes of its own, to be killed together
+    _end_with_the_tests()
     gc.freeze()  # collecting garbage would copy all that is imported, in every fork
     output = io.StringIO()
     try:
@@ -58,3 +59,14 @@ def _send_result(sender, function, args) -> None:
             sender.send((None, function(*args)))
     except Exception:
         sender.send((traceback.format_exc() + output.getvalue()[-2000:], None))
+
+
+def _end_with_the_tests() -> None:
+    """Look now and then whether they still run: they may have been killed."""
+
+    def look(*_):
+        if not multiprocessing.parent_process().is_alive():
+            os.killpg(0, signal.SIGKILL)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, 2, 2)

@@ -57,10 +57,12 @@ def run_with_splits(mutants: Iterable[Mutant], run: Callable, *args) -> tuple[ob
         if _report is None:
             raise
         result = f"{type(error).__name__}: {error}"
-    if _report is not None:
+    if _report is None:
+        return result, _outcomes
+    try:
         _report.send(result)
-        os._exit(0)
-    return result, _outcomes
+    finally:
+        os._exit(0)  # whatever happens, a child never returns to what the parent has to do
 
 
 def first_call(name: str) -> FunctionType:
