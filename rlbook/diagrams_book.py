@@ -15,13 +15,13 @@ CHAPTERS = {
     "18": "Reward\nmodels", "19": "RLHF\nby PPO", "20": "GRPO",
     "A": "Gradient\ntheorem", "B": "Corrections", "C": "Debugging\nRL",
 }  # fmt: skip
-PLANNED = "11 12 13 14 15 16 17 18 19 20 A B C".split()  # dashed until they are written
+PLANNED = "18 19 20 A B C".split()  # dashed until they are written
 PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), rows of chapters
     ("Part I. RL basics (a known model)", (0.19, 6.05, "left"), "blue",
      (0.06, 5.08, 7.24, 6.2), {(0, 5.48): "00 01 02 03 04 05 06"}),
     ("Part II. Q-learning (no model, a table)", (4.08, 4.59, "right"), "green",
      (0.06, 3.62, 4.2, 4.74), {(0, 4.02): "07 08 09 10"}),
-    ("Part III. Deep RL (networks): planned", (7.1, 3.25, "right"), "orange",
+    ("Part III. Deep RL (networks)", (7.1, 3.25, "right"), "orange",
      (1.13, 1.66, 7.24, 3.4), {(1, 2.06): "11 12 14 15 16 17", (2, 2.96): "13"}),
     ("Part IV. Language models: planned", (4.29, 0.28, "left"), "purple",
      (4.185, 0.13, 7.24, 1.25), {(4, 0.85): "18 19 20"}),
@@ -58,12 +58,12 @@ def book_map() -> Figure:
 FLOORS = [  # from the top: name, purpose, colour, modules that exist, modules that are planned
     ("4  the book", "what only the book needs", "purple",
      "exercises  experiments  figures  notebooks", ""),
-    ("3  learners", "one file per algorithm", "orange", "tabular", "agents  language"),
+    ("3  learners", "one file per algorithm", "orange", "tabular  agents", "language"),
     ("2  parts", "what learners are made of", "green",
-     "tabular_envs", "networks  envs  replay  rollouts  training"),
+     "tabular_envs  networks  policies  envs\nrollouts  replay  training", ""),
     ("1  formulas", "one equation, one pure function", "blue",
-     "mdp  grids  bellman  dynamic_programming\nexploration  returns",
-     "policy_gradients  divergences  ..."),
+     "mdp  grids  bellman  dynamic_programming  returns\n"
+     "exploration  policy_gradients  divergences", ""),
     ("0  ground", "no reinforcement learning yet", "sky",
      "checks  statistics  plotting  seeding\nmasking  progress", ""),
 ]  # fmt: skip
