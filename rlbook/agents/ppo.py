@@ -44,11 +44,11 @@ class Config(TrainingConfig):
     """A run whose minibatch shows a mean KL(old || new) above this rests until the next rollout."""
     num_envs: int = 8
     """E, parallel environments of each run."""
-    rollout_steps: int = 64
+    rollout_steps: int = 128
     """T, steps in each environment between two updates."""
-    num_epochs: int = 8
+    num_epochs: int = 10
     """Passes over a rollout."""
-    num_minibatches: int = 2
+    num_minibatches: int = 4
     """Gradient steps in a pass."""
     learning_rate: float = 1e-3
     """Of Adam, at first."""
