@@ -5,31 +5,79 @@ from typing import NamedTuple
 
 import torch
 
+from rlbook.rollouts import Rollout
 from rlbook.seeding import Streams
 
 
 class Batch(NamedTuple):
-    """B transitions of each run, drawn uniformly, with replacement, from its own memory."""
+    """B transitions of each run, drawn uniformly, with replacement, from its own memory.
+
+    Of n steps each, if `n_step_transitions` made them: then s' is s_{t+m}, m steps later.
+    """
 
     observations: torch.Tensor
     """(R, B, obs), s_t."""
     actions: torch.Tensor
     """(R, B) long, a_t."""
     rewards: torch.Tensor
-    """(R, B), r_t."""
+    """(R, B), r_t, or the discounted sum of r_t .. r_{t+m-1}."""
     next_observations: torch.Tensor
-    """(R, B, obs), the true s_{t+1}."""
+    """(R, B, obs), the true s'."""
     terminated: torch.Tensor
-    """(R, B) bool: s_{t+1} is terminal. A truncation is no termination, and is not kept."""
+    """(R, B) bool: s' is terminal. A truncation is no termination, and is not kept."""
+    discounts: torch.Tensor
+    """(R, B), what multiplies the value of s': discount^m."""
     valid: torch.Tensor
     """(R, B) bool: False where no step was taken; leave these out of the loss."""
+
+
+def n_step_transitions(rollout: Rollout, n: int, *, discount: float) -> Batch:
+    """Transitions that span n steps: their target is G + discount^m max_a Q(s_{t+m}, a).
+
+    G = r_t + discount r_{t+1} + ... + discount^(m-1) r_{t+m-1}, where m = n, or less where the
+    episode ends, or the rollout does. Eq. (13.13). With n = 1 they are the steps themselves.
+
+    Args:
+        rollout: (R, E, T) and so on.
+
+    Returns:
+        R x E x T transitions.
+
+    Raises:
+        ValueError: n < 1.
+
+    Source: Sutton & Barto (2018), Eq. 7.1; Hessel et al. 2018, "Rainbow".
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    T = rollout.rewards.shape[-1]
+    goes_on = ~(rollout.terminated | rollout.truncated)  # (R, E, T)
+    goes_on[..., -1] = False
+    last = torch.arange(T, device=goes_on.device).expand_as(goes_on)  # the step that ends each
+    rewards = rollout.rewards.clone()
+    discounts = torch.full_like(rewards, discount)
+    for _ in range(n - 1):
+        longer = goes_on.gather(-1, last)
+        last = torch.where(longer, last + 1, last)
+        rewards += torch.where(longer, discounts * rollout.rewards.gather(-1, last), 0.0)
+        discounts = torch.where(longer, discount * discounts, discounts)
+    where = last.unsqueeze(-1).expand_as(rollout.next_observations)
+    return Batch(
+        observations=rollout.observations,
+        actions=rollout.actions,
+        rewards=rewards,
+        next_observations=rollout.next_observations.gather(2, where),
+        terminated=rollout.terminated.gather(-1, last),
+        discounts=discounts,
+        valid=rollout.valid,
+    )
 
 
 class Replay:
     """A ring of `capacity` transitions a run, allocated at once on one device.
 
-    The transition is the 5-tuple (s, a, r, s', terminated): without the flag the target of
-    Q-learning cannot be masked. Neither adding nor drawing waits for the host.
+    The transition is (s, a, r, s', terminated), and the discount of what follows: without the
+    flag the target of Q-learning cannot be masked. Neither adding nor drawing waits for the host.
 
     Args:
         num_runs: R.
@@ -67,22 +115,22 @@ class Replay:
             rewards=torch.zeros(num_runs, capacity, **like),
             next_observations=torch.zeros(num_runs, capacity, observation_size, **like),
             terminated=torch.zeros(num_runs, capacity, dtype=torch.bool, device=device),
+            discounts=torch.zeros(num_runs, capacity, **like),
             valid=torch.zeros(num_runs, capacity, dtype=torch.bool, device=device),
         )
         self._first = torch.arange(num_runs, device=device).unsqueeze(1) * capacity  # (R, 1)
 
-    def add(self, observations, actions, rewards, next_observations, terminated, valid) -> None:
+    def add(self, new: Batch) -> None:
         """Store transitions, oldest first.
 
         Args:
-            observations, next_observations: (R, ..., obs), such as the (R, E, T, obs) of a
-                rollout; the others (R, ...). The axes between are flattened.
+            new: (R, ..., obs), such as the (R, E, T, obs) of a rollout, and (R, ...). The axes
+                between are flattened.
 
         Raises:
             ValueError: other shapes, or more transitions than the capacity.
         """
-        new = Batch(observations, actions, rewards, next_observations, terminated, valid)
-        middle = rewards.shape[1:]
+        middle = new.rewards.shape[1:]
         for name, kept, x in zip(Batch._fields, self._memory, new, strict=True):
             wanted = (kept.shape[0], *middle, *kept.shape[2:])
             if x.shape != wanted:

@@ -51,19 +51,61 @@ _REPLAY = [
     ),
 ]
 
+_N_STEPS = [
+    Mutant(
+        "replay",
+        "~(rollout.terminated | rollout.truncated)",
+        "~rollout.terminated",
+        "n steps run on behind a time limit",
+        within="n_step_transitions",
+        chapters=("13",),
+    ),
+    Mutant(
+        "replay",
+        "goes_on[..., -1] = False",
+        "pass",
+        "n steps run on behind the rollout's end",
+        within="n_step_transitions",
+    ),
+    Mutant(
+        "replay",
+        "torch.where(longer, discount * discounts, discounts)",
+        "discounts",
+        "the value is discounted once, whatever n is",
+        within="n_step_transitions",
+        chapters=("13",),
+    ),
+    Mutant(
+        "replay",
+        "rollout.next_observations.gather(2, where)",
+        "rollout.next_observations",
+        "the value of s_{t+1}, not of s_{t+n}",
+        within="n_step_transitions",
+        chapters=("13",),
+    ),
+    Mutant(
+        "replay",
+        "rollout.terminated.gather(-1, last)",
+        "rollout.terminated",
+        "the flag of the first step",
+        within="n_step_transitions",
+        chapters=("13",),
+    ),
+]
+
 _DQN = [
     Mutant(
         "agents.dqn",
-        "discount=discount).detach()",
-        "discount=discount)",
+        "values)).detach()",
+        "values))",
         "a gradient through the target",
         within="q_targets",
         chapters=("13",),
     ),
     Mutant(
         "agents.dqn",
-        "td_targets(rewards, values, terminated, discount=discount)",
-        "(rewards + discount * values)",
+        "torch.where(terminated, 0.0, values)",
+        "values",
         "no terminal mask",
         within="q_targets",
         chapters=("13",),
@@ -165,4 +207,4 @@ _DQN = [
     ),
 ]
 
-DQN: list[Mutant] = [*_REPLAY, *_DQN]
+DQN: list[Mutant] = [*_REPLAY, *_N_STEPS, *_DQN]

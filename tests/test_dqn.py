@@ -51,7 +51,8 @@ def batch_of(runs=3, size=8, *, actions=2):
     normal = lambda *shape: torch.randn(runs, size, *shape, generator=rng)  # noqa: E731
     ends = torch.rand(runs, size, generator=rng) < 0.4
     chosen = torch.randint(actions, (runs, size), generator=rng)
-    return Batch(normal(4), chosen, normal(), normal(4), ends, torch.ones_like(ends))
+    discounts = torch.rand(runs, size, generator=rng)
+    return Batch(normal(4), chosen, normal(), normal(4), ends, discounts, torch.ones_like(ends))
 
 
 class FourToTwo:
@@ -121,7 +122,7 @@ def test_gradient_of_the_loss(delta):
 
 @pytest.mark.parametrize("double", [False, True])
 def test_batch_loss_transition_by_transition(double):
-    config = replace(SMALL, double=double, huber_delta=0.5, reward_scale=0.1, discount=0.9)
+    config = replace(SMALL, double=double, huber_delta=0.5, reward_scale=0.1)
     online, target, batch = networks()["policy"].network, networks(seed=1)["target"], batch_of()
     got = dqn.batch_loss(online, target, batch, config)
     q, later = online(batch.observations), target(batch.next_observations)
@@ -130,7 +131,7 @@ def test_batch_loss_transition_by_transition(double):
         total = 0.0
         for i in range(8):
             best = later[k, i, chooser[k, i].argmax()]
-            value = 0.0 if batch.terminated[k, i] else 0.9 * best
+            value = 0.0 if batch.terminated[k, i] else batch.discounts[k, i] * best
             error = abs(q[k, i, batch.actions[k, i]] - 0.1 * batch.rewards[k, i] - value)
             total += error**2 / 2 if error <= 0.5 else 0.5 * (error - 0.25)
         torch.testing.assert_close(got[k], total / 8)
@@ -285,6 +286,7 @@ def test_one_run_is_an_ordinary_module():
     ("changes", "message"),
     [
         ({"total_steps": 0}, "total_steps"),
+        ({"n_step": 0}, "n_step"),
         ({"batch_size": 2.5}, "batch_size"),
         ({"tau": 1.5}, "tau"),
         ({"epsilon_end": -0.1}, "epsilon_end"),

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
-from rlbook.replay import Batch, Replay
-from rlbook.seeding import Streams
+from rlbook.replay import Batch, Replay, n_step_transitions
+from rlbook.returns import n_step_returns
+from rlbook.rollouts import Rollout
+from rlbook.seeding import Streams, generator
 
 
 def transitions(run_ids, times, size=3):
@@ -12,12 +14,12 @@ def transitions(run_ids, times, size=3):
     label = 1000.0 * torch.tensor(run_ids).unsqueeze(1) + torch.tensor(times)  # (R, n)
     seen = label.unsqueeze(-1) + torch.tensor([0.0, 0.1, 0.2])[:size]
     odd = torch.tensor(times).remainder(2).bool().expand(len(run_ids), -1)
-    return Batch(seen, label.long(), -label, seen + 0.5, odd, ~odd)
+    return Batch(seen, label.long(), -label, seen + 0.5, odd, label / 2, ~odd)
 
 
 def filled(run_ids=(0, 1), capacity=50, times=range(20)):
     replay = Replay(len(run_ids), capacity, 3)
-    replay.add(*transitions(run_ids, list(times)))
+    replay.add(transitions(run_ids, list(times)))
     return replay
 
 
@@ -36,6 +38,7 @@ def test_every_field_of_a_drawn_transition_belongs_together():
     assert torch.equal(batch.next_observations[..., 0], label + 0.5)
     assert torch.equal(batch.terminated, label.long().remainder(2).bool())
     assert torch.equal(batch.valid, ~batch.terminated)
+    assert torch.equal(batch.discounts, label / 2)
 
 
 def test_each_run_draws_its_own_transitions():
@@ -54,7 +57,7 @@ def test_draws_are_uniform_over_all_that_is_stored():
 def test_the_oldest_are_overwritten():
     replay = Replay(1, 7, 3)
     for start in range(0, 20, 4):  # 0 .. 19, four at a time, across the ring's end
-        replay.add(*transitions((0,), range(start, start + 4)))
+        replay.add(transitions((0,), range(start, start + 4)))
         held = sorted((-replay.latest(replay.size).rewards).flatten().tolist())
         assert held == [float(t) for t in range(max(0, start + 4 - 7), start + 4)]
     drawn = (-replay.sample(1000, Streams(0, [0])).rewards).unique().tolist()
@@ -69,7 +72,7 @@ def test_nothing_is_drawn_from_the_empty_part():
 
 def test_middle_axes_are_flattened():
     replay, flat = Replay(2, 12, 3), transitions((0, 1), range(12))
-    replay.add(*(x.reshape(2, 4, 3, *x.shape[2:]) for x in flat))
+    replay.add(Batch(*(x.reshape(2, 4, 3, *x.shape[2:]) for x in flat)))
     assert all(torch.equal(got, want) for got, want in zip(replay.latest(12), flat, strict=True))
 
 
@@ -98,11 +101,65 @@ def test_bad_input():
     with pytest.raises(ValueError, match="nothing is stored yet"):
         replay.sample(1, Streams(0, [0, 1]))
     with pytest.raises(ValueError, match=r"terminated must have shape \(2, 4\), got \(2,\)"):
-        replay.add(*good._replace(terminated=good.terminated[:, 0]))
+        replay.add(good._replace(terminated=good.terminated[:, 0]))
     with pytest.raises(ValueError, match="12 transitions do not fit a capacity of 10"):
-        replay.add(*transitions((0, 1), range(12)))
-    replay.add(*good)
+        replay.add(transitions((0, 1), range(12)))
+    replay.add(good)
     with pytest.raises(ValueError, match="3 streams for a replay of 2 runs"):
         replay.sample(1, Streams(0, [0, 1, 2]))
     with pytest.raises(ValueError, match=r"count must be in 1 .. 4, got 5"):
         replay.latest(5)
+
+
+# --- transitions of n steps
+
+
+def rollout(runs=2, envs=3, steps=12):
+    """Random rewards, ends and cuts; the observation after step t of environment e says so."""
+    rng = generator(7)
+    normal = lambda *shape: torch.randn(*shape, generator=rng, dtype=torch.float64)  # noqa: E731
+    shape = (runs, envs, steps)
+    after = torch.arange(runs * envs * steps, dtype=torch.float64).view(*shape, 1)
+    ends, cuts = (torch.rand(2, *shape, generator=rng) < 0.15).unbind()
+    actions = torch.randint(2, shape, generator=rng)
+    return Rollout(
+        observations=normal(*shape, 1), actions=actions, rewards=normal(*shape),
+        next_observations=after, terminated=ends, truncated=cuts,
+        valid=torch.rand(shape, generator=rng) < 0.9, last_observations=normal(runs, envs, 1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 12, 40])
+def test_n_step_transitions_have_the_targets_of_n_step_returns(n):
+    played, discount = rollout(), 0.9
+    value = lambda x: torch.sin(x[..., 0])  # noqa: E731, any function of the observation
+    got = n_step_transitions(played, n, discount=discount)
+    target = got.rewards + got.discounts * torch.where(
+        got.terminated, 0.0, value(got.next_observations)
+    )
+    want = n_step_returns(
+        played.rewards, value(played.next_observations), played.terminated, played.truncated,
+        discount=discount, n=n,
+    )  # fmt: skip
+    torch.testing.assert_close(target, want)
+    assert torch.equal(got.observations, played.observations)
+    assert torch.equal(got.actions, played.actions) and torch.equal(got.valid, played.valid)
+
+
+def test_n_steps_by_hand():
+    ends = torch.tensor([False, False, True, False, False])
+    cuts = torch.tensor([False, False, False, False, False])
+    one = lambda x: x.view(1, 1, *x.shape)  # noqa: E731
+    steps = torch.arange(5.0)
+    played = Rollout(
+        one(steps[:, None]), one(steps.long()), one(torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0])),
+        one(steps[:, None] + 1), one(ends), one(cuts), one(~cuts), torch.zeros(1, 1, 1),
+    )  # fmt: skip
+    got = n_step_transitions(played, 3, discount=0.5)
+    assert got.rewards.flatten().tolist() == [1 + 1 + 1, 2 + 2, 4, 8 + 8, 16]
+    assert got.discounts.flatten().tolist() == [0.125, 0.25, 0.5, 0.25, 0.5]
+    assert got.next_observations.flatten().tolist() == [3, 3, 3, 5, 5]
+    assert got.terminated.flatten().tolist() == [True, True, True, False, False]
+    assert torch.equal(played.rewards.flatten(), torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0]))
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        n_step_transitions(played, 0, discount=0.5)

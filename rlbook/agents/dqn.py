@@ -14,9 +14,8 @@ from rlbook.config import TrainingConfig
 from rlbook.masking import mean_per_run
 from rlbook.networks import MLP, DuelingMLP, polyak_update, run_module
 from rlbook.normalization import RunningNormalizer
-from rlbook.replay import Batch, Replay
+from rlbook.replay import Batch, Replay, n_step_transitions
 from rlbook.results import Result
-from rlbook.returns import td_targets
 from rlbook.training import Training
 
 
@@ -26,11 +25,11 @@ class Config(TrainingConfig):
 
     total_steps: int = 50_000
     """Environment steps of each run."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     """Of Adam, at the beginning; it falls in a straight line to 0 at the end."""
-    rollout_steps: int = 8
+    rollout_steps: int = 32
     """Steps of each environment between two rounds of learning."""
-    gradient_steps: int = 16
+    gradient_steps: int = 32
     """Of each round of learning."""
     batch_size: int = 64
     """B, transitions of each run in a gradient step."""
@@ -38,6 +37,8 @@ class Config(TrainingConfig):
     """Transitions that are remembered. num_envs * rollout_steps is no replay: only the newest."""
     learning_starts: int = 1_000
     """Transitions that are collected before the first gradient step."""
+    n_step: int = 6
+    """Rewards in a target; 1 is the target of Q-learning."""
     tau: float = 0.05
     """Share of the online network in each update of the target network; 1 copies it."""
     target_period: int = 1
@@ -56,7 +57,7 @@ class Config(TrainingConfig):
     """The share of random actions falls in a straight line from here"""
     epsilon_end: float = 0.05
     """to here"""
-    exploration_fraction: float = 0.3
+    exploration_fraction: float = 0.2
     """within this part of the training."""
     max_gradient_norm: float = 10.0
     """Longer gradients are shortened, each run's by itself."""
@@ -64,7 +65,7 @@ class Config(TrainingConfig):
     def __post_init__(self):
         super().__post_init__()
         counts = ("total_steps", "rollout_steps", "gradient_steps", "batch_size")
-        self.require_positive_integers(*counts, "replay_capacity", "target_period")
+        self.require_positive_integers(*counts, "replay_capacity", "target_period", "n_step")
         self.require_within(0, 1, "epsilon_start", "epsilon_end", "tau")
         self.require_within(1e-9, 1, "exploration_fraction")
         self.require_within(0, self.total_steps, "learning_starts")
@@ -133,7 +134,7 @@ def q_targets(
     target_q: torch.Tensor,
     terminated: torch.Tensor,
     *,
-    discount: float,
+    discount: float | torch.Tensor,
     online_q: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """y = r + discount (1 - d) max_a' Q_target(s', a'), d = 1 at a termination. Eq. (13.1).
@@ -145,6 +146,7 @@ def q_targets(
         rewards: (...).
         target_q: (..., A), the target network at s'.
         terminated: (...) bool. Behind it target_q may hold anything.
+        discount: a number, or (...), the discount^m of transitions of m steps.
         online_q: (..., A), the online network at s'.
 
     Returns:
@@ -154,7 +156,7 @@ def q_targets(
     """
     best = (target_q if online_q is None else online_q).argmax(-1, keepdim=True)
     values = target_q.gather(-1, best).squeeze(-1)
-    return td_targets(rewards, values, terminated, discount=discount).detach()
+    return (rewards + discount * torch.where(terminated, 0.0, values)).detach()
 
 
 def q_loss(
@@ -184,7 +186,7 @@ def batch_loss(online: nn.Module, target: nn.Module, batch: Batch, config: Confi
             config.reward_scale * batch.rewards,
             target(batch.next_observations),
             batch.terminated,
-            discount=config.discount,
+            discount=batch.discounts,
             online_q=online(batch.next_observations) if config.double else None,
         )
     q = online(batch.observations)  # (R, B, A)
@@ -231,7 +233,7 @@ def train(
             optimizer.param_groups[0]["lr"] = config.learning_rate * (1 - done)
             rollout = training.collect(config.rollout_steps)
             policy.network[0].update(rollout.observations, rollout.valid)
-            replay.add(*(getattr(rollout, name) for name in Batch._fields))
+            replay.add(n_step_transitions(rollout, config.n_step, discount=config.discount))
             if (update + 1) * config.transitions_per_rollout < config.learning_starts:
                 continue
             for batch in replay.batches(config.gradient_steps, config.batch_size, training.streams):
