@@ -62,8 +62,8 @@ TRUST_REGION = [
     ),
     Mutant(
         "agents.trpo",
-        "torch.where(usable[:, None], gradient, 0.0)",
-        "gradient",
+        "gradient = torch.where(usable[:, None], gradient, 0.0)",
+        "gradient = gradient.nan_to_num()",
         "runs that rest are moved",
         within="update_policy",
         tests="test_trpo.py",

@@ -18,7 +18,7 @@ from rlbook.training import Training
 SMALL = trpo.Config(
     total_steps=640, num_envs=4, rollout_steps=16, critic_epochs=2, critic_batch_size=32,
     hidden_sizes=(8,), num_evals=3, evaluation_episodes=3, learning_rate=1e-2,
-    evaluation_step_cap=30, fisher_stride=2,
+    evaluation_step_cap=30, fisher_stride=2, damping=0.1, max_kl=0.01, lambda_=0.95,
 )  # fmt: skip
 R, E, T = 3, 4, 6
 
@@ -145,12 +145,16 @@ def test_the_step_is_that_of_dense_matrices(env, line_search, radius):
 
 
 def test_the_kl_stays_in_the_radius_and_the_surrogate_rises():
-    result = checks.train(trpo, dataclasses.replace(SMALL, max_kl=0.02), num_runs=5)
+    fixed = dataclasses.replace(SMALL, max_kl=0.02, anneal=False)
+    result = checks.train(trpo, fixed, num_runs=5)
     kl, improvement, fraction = (result.log[n] for n in ("kl", "improvement", "fraction"))
     assert kl.shape == (5, 10) and (kl <= 0.02).all() and (fraction > 0).mean() > 0.8
     assert (improvement[fraction > 0] > 0).all() and (improvement[fraction == 0] == 0).all()
-    far = dataclasses.replace(SMALL, max_kl=0.1, line_search=False)
-    assert (checks.train(trpo, far, num_runs=5).log["kl"] > 0.1).any()
+    falling = checks.train(trpo, dataclasses.replace(fixed, anneal=True), num_runs=5)
+    assert (falling.log["kl"] <= 0.02 * np.linspace(1, 0.1, 10)).all()
+    assert (falling.log["kl"][:, 8:] > 0).any()
+    far = dataclasses.replace(fixed, max_kl=0.5, damping=0.01, line_search=False)
+    assert (checks.train(trpo, far, num_runs=5).log["kl"] > 0.5).any()
 
 
 def test_inactive_runs_stay_and_the_others_do_not_notice():

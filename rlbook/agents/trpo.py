@@ -5,7 +5,7 @@ Fisher matrix, step and line search. Discrete and continuous actions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -35,15 +35,21 @@ from rlbook.trust_region import (
 class Config(TrainingConfig):
     """Settings of TRPO; those of every agent are in TrainingConfig."""
 
-    total_steps: int = 100_000
+    total_steps: int = 65_536
     """Environment steps of each run."""
+    discount: float = 0.995
+    """gamma."""
+    num_envs: int = 16
+    """E, parallel environments of each run."""
     rollout_steps: int = 128
     """T, steps in each environment between two updates."""
-    lambda_: float = 0.95
+    lambda_: float = 0.98
     """Of the lambda-returns; advantages are lambda-returns minus values."""
-    max_kl: float = 0.01
+    max_kl: float = 0.03
     """delta, the radius: the largest mean KL(old || new) of an update."""
-    damping: float = 0.1
+    anneal: bool = True
+    """Let the radius fall to 0 over the training, linearly."""
+    damping: float = 0.01
     """Added to the Fisher matrix's diagonal."""
     cg_iterations: int = 10
     """Steps of conjugate gradients, one Fisher-vector product each."""
@@ -124,8 +130,7 @@ def update_policy(
 ) -> tuple[LineSearch, torch.Tensor]:
     """One step within the trust region, in place: what came of it, and which runs are usable.
 
-    Runs where `active` (R,) is False, or whose gradient is not finite, stay where they are and
-    are not usable.
+    Runs where `active` (R,) is False, or whose gradient is not finite, stay where they are.
     """
     states, valid = rollout.observations.flatten(1, 2), rollout.valid.flatten(1)  # B = E T
     actions, advantages = rollout.actions.flatten(1, 2), advantages.flatten(1)
@@ -145,21 +150,21 @@ def update_policy(
     before = objective()
     gradient = flatten_per_run(torch.autograd.grad(before.sum(), parameters))  # (R, P)
     usable = gradient.isfinite().all(dim=1) & (True if active is None else active)
-    step = natural_gradient_step(
-        fisher_of(policy, states, valid, config),
-        torch.where(usable[:, None], gradient, 0.0),
-        max_kl=config.max_kl,
-        iterations=config.cg_iterations,
-    )
-    start, before = flatten_per_run(parameters).detach(), before.detach()
-    if config.line_search:
-        limits = {"start_value": before, "max_kl": config.max_kl}
-        found = backtracking_line_search(evaluate, start, step, **limits)
-    else:
-        value, kl = evaluate(start + step)
-        found = LineSearch(start + step, torch.ones_like(kl), value - before, kl)
+    gradient = torch.where(usable[:, None], gradient, 0.0)
+    fisher = fisher_of(policy, states, valid, config)
+    limits = {"max_kl": config.max_kl, "iterations": config.cg_iterations}
+    step = natural_gradient_step(fisher, gradient, **limits)
+    search = backtracking_line_search if config.line_search else full_step
+    limits = {"start_value": before.detach(), "max_kl": config.max_kl}
+    found = search(evaluate, flatten_per_run(parameters).detach(), step, **limits)
     assign(parameters, found.parameters)
     return found, usable
+
+
+def full_step(evaluate, start, step, *, start_value, max_kl) -> LineSearch:
+    """No search: the whole step, wherever it leads."""
+    value, kl = evaluate(start + step)
+    return LineSearch(start + step, torch.ones_like(kl), value - start_value, kl)
 
 
 def fisher_of(policy: nn.Module, states: torch.Tensor, valid: torch.Tensor, config: Config):
@@ -217,7 +222,9 @@ def train(
             rollout = run.collect(config.rollout_steps)
             targets, advantages = advantages_of(critic, rollout, config)  # (R, E, T)
             active = torch.tensor([k not in run.frozen for k in run.run_ids], device=run.device)
-            search, usable = update_policy(policy, rollout, advantages, config, active)
+            radius = config.max_kl * (1 - run.fraction if config.anneal else 1)
+            now = replace(config, max_kl=radius)
+            search, usable = update_policy(policy, rollout, advantages, now, active)
             run.freeze(~usable, "its policy gradient is not finite")
             fit_critic(run, optimizer, rollout, targets)
             if config.normalize_observations:
