@@ -105,7 +105,7 @@ class MLP(nn.Module):
 
 
 class DuelingMLP(nn.Module):
-    """Q(s, a) = V(s) + A(s, a) - mean over a' of A(s, a'). Eq. (13.17).
+    """Q(s, a) = V(s) + A(s, a) - mean over a' of A(s, a'). Eq. (13.18).
 
     V and A are two linear heads on the same hidden layers. Without the mean, V and A would be
     known only up to a constant.

@@ -140,7 +140,7 @@ def q_targets(
     """y = r + discount (1 - d) max_a' Q_target(s', a'), d = 1 at a termination. Eq. (13.1).
 
     With online_q, Double DQN: y = r + discount (1 - d) Q_target(s', argmax_a' Q_online(s', a')).
-    Eq. (13.14).
+    Eq. (13.15).
 
     Args:
         rewards: (...).

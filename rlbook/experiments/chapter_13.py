@@ -14,6 +14,7 @@ from rlbook.seeding import Streams
 NEWEST = dqn.Config().transitions_per_rollout
 VARIANTS: dict[str, dict] = {
     "DQN": {},
+    "one reward": {"n_step": 1},
     "no replay": {"replay_capacity": NEWEST},
     "no target network": {"tau": 1.0},
     "neither": {"replay_capacity": NEWEST, "tau": 1.0},
@@ -59,8 +60,8 @@ def ablation(config: dict, progress) -> dict:
     Returns:
         returns: (variants, runs, evaluations), each a mean over 100 greedy episodes.
         env_steps: (evaluations,).
-        losses: (variants, runs, 3), the last losses of the first rounds of learning.
-        values: (variants, runs, N), the mean of max_a Q over a batch, every tenth round.
+        losses: (variants, runs, 2), the last losses of the first rounds of learning.
+        values: (variants, runs, N), the mean of max_a Q over a batch, every fourth round.
     """
     settings, ids = dqn.Config(evaluation_episodes=100), list(range(config["runs"]))
     results = [
@@ -70,12 +71,12 @@ def ablation(config: dict, progress) -> dict:
     return {
         "returns": np.stack([x.evaluation_returns for x in results]),
         "env_steps": results[0].env_steps,
-        "losses": np.stack([x.log["loss"][:, :3] for x in results]),
-        "values": np.stack([x.log["value"][:, ::10] for x in results]),
+        "losses": np.stack([x.log["loss"][:, :2] for x in results]),
+        "values": np.stack([x.log["value"][:, ::4] for x in results]),
     }
 
 
-SOON = {"stop_after": 160}  # steps of each environment: the first rounds of learning
+SOON = {"stop_after": 224}  # steps of each environment: the first rounds of learning
 EXPERIMENTS = {
     "hundred": Experiment(
         hundred,
