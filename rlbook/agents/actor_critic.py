@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from rlbook.config import TrainingConfig
 from rlbook.masking import masked_mean, mean_per_run
 from rlbook.networks import MLP
+from rlbook.normalization import RunningNormalizer, ScaledCritic
 from rlbook.policies import make_policy
 from rlbook.policy_gradients import policy_gradient_loss
 from rlbook.results import Result
@@ -24,50 +26,64 @@ from rlbook.training import Training
 class Config(TrainingConfig):
     """The settings; the defaults are for CartPole-v1."""
 
-    total_steps: int = 100_000
+    total_steps: int = 200_000
     """Environment steps of each run."""
+    num_envs: int = 8
+    """E, parallel environments of each run."""
+    discount: float = 0.995
+    """gamma."""
+    hidden_sizes: tuple[int, ...] = (32, 32)
+    """Of each network."""
     rollout_steps: int = 16
     """T, steps of each environment between two updates."""
-    lambda_: float = 0.95
+    lambda_: float = 0.98
     """Of the lambda-returns that are the critic's targets."""
     learning_rate: float = 3e-3
-    """Of Adam, for both networks; falls to 0 over the training."""
-    value_coef: float = 0.5
-    """Weight of the critic's loss."""
+    """Of Adam, for the actor; falls to 0 over the training."""
+    value_learning_rate: float = 3e-3
+    """Of Adam, for the critic; falls to 0, too."""
     entropy_coef: float = 0.0
     """Weight of the policy's entropy, which is to be large."""
     normalize_advantages: bool = True
     """Bring the advantages of an update to mean 0 and standard deviation 1, in each run."""
     max_gradient_norm: float = 0.5
-    """Of each run's gradient."""
+    """Of each run's policy gradient."""
+    normalize_observations: bool = True
+    """To mean 0 and variance 1, by each run's own statistics so far."""
+    normalize_values: bool = True
+    """The critic predicts returns in units of their standard deviation so far."""
 
     def __post_init__(self):
         super().__post_init__()
         self.require_positive_integers("total_steps", "rollout_steps")
         self.require_within(0, 1, "lambda_")
-        self.require_within(0, float("inf"), "value_coef", "entropy_coef")
-        if not self.max_gradient_norm > 0:
-            raise ValueError(f"max_gradient_norm must be positive, got {self.max_gradient_norm}")
+        self.require_within(0, float("inf"), "entropy_coef")
+        for name in ("value_learning_rate", "max_gradient_norm"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
 
 def make_networks(envs, config: Config, generators: Sequence[torch.Generator]) -> dict:
-    """The actor pi and the critic V, which share nothing."""
-    sizes = (envs.observation_size, *config.hidden_sizes, 1)
-    return {
-        "policy": make_policy(envs, config.hidden_sizes, generators),
-        "value": MLP(sizes, generators).to(envs.device),
-    }
+    """The actor pi and the critic V; they share the statistics of the observations, no weights."""
+    policy = make_policy(envs, config.hidden_sizes, generators)
+    network = MLP((envs.observation_size, *config.hidden_sizes, 1), generators)
+    if config.normalize_observations:
+        normalizer = RunningNormalizer(envs.num_runs, envs.observation_size)
+        policy.network = nn.Sequential(normalizer, policy.network)
+        network = nn.Sequential(normalizer, network)
+    return {"policy": policy, "critic": ScaledCritic(network, envs.num_runs)}
 
 
 @torch.no_grad()
-def targets(value, rollout: Rollout, config: Config) -> tuple[torch.Tensor, torch.Tensor]:
-    """The critic's targets, and the advantages, target - V(s_t); both (R, E, T)."""
-    values = value(rollout.observations).squeeze(-1)
-    next_values = value(rollout.next_observations).squeeze(-1)
+def targets(critic, rollout: Rollout, config: Config) -> tuple[torch.Tensor, torch.Tensor]:
+    """The lambda-returns, and the advantages, lambda-return - V(s_t): (R, E, T) each. Eq. (14.12).
+
+    No gradient passes: for both losses they are numbers.
+    """
+    values, next_values = critic(rollout.observations), critic(rollout.next_observations)
     ends = rollout.terminated, rollout.truncated
-    returns = lambda_returns(
-        rollout.rewards, next_values, *ends, discount=config.discount, lambda_=config.lambda_
-    )
+    horizon = {"discount": config.discount, "lambda_": config.lambda_}
+    returns = lambda_returns(rollout.rewards, next_values, *ends, **horizon)
     return returns, returns - values
 
 
@@ -79,14 +95,22 @@ def standardised(x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
     return centred / (masked_mean(centred.square(), valid, dims).sqrt().view(shape) + 1e-8)
 
 
-def loss(policy, value, rollout: Rollout, returns, advantages, config: Config) -> torch.Tensor:
-    """Of actor, critic and entropy together: (R,). Eq. (14.9)."""
+def actor_loss(policy, rollout: Rollout, advantages: torch.Tensor, entropy_coef: float):
+    """The mean of - A_t log pi(a_t|s_t) - entropy_coef H(pi(.|s_t)), (R,). Eq. (14.13)."""
     log_probs, entropies = policy.log_prob_and_entropy(rollout.observations, rollout.actions)
-    errors = value(rollout.observations).squeeze(-1) - returns
-    actor = policy_gradient_loss(log_probs, advantages)
-    critic = 0.5 * errors.square()
-    total = actor + config.value_coef * critic - config.entropy_coef * entropies
-    return mean_per_run(total, rollout.valid)
+    losses = policy_gradient_loss(log_probs, advantages) - entropy_coef * entropies
+    return mean_per_run(losses, rollout.valid)
+
+
+def critic_loss(critic, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
+    """The mean of (V(s_t) - target_t)^2 / 2, in units of the returns' variance, (R,). Eq. (14.14).
+
+    Args:
+        returns: (R, E, T), the targets: numbers.
+    """
+    returns = returns.detach().flatten(1)
+    errors = critic.squared_error(rollout.observations.flatten(1, 2), returns)
+    return mean_per_run(0.5 * errors, rollout.valid.flatten(1))
 
 
 def train(
@@ -104,15 +128,25 @@ def train(
     config = config or Config()
     options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
     with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, value = run.networks["policy"], run.networks["value"]
-        optimizer = run.optimizer("actor_critic", policy, value)
+        policy, critic = run.networks["policy"], run.networks["critic"]
+        actor_optimizer = run.optimizer("actor", policy)
+        critic_optimizer = run.optimizer("critic", critic, learning_rate=config.value_learning_rate)
         for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
+            run.anneal(actor_optimizer, config.learning_rate)
+            run.anneal(critic_optimizer, config.value_learning_rate)
             rollout = run.collect(config.rollout_steps)
-            returns, advantages = targets(value, rollout, config)
+            returns, advantages = targets(critic, rollout, config)
+            weights = advantages
             if config.normalize_advantages:
-                advantages = standardised(advantages, rollout.valid)
-            run.anneal(optimizer, config.learning_rate)
-            losses = loss(policy, value, rollout, returns, advantages, config)
-            run.step(optimizer, losses, max_gradient_norm=config.max_gradient_norm)
-            run.log(value_error=mean_per_run((returns - advantages).detach(), rollout.valid))
+                weights = standardised(advantages, rollout.valid)
+
+            loss = actor_loss(policy, rollout, weights, config.entropy_coef)
+            run.step(actor_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
+            if config.normalize_values:
+                critic.rescale(returns.flatten(1), rollout.valid.flatten(1))
+            run.step(critic_optimizer, critic_loss(critic, rollout, returns))
+
+            if config.normalize_observations:
+                policy.network[0].update(rollout.observations, rollout.valid)
+            run.log(squared_advantage=mean_per_run(advantages.square(), rollout.valid))
     return run.result()
