@@ -1,4 +1,4 @@
-"""Chapter 14: a hundred runs of advantage actor-critic on CartPole-v1, and what its parts are for.
+"""Chapter 14: forty runs of advantage actor-critic on CartPole-v1, and what its parts are for.
 
 The settings were found on seed 1000, ten runs each, and evaluated on seed 2,000,000; the
 chapter's runs and the stored ones have other seeds.
@@ -17,7 +17,15 @@ from rlbook.experiments import Experiment
 from rlbook.seeding import Streams
 
 SEARCH = """
-SEARCH_TABLE
+  steps   E x T   actor   hidden     discount  lambda  solved, mean return of each run
+100,000  16 x 16  0.005   (64, 64)   0.99      0.95     1/10
+200,000  16 x 16  0.003   (32, 32)   0.995     0.98     8/10
+120,000   8 x 16  0.003   (32, 32)   0.995     0.98     7/10
+300,000  16 x 16  0.003   (64, 64)   0.99      0.95     2/10  nothing normalised but advantages
+
+The defaults are the second line with the environments of the third, which no search has seen.
+Acrobot-v1, 60,000 steps, as below: ten runs between -93 and -82. Pendulum-v1, 100,000 steps, as
+below: between -1133 and -1027, which is little.
 """
 
 SETTINGS: dict[str, dict] = {
@@ -73,7 +81,7 @@ def learn(settings, config: dict, run_ids: list[int], *, sees_ends: bool = True)
     return actor_critic.train(envs, settings, run_ids=run_ids, seed=config["seed"], progress=False)
 
 
-def hundred(config: dict, progress) -> dict:
+def forty(config: dict, progress) -> dict:
     """Returns: (runs, evaluations), each a mean over 100 greedy episodes; the last one counts."""
     settings = actor_critic.Config(num_evals=2, evaluation_episodes=100)
     runs, batch = config["runs"], config["batch"]
@@ -101,9 +109,9 @@ def variants(config: dict, progress) -> dict:
 
 SOON = {"stop_after": 64}  # steps of each environment: four updates
 EXPERIMENTS = {
-    "hundred": Experiment(
-        hundred,
-        {"seed": 1414, "runs": 100, "batch": 50, "stop_after": None},
+    "forty": Experiment(
+        forty,
+        {"seed": 1414, "runs": 40, "batch": 40, "stop_after": None},
         SOON | {"runs": 10},
         rtol=1e-3,
     ),
