@@ -1,7 +1,8 @@
 """Chapter 17: PPO with lambda from 0 to 1, and with wrong flags at the ends of episodes.
 
-The settings are those with which chapter 16's search began; none was tuned for this comparison.
-The time limit of 50 steps was chosen on another seed (170), after trying 25, 50 and 100.
+The settings are cheap ones: of two that were tried on CartPole-v1 (seed 170, lambda 0.95), this one
+had the higher final return, 500 after 4 epochs with learning rate 3e-3 and 32 units, 494 after 10
+epochs with 1e-3 and 64. The time limit was chosen there too, after trying 25, 50 and 100 steps.
 """
 
 import math
@@ -17,9 +18,10 @@ from rlbook.seeding import Streams
 
 SETTINGS = {
     "num_envs": 16,
-    "num_epochs": 10,
+    "num_epochs": 4,
     "num_minibatches": 4,
-    "learning_rate": 1e-3,
+    "learning_rate": 3e-3,
+    "hidden_sizes": (32, 32),
     "num_evals": 6,
     "evaluation_episodes": 20,
 }
@@ -91,7 +93,8 @@ EXPERIMENTS = {
     ),
     "pendulum": Experiment(
         lambdas,
-        {"seed": 17, "runs": 10, "task": "Pendulum-v1", "lambdas": [0.0, 0.5, 0.9, 1.0], "stop_after": None},
+        {"seed": 17, "runs": 10, "task": "Pendulum-v1", "lambdas": [0.0, 0.5, 0.9, 1.0],
+         "stop_after": None},
         SOON | {"lambdas": LAMBDAS[:1], "stop_after": 768},
         rtol=1e-3,
     ),
