@@ -1,5 +1,6 @@
 """Mutants of what chapters 11 to 20 add."""
 
+from mutants_actor_critic import ACTOR_CRITIC
 from mutants_dqn import DQN
 from mutants_envs import ENVS
 from mutants_networks import NETWORKS
@@ -393,6 +394,7 @@ PART_3: list[Mutant] = [
     *NETWORKS,
     *DQN,
     *PPO,
+    *ACTOR_CRITIC,
     *ENVS,
     *TRAINING,
     *REINFORCE,
