@@ -28,6 +28,10 @@ DEFINITIONS: dict[str, str] = {
     # Chapter 10
     # Chapter 11
     "11.10": "says what a softmax policy is",
+    # Chapter 14
+    "14.10": "says what a step of the algorithm is; its mean is Eq. (14.11), which is checked",
+    # Chapter 15
+    "15.14": "says which problem TRPO solves",
     # Chapter 16
     "16.3": "says what PPO-penalty maximises",
 }
