@@ -99,7 +99,7 @@ def variants(config: dict, progress) -> dict:
     """
     ids, results = list(range(config["runs"])), []
     for name in progress(config["variants"]):
-        settings = replace(actor_critic.Config(total_steps=61_440), **VARIANTS[name])
+        settings = replace(actor_critic.Config(total_steps=40_960), **VARIANTS[name])
         results.append(learn(settings, config, ids, sees_ends=name != "no end"))
     return {
         "returns": np.stack([x.evaluation_returns for x in results]),
