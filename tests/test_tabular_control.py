@@ -51,74 +51,6 @@ def small_grid() -> MDP:
     return GridWorld.from_text("S.\n.G", rewards={"G": 1.0}, slip=0.2).mdp(discount=0.9)
 
 
-@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
-def test_junk_behind_a_termination_stays_out(learner, key):
-    """One step, reward 1, the end: a value in the table of the end must not leak."""
-    mdp = MDP.from_arrays(
-        torch.tensor([[[0.0, 1.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]),
-        torch.tensor([[1.0, 1.0], [0.0, 0.0]]),
-        discount=1.0,
-        terminal=[False, True],
-    )
-    result = learner(
-        mdp, num_runs=3, num_steps=200, step_size=0.5, epsilon=1.0, initial_q=100.0, **key, **QUIET
-    )
-    torch.testing.assert_close(result.q[:, 0], torch.ones(3, 2), atol=1e-5, rtol=0)
-    assert (result.q[:, 1] == 0).all()
-
-
-@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
-def test_a_time_limit_cuts_but_does_not_end(learner, key):
-    """One state, reward 1 for ever, discount 0.5: the value is 2, whatever the limit."""
-    endless = MDP.from_arrays(torch.ones(1, 2, 1), torch.ones(1, 2), discount=0.5)
-    task = TabularTask(endless, max_episode_steps=3)
-    result = learner(task, num_runs=3, num_steps=1_000, step_size=0.1, epsilon=1.0, **key, **QUIET)
-    torch.testing.assert_close(result.q, torch.full_like(result.q, 2.0), atol=0.01, rtol=0)
-
-
-# --- run by run
-
-
-@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
-@pytest.mark.parametrize("length", [{"num_steps": 700}, {"num_episodes": 25}], ids=str)
-def test_run_k_of_ten_is_run_k_alone(learner, key, length):
-    mdp = small_grid()
-    settings = {**length, **key, **QUIET, "seed": 4, "epsilon": one_over_k(3)}
-    ten = learner(mdp, num_runs=10, step_size=one_over_n(0.6), **settings)
-    alone = learner(mdp, run_ids=[7], step_size=one_over_n(0.6), **settings)
-    assert torch.equal(ten.q[7:8], alone.q)
-    assert torch.equal(ten.visits[7:8], alone.visits)
-    if ten.returns is not None:
-        assert torch.equal(ten.returns[7:8], alone.returns)
-        assert torch.equal(ten.lengths[7:8], alone.lengths)
-    assert not torch.equal(ten.q[6], ten.q[7])
-
-
-def test_a_sweep_over_step_sizes_is_the_runs_one_by_one():
-    mdp, settings = small_grid(), {"num_episodes": 20, **QUIET}
-    sizes = torch.tensor([0.1, 0.1, 0.5, 0.5], dtype=torch.float64)
-    sweep = q_learning(mdp, run_ids=[0, 1, 0, 1], step_size=sizes, **settings)
-    for k, alpha in ((0, 0.1), (1, 0.5)):
-        part = q_learning(mdp, num_runs=2, step_size=alpha, **settings)
-        assert torch.equal(sweep.q[2 * k : 2 * k + 2], part.q)
-
-
-@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
-def test_a_model_in_single_precision(learner, key):
-    wide = small_grid()
-    rows = [x.permute(2, 0, 1) for x in (wide.kernel.next_states, wide.kernel.probabilities)]
-    mdp = MDP.from_successors(
-        rows[0].long(), rows[1].float(), wide.reward.float(), discount=0.9,
-        start=wide.start.float(), terminal=wide.terminal,
-    )  # fmt: skip
-    sizes = torch.tensor([0.1, 0.3], dtype=torch.float64)
-    for step_size in (0.1, sizes, one_over_n()):
-        result = learner(
-            mdp, num_runs=2, num_episodes=5, step_size=step_size, epsilon=sizes, **key, **QUIET
-        )
-        assert result.q.dtype == torch.float32 and result.q.isfinite().all()
-
-
 # --- against a plain loop, and against each other
 
 
@@ -359,6 +291,77 @@ def test_td_targets_mask_is_used_by_the_tables():
         torch.tensor([1.0]), torch.tensor([7.0]), torch.tensor([True]), discount=0.9
     )
     assert float(target) == 1.0
+
+
+# --- ends and limits
+
+
+@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
+def test_junk_behind_a_termination_stays_out(learner, key):
+    """One step, reward 1, the end: a value in the table of the end must not leak."""
+    mdp = MDP.from_arrays(
+        torch.tensor([[[0.0, 1.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]),
+        torch.tensor([[1.0, 1.0], [0.0, 0.0]]),
+        discount=1.0,
+        terminal=[False, True],
+    )
+    result = learner(
+        mdp, num_runs=3, num_steps=200, step_size=0.5, epsilon=1.0, initial_q=100.0, **key, **QUIET
+    )
+    torch.testing.assert_close(result.q[:, 0], torch.ones(3, 2), atol=1e-5, rtol=0)
+    assert (result.q[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
+def test_a_time_limit_cuts_but_does_not_end(learner, key):
+    """One state, reward 1 for ever, discount 0.5: the value is 2, whatever the limit."""
+    endless = MDP.from_arrays(torch.ones(1, 2, 1), torch.ones(1, 2), discount=0.5)
+    task = TabularTask(endless, max_episode_steps=3)
+    result = learner(task, num_runs=3, num_steps=1_000, step_size=0.1, epsilon=1.0, **key, **QUIET)
+    torch.testing.assert_close(result.q, torch.full_like(result.q, 2.0), atol=0.01, rtol=0)
+
+
+# --- run by run
+
+
+@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
+@pytest.mark.parametrize("length", [{"num_steps": 700}, {"num_episodes": 25}], ids=str)
+def test_run_k_of_ten_is_run_k_alone(learner, key, length):
+    mdp = small_grid()
+    settings = {**length, **key, **QUIET, "seed": 4, "epsilon": one_over_k(3)}
+    ten = learner(mdp, num_runs=10, step_size=one_over_n(0.6), **settings)
+    alone = learner(mdp, run_ids=[7], step_size=one_over_n(0.6), **settings)
+    assert torch.equal(ten.q[7:8], alone.q)
+    assert torch.equal(ten.visits[7:8], alone.visits)
+    if ten.returns is not None:
+        assert torch.equal(ten.returns[7:8], alone.returns)
+        assert torch.equal(ten.lengths[7:8], alone.lengths)
+    assert not torch.equal(ten.q[6], ten.q[7])
+
+
+def test_a_sweep_over_step_sizes_is_the_runs_one_by_one():
+    mdp, settings = small_grid(), {"num_episodes": 20, **QUIET}
+    sizes = torch.tensor([0.1, 0.1, 0.5, 0.5], dtype=torch.float64)
+    sweep = q_learning(mdp, run_ids=[0, 1, 0, 1], step_size=sizes, **settings)
+    for k, alpha in ((0, 0.1), (1, 0.5)):
+        part = q_learning(mdp, num_runs=2, step_size=alpha, **settings)
+        assert torch.equal(sweep.q[2 * k : 2 * k + 2], part.q)
+
+
+@pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
+def test_a_model_in_single_precision(learner, key):
+    wide = small_grid()
+    rows = [x.permute(2, 0, 1) for x in (wide.kernel.next_states, wide.kernel.probabilities)]
+    mdp = MDP.from_successors(
+        rows[0].long(), rows[1].float(), wide.reward.float(), discount=0.9,
+        start=wide.start.float(), terminal=wide.terminal,
+    )  # fmt: skip
+    sizes = torch.tensor([0.1, 0.3], dtype=torch.float64)
+    for step_size in (0.1, sizes, one_over_n()):
+        result = learner(
+            mdp, num_runs=2, num_episodes=5, step_size=step_size, epsilon=sizes, **key, **QUIET
+        )
+        assert result.q.dtype == torch.float32 and result.q.isfinite().all()
 
 
 # --- they learn what dynamic programming computes (last, as these take longest)
