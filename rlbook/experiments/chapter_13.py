@@ -1,4 +1,4 @@
-"""Chapter 13: deep Q-learning on CartPole-v1, a hundred runs of it, and what each part is for."""
+"""Chapter 13: deep Q-learning on CartPole-v1, forty runs of it, and what each part is for."""
 
 import math
 from dataclasses import replace
@@ -43,7 +43,7 @@ def learn(config: dqn.Config, run_ids: list[int], seed: int, stop_after: int | N
     return dqn.train(envs, config, run_ids=run_ids, seed=seed, progress=False)
 
 
-def hundred(config: dict, progress) -> dict:
+def forty(config: dict, progress) -> dict:
     """Returns: (runs, evaluations), each a mean over 100 greedy episodes; the last one counts."""
     settings = dqn.Config(num_evals=3, evaluation_episodes=100)
     runs, batch = config["runs"], config["batch"]
@@ -63,7 +63,7 @@ def ablation(config: dict, progress) -> dict:
         losses: (variants, runs, 2), the last losses of the first rounds of learning.
         values: (variants, runs, N), the mean of max_a Q over a batch, every fourth round.
     """
-    settings, ids = dqn.Config(evaluation_episodes=100), list(range(config["runs"]))
+    settings, ids = dqn.Config(num_evals=11, evaluation_episodes=100), list(range(config["runs"]))
     results = [
         learn(replace(settings, **VARIANTS[name]), ids, config["seed"], config["stop_after"])
         for name in progress(config["variants"])

@@ -1,0 +1,44 @@
+"""What makes each claim of chapter 13 false; see __init__.py."""
+
+from broken_claims import Broken
+
+BROKEN = [
+    Broken(
+        "guess.new_tensor([0.5, 0.75, 0.25])",
+        "guess = torch.tensor([0.5, 1.0, 0.0], dtype=torch.float64)",
+        "the true gradient finds the truth",
+    ),
+    Broken("13.1", "full, Q_full = semi, Q_semi", "the true gradient reaches Q* too"),
+    Broken("13.1", "semi = full", "the semi-gradient rests elsewhere"),
+    Broken("13.1", "Q_full = Q_star", "the wrong values order the actions rightly"),
+    Broken(
+        "growth = {",
+        'variants["all three"] = variants["on-policy"]',
+        "all three together are harmless",
+    ),
+    Broken(
+        "growth = {",
+        'variants["a table"] = variants["all three"]',
+        "a table diverges too",
+    ),
+    Broken(
+        "last = {name: size[-1]",
+        'sizes["all three"] = sizes["a table"]',
+        "all three together shrink",
+    ),
+    Broken(
+        "last = {name: size[-1]",
+        'sizes["on-policy"] = sizes["all three"]',
+        "on-policy data diverge too",
+    ),
+    Broken("cured =", "growth_of_a_period = lambda *args: 1.9", "nothing is cured"),
+    Broken("cured =", "growth_of_a_period = lambda *args: 0.95", "everything is cured"),
+    Broken("13.3", "final = final - 400", "no run is solved"),
+    Broken("assert solved_of_40", "solved_of_40, low = 24, 0.43", "six runs in ten"),
+    Broken("assert change", "change = 5.0", "a shift of the A-head moves Q"),
+    Broken(
+        "assert change",
+        "Q_star = Q_star.amax(-1, keepdim=True).expand(-1, -1, 2)",
+        "the V-head is the value",
+    ),
+]
