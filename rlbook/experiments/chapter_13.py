@@ -18,7 +18,7 @@ VARIANTS: dict[str, dict] = {
     "no replay": {"replay_capacity": NEWEST},
     "no target network": {"tau": 1.0},
     "neither": {"replay_capacity": NEWEST, "tau": 1.0},
-    "double": {"double": True},
+    "one reward, double": {"n_step": 1, "double": True},
     "dueling": {"dueling": True},
 }
 
