@@ -16,12 +16,7 @@ BROKEN = [
     Broken("14.4", 'paths["0.05"] = paths["0.5"] + 1', "a slow critic is better"),
     Broken("final.min()", "final = final - 400", "no run is solved"),
     Broken("assert low >", "low = 0.3", "three runs in ten"),
-    Broken(
-        "14.6",
-        "acrobot = SimpleNamespace(evaluate=lambda episodes: SimpleNamespace(\n"
-        "    returns=torch.full((10, 100), -500.0)))",
-        "no pendulum is ever up",
-    ),
+    Broken("swing >", "swing = swing - 400", "no pendulum is ever up"),
     Broken("14.7", "greedy = {name: greedy[kinds[0]] for name in kinds}", "no part matters"),
     Broken("14.7", 'greedy["no end"][3, -1] = 500.0', "a run without ends is solved"),
 ]
