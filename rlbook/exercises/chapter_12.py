@@ -140,7 +140,7 @@ def check_reinforce_loss(attempt) -> str:
             "baseline, in a direction that has nothing to do with predicting returns.",
             hint="Detach the advantage.",
         )
-    return "None of the three bugs raises an error; each leaves a program that learns, only worse."
+    return "None of the three bugs raises an error: this is what silent bugs look like."
 
 
 CHECKERS = {
