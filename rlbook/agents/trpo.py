@@ -35,17 +35,17 @@ from rlbook.trust_region import (
 class Config(TrainingConfig):
     """Settings of TRPO; those of every agent are in TrainingConfig."""
 
-    total_steps: int = 65_536
+    total_steps: int = 40_960
     """Environment steps of each run."""
     discount: float = 0.995
     """gamma."""
-    num_envs: int = 16
+    num_envs: int = 8
     """E, parallel environments of each run."""
     rollout_steps: int = 128
     """T, steps in each environment between two updates."""
     lambda_: float = 0.98
     """Of the lambda-returns; advantages are lambda-returns minus values."""
-    max_kl: float = 0.03
+    max_kl: float = 0.01
     """delta, the radius: the largest mean KL(old || new) of an update."""
     anneal: bool = True
     """Let the radius fall to 0 over the training, linearly."""
