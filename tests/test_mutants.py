@@ -47,6 +47,7 @@ def test_unit_tests_pass_without_mutation(test_file, run_of):
 def test_unit_tests_catch(mutant, run_of):
     right, outcomes = run_of(mutant.test_file)
     assert mutant in outcomes, f"{mutant.test_file} did not call the function, and ended: {right}"
+    assert isinstance(outcomes[mutant], tuple), outcomes[mutant]
     code, output = outcomes[mutant]
     assert code != 0, f"survives {mutant.test_file}"
     assert code == 1, f"not caught by a test, but by a broken run:\n{output}"
@@ -69,6 +70,7 @@ def test_chapter_catches(mutant, number, run_of):
     right, outcomes = run_of(number)
     assert mutant in outcomes, f"chapter {number} did not call the function, and ended: {right}"
     stop = outcomes[mutant]
+    assert not isinstance(stop, str), stop
     assert stop is not None, f"survives chapter {number}"
     assert stop.by_a_check, f"stops the chapter, but not by a check: {stop}"
 

@@ -51,6 +51,23 @@ def small_grid() -> MDP:
     return GridWorld.from_text("S.\n.G", rewards={"G": 1.0}, slip=0.2).mdp(discount=0.9)
 
 
+# --- choosing actions: first, as some mistakes in it let the learners walk for ever
+
+
+def test_epsilon_greedy_actions_have_the_policys_chances():
+    q = torch.tensor([1.0, 3.0, 3.0, -torch.inf]).unsqueeze(1)
+    N, generator = 200_000, torch.Generator().manual_seed(0)
+    noise = torch.rand(2, N, generator=generator)
+    actions = epsilon_greedy_actions(q.expand(4, N), 0.3, *noise)
+    policy = epsilon_greedy_policy(q[:, 0], 0.3)
+    drawn = torch.bincount(actions, minlength=4) / N
+    torch.testing.assert_close(drawn, policy, atol=0.005, rtol=0)
+    assert drawn[3] == 0
+    all_but_one = q[:3].expand(3, N)
+    fast = epsilon_greedy_actions(all_but_one, 0.3, *noise, all_allowed=True)
+    assert torch.equal(fast, epsilon_greedy_actions(all_but_one, 0.3, *noise))
+
+
 # --- against a plain loop, and against each other
 
 
@@ -155,20 +172,6 @@ def test_maximisation_bias_draws_q_learning_to_the_left():
 
 
 # --- parts
-
-
-def test_epsilon_greedy_actions_have_the_policys_chances():
-    q = torch.tensor([1.0, 3.0, 3.0, -torch.inf]).unsqueeze(1)
-    N, generator = 200_000, torch.Generator().manual_seed(0)
-    noise = torch.rand(2, N, generator=generator)
-    actions = epsilon_greedy_actions(q.expand(4, N), 0.3, *noise)
-    policy = epsilon_greedy_policy(q[:, 0], 0.3)
-    drawn = torch.bincount(actions, minlength=4) / N
-    torch.testing.assert_close(drawn, policy, atol=0.005, rtol=0)
-    assert drawn[3] == 0
-    all_but_one = q[:3].expand(3, N)
-    fast = epsilon_greedy_actions(all_but_one, 0.3, *noise, all_allowed=True)
-    assert torch.equal(fast, epsilon_greedy_actions(all_but_one, 0.3, *noise))
 
 
 def test_expected_value_is_the_mean_over_the_policy():
