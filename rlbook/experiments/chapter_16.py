@@ -146,24 +146,6 @@ def ablation(config: dict, progress) -> dict:
     }
 
 
-def hundred(config: dict, progress) -> dict:
-    """A hundred runs of PPO as the chapter trains them.
-
-    Returns:
-        returns: (surrogates, runs, evaluations), each a mean over 100 greedy episodes.
-    """
-    rows = []
-    for surrogate in progress(config["surrogates"]):
-        _, settings = settings_of(f"PPO-{surrogate}", "CartPole-v1")
-        settings = replace(settings, num_evals=2, evaluation_episodes=100)
-        batches = range(0, config["runs"], 20)
-        parts = [
-            learn(ppo, "CartPole-v1", settings, config, list(range(k, k + 20))) for k in batches
-        ]
-        rows.append(np.concatenate([x.evaluation_returns for x in parts]))
-    return {"returns": np.stack(rows)}
-
-
 SOON = {"stop_after": 256}  # steps of each environment: the first two updates of PPO
 EXPERIMENTS = {
     "four_agents": Experiment(
@@ -183,12 +165,6 @@ EXPERIMENTS = {
             "stop_after": None,
         },
         SOON | {"epochs": [1], "widths": ["0.05", "0.2"]},
-        rtol=1e-3,
-    ),
-    "hundred": Experiment(
-        hundred,
-        {"seed": 1616, "runs": 100, "surrogates": ["clip"], "stop_after": None},
-        SOON | {"runs": 20},
         rtol=1e-3,
     ),
 }
