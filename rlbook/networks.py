@@ -113,8 +113,7 @@ class DuelingMLP(nn.Module):
     Args:
         sizes: (observation, hidden, ..., actions).
 
-    Source: Wang et al. 2016, "Dueling network architectures for deep reinforcement learning",
-    Eq. 9.
+    Source: Wang et al. 2016, "Dueling network architectures for deep RL", Eq. 9.
     """
 
     def __init__(

@@ -42,6 +42,15 @@ def check_expected_td_error(attempt) -> str:
     return "With the true values it is the advantage, Eq. (14.3)."
 
 
+WRONG_MASKS = (
+    "A time limit was treated as an end: where an episode is only truncated, the value of the "
+    "next state still counts.",
+    "The value of a terminal state was added: after the end nothing follows.",
+    "The sign is wrong: a step down this loss makes actions that went well less likely.",
+    "The sign is wrong, and a time limit was treated as an end.",
+)
+
+
 def check_actor_critic_losses(attempt) -> str:
     """actor_critic_losses(log_probs, values, next_values, rewards, ends..., discount)."""
     rng = generator(1403)
@@ -53,11 +62,8 @@ def check_actor_critic_losses(attempt) -> str:
     on = "six transitions, two of them terminated and three truncated (one both)"
     ends = terminated, truncated
     losses = attempt(log_probs, values, next_values, rewards, *ends, discount)
-    expect_true(
-        isinstance(losses, tuple | list) and len(losses) == 2,
-        on=on,
-        what="the result should be two losses, (actor_loss, critic_loss).",
-    )
+    two = isinstance(losses, tuple | list) and len(losses) == 2
+    expect_true(two, on=on, what="the result should be two losses, (actor_loss, critic_loss).")
     for name, loss in zip(("the actor's loss", "the critic's loss"), losses, strict=True):
         expect_shape(loss, (), on=f"{on}: {name}", hint="A mean over the batch.")
         tracked = isinstance(loss, torch.Tensor) and loss.requires_grad
@@ -71,14 +77,7 @@ def check_actor_critic_losses(attempt) -> str:
     advantage = rewards + discount * torch.where(terminated, 0.0, follows) - v
     done = rewards + discount * torch.where(terminated | truncated, 0.0, follows) - v
     endless = rewards + discount * follows - v
-    masks = {
-        "A time limit was treated as an end: where an episode is only truncated, the value of "
-        "the next state still counts.": -done / 6,
-        "The value of a terminal state was added: after the end nothing follows.": -endless / 6,
-        "The sign is wrong: a step down this loss makes actions that went well less "
-        "likely.": advantage / 6,
-        "The sign is wrong, and a time limit was treated as an end.": done / 6,
-    }
+    masks = dict(zip(WRONG_MASKS, (-done / 6, -endless / 6, advantage / 6, done / 6), strict=True))
     flows = (x is not None and bool((x != 0).any()) for x in into_critic)
     expect_true(actor is not None, on=on, what="the actor's loss does not depend on log_probs.")
     where = f"{on}, the gradient of the actor's loss with respect to log_probs"

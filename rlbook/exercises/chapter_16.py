@@ -14,13 +14,9 @@ def check_clipped_gradient(attempt) -> str:
     random = torch.rand(30, generator=rng, **F64) * 2 + 0.01
     signs = torch.randn(30, generator=rng, **F64)
     corners = torch.tensor([1.5, 1.5, 0.5, 0.5, 1.0, 1.0], **F64)
+    both_signs = torch.tensor([2.0, -2, 2, -2, 2, -2], **F64)
     for words, ratio, A, epsilon in (
-        (
-            "ratios above, below and at 1",
-            corners,
-            torch.tensor([2.0, -2, 2, -2, 2, -2], **F64),
-            0.2,
-        ),
+        ("ratios above, below and at 1", corners, both_signs, 0.2),
         ("thirty random ratios", random, signs, 0.2),
         ("a wider interval, epsilon 0.4", random, signs, 0.4),
     ):
