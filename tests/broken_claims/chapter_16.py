@@ -16,11 +16,11 @@ BROKEN = [
         "the proportional rule goes round in circles",
     ),
     Broken(
-        "16.3",
+        "zero = gradient == 0",
         "gradient = torch.where((ratio - 1).abs() > epsilon, 0.0, gradient)",
         "without the minimum, there are four dead zones",
     ),
-    Broken("16.3", "gradient = ratio * A_sign", "no dead zone"),
+    Broken("zero = gradient == 0", "gradient = ratio * A_sign", "no dead zone"),
     Broken("it cannot tell them apart", "values[1] += 0.01", "it prefers the far one"),
     Broken("it cannot tell them apart", "distances[1] = distances[0]", "both are as near"),
     Broken("16.4", "runs = runs.clamp(max=1.2)", "the ratio stays inside"),
