@@ -21,7 +21,9 @@ Pendulum-v1 (mean of the final returns in place of solved runs):
      8    0.9       0.95    0.02       51,200   -345    -601
      8    0.9       0.95    0.02       81,920   -409    -999
      8    0.9       0.95    0.05       81,920   -384    -778
-    16    0.95      0.95    0.02       81,920   -268    -538    taken, with the falling radius
+    16    0.95      0.95    0.02       81,920   -268    -538    taken
+     8    0.95      0.95    0.02 to 0  81,920   -324    -587
+    16    0.95      0.95    0.02 to 0  81,920   -338    -930    (10 epochs of the critic)
 """
 
 import numpy as np
