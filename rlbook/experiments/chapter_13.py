@@ -91,7 +91,7 @@ EXPERIMENTS = {
             "variants": list(VARIANTS),
             "stop_after": None,
         },
-        {"stop_after": 224, "variants": ["DQN", "no replay"]},  # the first rounds of learning
+        {"stop_after": 224, "variants": ["DQN", "one reward"]},  # the first rounds of learning
         rtol=1e-3,
     ),
 }
