@@ -58,7 +58,7 @@ Pendulum-v1, discount 0.95, lambda 0.95, mean return of 6 runs:
 """
 
 AGENTS = ("A2C", "TRPO", "PPO-penalty", "PPO-clip")
-STEPS = {"CartPole-v1": 40_960, "Acrobot-v1": 30_720, "Pendulum-v1": 61_440}
+STEPS = {"CartPole-v1": 20_480, "Acrobot-v1": 20_480, "Pendulum-v1": 40_960}
 """Environment steps of each run, the same for all agents."""
 TASKS: dict[str, dict] = {
     "CartPole-v1": {"lambda_": 0.99},
@@ -97,7 +97,7 @@ def settings_of(name: str, task: str):
         return actor_critic, actor_critic.Config(**shared)
     if name == "TRPO":
         return trpo, trpo.Config(**shared)
-    epochs = 4 if task == "CartPole-v1" else 10
+    epochs = 10 if task == "Pendulum-v1" else 4
     surrogate = name.removeprefix("PPO-")
     return ppo, ppo.Config(**shared, surrogate=surrogate, num_epochs=epochs)
 
