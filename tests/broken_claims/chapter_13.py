@@ -33,6 +33,11 @@ BROKEN = [
     ),
     Broken("cured =", "growth_of_a_period = lambda *args: 1.9", "nothing is cured"),
     Broken("cured =", "growth_of_a_period = lambda *args: 0.95", "everything is cured"),
+    Broken(
+        "exact, biased =",
+        "limit = lambda n, epsilon: Q_star + n - 1.0",
+        "targets of many rewards praise the behaviour",
+    ),
     Broken("assert solved >= 9", "final = final - 400", "no run is solved"),
     Broken(
         "assert difference[name]", 'difference["one reward"] = (-5.0, 5.0)', "one reward is as good"
