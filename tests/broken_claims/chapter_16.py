@@ -2,6 +2,11 @@
 
 from broken_claims import Broken
 
+NO_LESSON = (
+    "from types import SimpleNamespace as N\n"
+    "{} = N(evaluate=lambda: N(returns=torch.zeros(10, 100)))"
+)
+
 BROKEN = [
     Broken("16.1", 'gain["noisy"] = gain["exact"]', "noise makes no difference"),
     Broken("16.1", 'gain["exact"] = gain["noisy"]', "exact advantages hurt, too"),
@@ -24,18 +29,10 @@ BROKEN = [
     Broken("it cannot tell them apart", "values[1] += 0.01", "it prefers the far one"),
     Broken("it cannot tell them apart", "distances[1] = distances[0]", "both are as near"),
     Broken("16.4", "runs = runs.clamp(max=1.2)", "the ratio stays inside"),
-    Broken("16.4", "runs[outside_ := runs[:, 0, 0] > 1.2, -1] -= 0.1", "it is called back"),
+    Broken("16.4", "runs[:, -1] -= 0.1", "it is called back"),
     Broken("16.4", "shared = shared.clamp(max=1.2)", "each state stops for itself"),
-    Broken(
-        "unseen =",
-        "clip.evaluate = lambda: type('E', (), {'returns': torch.full((10, 100), 300.0)})",
-        "PPO-clip does not solve it",
-    ),
-    Broken(
-        "unseen =",
-        "penalty.evaluate = lambda: type('E', (), {'returns': torch.zeros(10, 100)})",
-        "PPO-penalty learns nothing",
-    ),
+    Broken("unseen =", NO_LESSON.format("clip"), "PPO-clip learns nothing"),
+    Broken("unseen =", NO_LESSON.format("penalty"), "PPO-penalty learns nothing"),
     Broken(
         "16.6",
         "clip.log['largest_ratio'] = clip.log['largest_ratio'].clip(max=1.2)",
