@@ -99,8 +99,8 @@ EXPERIMENTS = {
                 "anneal": False,
             },
         },
-        {"runs": 2, "radii": [0.01], "total_steps": 5_120, "num_evals": 2},
-        rtol=1e-4,
+        {"radii": [0.01], "total_steps": 5_120, "num_evals": 2},
+        rtol=1e-3,  # single precision; a batch of fewer runs would round differently
     ),
     "solved": Experiment(
         solved,
