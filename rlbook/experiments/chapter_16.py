@@ -1,7 +1,8 @@
 """Chapter 16: PPO beside TRPO and A2C; what the number of epochs and the clip are for.
 
-Settings were chosen on other seeds (1000), before the runs that the chapter shows. Of 20 or 40
-runs on CartPole-v1, how many had a mean return of 475 or more (SEARCH below).
+Settings were found on seed 1000: of 20 (or 12) runs on CartPole-v1, how many had a mean return
+of 475 or more (SEARCH below). The chapter's own, 80k steps with 8 x 128 and 4 epochs, were the
+third that were tried on seed 16; the chapter trains on another seed.
 """
 
 import math
