@@ -1,5 +1,7 @@
 """Formulas and networks on a GPU give what they give on the CPU; skipped where there is none."""
 
+import importlib
+
 import pytest
 import torch
 
@@ -186,3 +188,15 @@ def test_gymnasium_envs(env, native):
     envs.reset()
     step = envs.step(torch.zeros(1, 2, dtype=torch.long, device="cuda"))
     assert all(field.device.type == "cuda" for field in step)
+
+
+@pytest.mark.parametrize("name", ["reinforce", "dqn", "actor_critic", "trpo", "ppo"])
+def test_agents_learn_on_the_device(name):
+    agent = importlib.import_module(f"rlbook.agents.{name}")
+    length = {"total_episodes": 4} if name == "reinforce" else {"total_steps": 4096}
+    small = {"num_envs": 2, "hidden_sizes": (8,), "num_evals": 2, "evaluation_episodes": 2}
+    config = agent.Config(**small, **length)
+    result = agent.train("CartPole-v1", config, num_runs=2, device="cuda", progress=False)
+    assert result.evaluation_returns.shape == (2, 2) and not result.frozen
+    assert {x.device.type for x in result.networks.state_dict().values()} == {"cuda"}
+    assert result.evaluate(episodes=3).returns.device.type == "cuda"
