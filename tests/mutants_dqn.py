@@ -8,7 +8,6 @@ _REPLAY = [
         "(indices + self._first).flatten()",
         "(indices + 0 * self._first).flatten()",
         "every run draws from run 0's memory",
-        chapters=("13",),
     ),
     Mutant(
         "replay",
@@ -116,7 +115,6 @@ _DQN = [
         "target_q",
         "Double DQN chooses by the target network",
         within="q_targets",
-        chapters=("13",),
     ),
     Mutant(
         "agents.dqn",

@@ -200,10 +200,15 @@ class Constant(torch.nn.Module):
         return torch.zeros_like(observations[..., :1])
 
 
-def advantages_of(rollout, value=10.0, **fields):
-    """With V = `value` everywhere, discount 1/2 and lambda 1."""
+class First(torch.nn.Module):
+    def forward(self, observations):
+        return observations[..., :1]
+
+
+def advantages_of(rollout, value=10.0, network=Constant, **fields):
+    """With V = `value` everywhere by default, discount 1/2 and lambda 1."""
     config = ppo.Config(discount=0.5, lambda_=1.0, **({"normalize_advantages": False} | fields))
-    critic = ScaledCritic(Constant(), 2)
+    critic = ScaledCritic(network(), 2)
     critic.returns.mean += value
     policy = networks(True)[0].float()
     policy.parameters_of = lambda observations: torch.zeros(*observations.shape[:-1], 4)
@@ -222,6 +227,13 @@ def test_a_termination_ends_the_return_and_a_time_limit_bootstraps():
     assert both.returns[0].tolist() == [2.0, 2.0, 9.0]
 
 
+def test_the_bootstrap_is_the_value_of_the_next_observation():
+    F = [False] * 2
+    batch = advantages_of(rollout_of([1.0, 2.0], F, F), value=0.0, network=First)  # V(s_t) = t
+    torch.testing.assert_close(batch.returns[0], torch.tensor([2.5, 3.0]))
+    torch.testing.assert_close(batch.advantages[0], torch.tensor([2.5, 2.0]))
+
+
 def test_advantages_are_normalised_run_by_run_and_without_what_is_not_valid():
     valid = [True, True, False, True]
     rollout = rollout_of([1.0, 2.0, 1e6, 4.0], [True] * 4, [False] * 4, valid)
@@ -238,7 +250,7 @@ def test_advantages_are_normalised_run_by_run_and_without_what_is_not_valid():
 
 def test_the_critic_scales_itself():
     """Returns 10 and 30: mean 20, standard deviation 10; each run has its own, NaN stays out."""
-    critic = ScaledCritic(Constant(), 2)
+    critic = ScaledCritic(network(), 2)
     critic.network.forward = lambda observations: torch.full_like(observations[..., :1], 0.5)
     states = torch.zeros(2, 4, 3)
     returns = torch.tensor([[10.0, 30.0, 1e6, torch.nan], [1000.0, 3000.0, 1e6, torch.nan]])
