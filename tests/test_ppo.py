@@ -250,7 +250,7 @@ def test_advantages_are_normalised_run_by_run_and_without_what_is_not_valid():
 
 def test_the_critic_scales_itself():
     """Returns 10 and 30: mean 20, standard deviation 10; each run has its own, NaN stays out."""
-    critic = ScaledCritic(network(), 2)
+    critic = ScaledCritic(Constant(), 2)
     critic.network.forward = lambda observations: torch.full_like(observations[..., :1], 0.5)
     states = torch.zeros(2, 4, 3)
     returns = torch.tensor([[10.0, 30.0, 1e6, torch.nan], [1000.0, 3000.0, 1e6, torch.nan]])
