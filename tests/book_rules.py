@@ -15,7 +15,7 @@ from parsed_notebook import Notebook, chapter_of, chapters, citations, first_arg
 CHAPTERS = [str(number) for number in range(21)] + ["A", "B", "C"]
 PLANNED = {str(number) for number in range(7, 21)} | {"A", "B", "C"}
 CONTENTS = "00_start_here.ipynb"
-NO_EXERCISES = {"0"}  # chapters that need none
+NO_EXERCISES = {"0", "B", "C"}  # need none; those that they have obey the rules
 MIN_EXERCISES, MIN_CODE_EXERCISES = 4, 2
 EXERCISE = re.compile(r"\*\*Exercise ([0-9A-C]+\.\d+)\*\*(?:\s+\(([^)]*)\))?")
 

@@ -47,12 +47,12 @@ class Notebook:
 
     @property
     def chapter(self) -> str:
-        """The number before the dot of this chapter's equations: 3 for 03_bellman.ipynb."""
+        """What its equations' numbers begin with: 3 for 03_bellman.ipynb, A for A_proof.ipynb."""
         return chapter_of(self.path.name)
 
     @property
     def number(self) -> str:
-        """The number in the file's name: 03 for 03_bellman.ipynb."""
+        """What the file's name begins with: 03 for 03_bellman.ipynb, A for A_proof.ipynb."""
         return self.path.name.split("_")[0]
 
     @property
@@ -120,7 +120,7 @@ def chapters() -> dict[str, Notebook]:
 
 
 def chapter_of(name: str) -> str:
-    """The chapter's number in a file's name, without a leading zero: 03_x.ipynb gives 3."""
+    """The chapter in a file's name, without a leading zero: 03_x.ipynb gives 3, A_x.ipynb A."""
     prefix = name.split("_")[0]
     return str(int(prefix)) if prefix.isdigit() else prefix
 

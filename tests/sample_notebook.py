@@ -1,5 +1,6 @@
 """A tiny notebook that obeys every rule, to be broken by the tests of the rules."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -66,6 +67,16 @@ def sample_cells() -> list:
         *exercise("3.4", "pen and paper"),
         new_markdown_cell(f"## Further reading\n\nBellman (1957).\n\n{NAVIGATION}"),
     ]
+
+
+def appendix_cells() -> list:
+    """The same sample as appendix A: its numbers, its neighbours."""
+    cells = sample_cells()
+    for cell in cells:
+        cell.source = re.sub(r"\b3\.(?= A| T|\d)", "A.", cell.source)
+        cell.source = cell.source.replace("02_models", "20_grpo")
+        cell.source = cell.source.replace("04_value_iteration", "B_corrections")
+    return cells
 
 
 def make_notebook(cells: list) -> nbformat.NotebookNode:

@@ -7,7 +7,15 @@ from book_rules import BOOK_RULES, Book, source_citations_that_do_not_resolve
 from nbformat.v4 import new_output
 from notebook_rules import RULES
 from parsed_notebook import Notebook, citations
-from sample_notebook import DEFINITIONS, PIXEL, code, make_notebook, sample_cells, write
+from sample_notebook import (
+    DEFINITIONS,
+    PIXEL,
+    appendix_cells,
+    code,
+    make_notebook,
+    sample_cells,
+    write,
+)
 
 
 def problems(notebook: Notebook, definitions=DEFINITIONS) -> dict[str, list[str]]:
@@ -148,6 +156,35 @@ BROKEN += [
 def test_the_sample_obeys_every_rule(tmp_path):
     notebook = Notebook.read(write(make_notebook(sample_cells()), tmp_path))
     assert problems(notebook) == {}
+
+
+def appendix(tmp_path, change=lambda cells: None) -> dict[str, list[str]]:
+    """The problems of the sample as appendix A, after a change."""
+    cells = appendix_cells()
+    change(cells)
+    path = write(make_notebook(cells), tmp_path, "A_sample.ipynb")
+    return problems(Notebook.read(path), {"A.1": "defines the return"})
+
+
+def test_an_appendix_obeys_the_same_rules(tmp_path):
+    assert appendix(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "fragment", "change"),
+    [
+        ("numbers_its_equations", "must be A.1", replace(3, "tag{A.1}", "tag{3.1}")),
+        ("every_equation_is_checked_or_defined", "no check", drop(4)),
+        ("every_citation_resolves", "A.8", append(3, "By Eq. (A.8), done.")),
+        ("captions_every_figure", "*Figure A.1.*", replace(6, "*Figure A.1.*", "A figure.")),
+        ("exercises_are_complete", "too few", replace(14, "(code)", "(pen and paper)")),
+        ("exercises_are_complete", "numbered", replace(17, "A.4", "3.4")),
+        ("leads_on", "chapter 20", replace(0, "20_grpo", "B_corrections")),
+        ("leads_on", "chapter B", replace(19, "B_corrections", "20_grpo")),
+    ],
+)
+def test_each_break_of_an_appendix_is_found(tmp_path, rule, fragment, change):
+    assert fragment in "\n".join(appendix(tmp_path, change).get(rule, []))
 
 
 @pytest.mark.parametrize(("rule", "fragment", "change"), BROKEN)

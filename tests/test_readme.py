@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(
-    r"^\| \[(?P<number>\w\w) [^\]]*\]\((?P<path>[^)]+)\) \| (?P<read>\d+) min \| (?P<run>\d+) s \|"
-    r"(?P<result>.*)\|$",
+    r"^\| \[(?P<number>\d\d|[A-C]) [^\]]*\]\((?P<path>[^)]+)\) \|"
+    r" (?P<read>\d+) min \| (?P<run>\d+) s \|(?P<result>.*)\|$",
     re.MULTILINE,
 )
 TIME = re.compile(r"\*\*Time\*\*: (?P<read>\d+) minutes to read, (?:about )?(?P<run>\d+) seconds")

@@ -1,8 +1,8 @@
 """The checkers of the exercises: which property of an answer fails, and on which input.
 
 `check_exercise("3.3", attempt)` is what a notebook calls. The checkers of chapter 3 are in
-`rlbook.exercises.chapter_03`, as `CHECKERS = {"3.3": function}`; what they are made of is
-in `rlbook.exercises.expectations`.
+`rlbook.exercises.chapter_03`, as `CHECKERS = {"3.3": function}`, those of appendix A in
+`chapter_A`; what they are made of is in `rlbook.exercises.expectations`.
 """
 
 import importlib

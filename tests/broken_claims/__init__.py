@@ -1,8 +1,8 @@
 """For each cell tagged `claim`, what makes it false: a claim that cannot fail claims nothing.
 
-chapter_NN.py lists in BROKEN entries of a claim cell, the source that breaks the variables it
-reads (executed just before it, in its namespace), and why the claim must then fail. The cell is
-named by the figure above it, "3.2", or by a fragment of its source.
+chapter_NN.py (chapter_A.py for an appendix) lists in BROKEN entries of a claim cell, the source
+that breaks the variables it reads (executed just before it, in its namespace), and why the claim
+must then fail. The cell is named by the figure above it, "3.2", or by a fragment of its source.
 """
 
 from collections import defaultdict
