@@ -34,6 +34,7 @@ FLOORS: list[list[str]] = [
             "divergences",
             "trust_region",
             "preferences",
+            "preference_fit",
             "token_rewards",
             "group_advantages",
         ),
@@ -50,7 +51,8 @@ FLOORS: list[list[str]] = [
         *("tabular.prediction", "tabular.traces", "tabular.batch", "tabular.control"),
         *("tabular.q_learning", "tabular.sarsa", "tabular.multi_step_control", "tabular"),
         *("agents", "agents.*"),
-        *("language.solvable", "language.solvable_training", "language.fixed_points"),
+        *("language.answer_tree", "language.solvable"),
+        *("language.solvable_training", "language.fixed_points"),
         *("language.arithmetic", "language.reviews", "language.tasks"),
         *("language.models", "language.sampling", "language.loop", "language.pretraining"),
         *("language.reward_model", "language.rlhf", "language.grpo", "language"),
@@ -59,7 +61,7 @@ FLOORS: list[list[str]] = [
         *("exercises.expectations", "exercises", "exercises.chapter_*"),
         *("experiments.recipes", "experiments.sources", "experiments", "experiments.chapter_*"),
         *("experiments.__main__", "drawing", "diagrams_*", "figures"),
-        *("launch", "notebooks"),
+        *("launch", "notebooks", "html", "book_index"),
     ],
 ]
 PLACES = [(floor, name) for floor, names in enumerate(FLOORS) for name in names]

@@ -1,0 +1,157 @@
+"""Preferences between two answers to one prompt, and the rewards that explain them.
+
+A reward is wanted that is larger for the answer that people prefer. Only differences of rewards
+of one prompt enter, so that every function here is unchanged if a prompt's rewards all move by
+one constant.
+"""
+
+import math
+
+import torch
+from torch.nn.functional import logsigmoid
+
+
+def preference_probability(
+    rewards_a: torch.Tensor, rewards_b: torch.Tensor, *, random_share: float = 0.0
+) -> torch.Tensor:
+    """Pr[a is preferred to b] = (1 - s) sigma(R_a - R_b) + s / 2. Eq. (18.2), Eq. (18.11).
+
+    The model of Bradley and Terry; s is the share of annotators who choose at random.
+
+    Args:
+        rewards_a, rewards_b: (...), of two answers to the same prompt.
+        random_share: s, from 0 (everyone reads) to 1 (everyone clicks at random).
+
+    Returns:
+        (...), elementwise.
+
+    Raises:
+        ValueError: two shapes, or a share that is none.
+
+    Source: Bradley and Terry 1952, "Rank analysis of incomplete block designs".
+    """
+    _check_pair(rewards_a, rewards_b, ("rewards_a", "rewards_b"))
+    _check_share(random_share)
+    return (1 - random_share) * (rewards_a - rewards_b).sigmoid() + random_share / 2
+
+
+def bradley_terry_loss(
+    chosen_rewards: torch.Tensor, rejected_rewards: torch.Tensor, *, random_share: float = 0.0
+) -> torch.Tensor:
+    """-log Pr[the observed preference], to be minimised. Eq. (18.4), Eq. (18.13).
+
+    Without random annotators this is -log sigma(R_chosen - R_rejected); a share s of them
+    makes it -log[(1 - s) sigma(R_chosen - R_rejected) + s / 2].
+
+    Args:
+        chosen_rewards, rejected_rewards: (...), of the preferred and of the other answer.
+        random_share: s of `preference_probability`.
+
+    Returns:
+        (...), elementwise; the mean over the data set is another line.
+
+    Raises:
+        ValueError: two shapes, or a share that is none.
+
+    Source: Christiano et al. 2017, "Deep reinforcement learning from human preferences",
+    section 2.2.3.
+    """
+    _check_pair(chosen_rewards, rejected_rewards, ("chosen_rewards", "rejected_rewards"))
+    _check_share(random_share)
+    log_attentive = logsigmoid(chosen_rewards - rejected_rewards)
+    if random_share == 0:
+        return -log_attentive
+    if random_share == 1:
+        return 0 * log_attentive + math.log(2)
+    log_random = torch.full_like(log_attentive, math.log(random_share) - math.log(2))
+    return -torch.logaddexp(math.log1p(-random_share) + log_attentive, log_random)
+
+
+def outcome_probabilities(
+    rewards_a: torch.Tensor, rewards_b: torch.Tensor, *, threshold: float
+) -> torch.Tensor:
+    """Pr[a preferred], Pr[tie], Pr[b preferred], where small differences go unnoticed. Eq. (18.14).
+
+    sigma(R_a - R_b - t), the rest, sigma(R_b - R_a - t): an annotator calls it a tie if the two
+    utilities that she felt differ by at most t.
+
+    Args:
+        rewards_a, rewards_b: (...).
+        threshold: t, not negative; 0 means no ties.
+
+    Returns:
+        (..., 3), sum 1.
+
+    Raises:
+        ValueError: two shapes, or a negative threshold.
+
+    Source: Rao and Kupper 1967, "Ties in paired-comparison experiments".
+    """
+    _check_pair(rewards_a, rewards_b, ("rewards_a", "rewards_b"))
+    if not threshold >= 0:
+        raise ValueError(f"threshold must not be negative, got {threshold}")
+    difference = rewards_a - rewards_b
+    a, b = (difference - threshold).sigmoid(), (-difference - threshold).sigmoid()
+    return torch.stack([a, 1 - a - b, b], dim=-1)
+
+
+def bayes_accuracy(probability: torch.Tensor) -> torch.Tensor:
+    """max(p, 1 - p): how often the best possible guess of a preference is right. Eq. (18.10).
+
+    Args:
+        probability: (...), the true Pr[a is preferred to b].
+
+    Returns:
+        (...), elementwise; the mean over pairs is what no reward model exceeds.
+
+    Raises:
+        ValueError: not probabilities.
+    """
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ValueError("probability must lie in [0, 1] everywhere")
+    return torch.maximum(probability, 1 - probability)
+
+
+def ranking_log_prob(rewards: torch.Tensor) -> torch.Tensor:
+    """log Pr[order] = sum_k [R_k - log sum_{j >= k} exp R_j], Plackett and Luce. Eq. (18.15).
+
+    Args:
+        rewards: (..., K), in the order of the ranking, the best answer first.
+
+    Returns:
+        (...).
+
+    Raises:
+        ValueError: no answer.
+
+    Source: Plackett 1975, "The analysis of permutations"; Luce 1959.
+    """
+    if rewards.ndim == 0 or rewards.shape[-1] == 0:
+        raise ValueError(f"rewards must be (..., K) with K > 0, got {tuple(rewards.shape)}")
+    remaining = rewards.flip(-1).logcumsumexp(-1).flip(-1)  # over j >= k
+    return (rewards - remaining).sum(-1)
+
+
+def ranking_pairs(num_answers: int) -> torch.Tensor:
+    """The C(K, 2) pairs (better, worse) that a ranking of K answers contains, as positions.
+
+    Returns:
+        (K (K - 1) / 2, 2) long; position 0 is the best answer.
+
+    Raises:
+        ValueError: fewer than two answers.
+    """
+    if num_answers < 2:
+        raise ValueError(f"a ranking needs two answers or more, got {num_answers}")
+    return torch.combinations(torch.arange(num_answers))
+
+
+def _check_pair(a: torch.Tensor, b: torch.Tensor, names: tuple[str, str]) -> None:
+    if a.shape != b.shape:
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise ValueError(f"{names[0]} and {names[1]} must have one shape, got {shapes}")
+
+
+def _check_share(random_share: float) -> None:
+    if not 0 <= random_share <= 1:
+        raise ValueError(f"random_share must lie in [0, 1], got {random_share}")
