@@ -146,6 +146,45 @@ def ranking_pairs(num_answers: int) -> torch.Tensor:
     return torch.combinations(torch.arange(num_answers))
 
 
+def dpo_loss(
+    chosen_log_probs: torch.Tensor,
+    rejected_log_probs: torch.Tensor,
+    ref_chosen_log_probs: torch.Tensor,
+    ref_rejected_log_probs: torch.Tensor,
+    *,
+    kl_coef: float,
+) -> torch.Tensor:
+    """-log sigma(kl_coef [log pi/pi_ref (chosen) - log pi/pi_ref (rejected)]). Eq. (19.20).
+
+    The loss of Bradley and Terry for the reward of which pi is the optimum, kl_coef
+    log(pi / pi_ref), up to a constant of the prompt: no reward model and no sampling.
+    The anchor pi_ref and the direction KL(pi || pi_ref) are those of RLHF.
+
+    Args:
+        chosen_log_probs, rejected_log_probs: (...), log pi of whole answers, with gradient.
+        ref_chosen_log_probs, ref_rejected_log_probs: (...), log pi_ref of the same answers.
+        kl_coef: beta, positive.
+
+    Returns:
+        (...), elementwise, to be minimised.
+
+    Raises:
+        ValueError: different shapes, or kl_coef not positive.
+
+    Source: Rafailov et al. 2023, "Direct preference optimization: your language model is
+    secretly a reward model", Eq. 7.
+    """
+    chosen, rejected = "chosen_log_probs", "rejected_log_probs"
+    _check_pair(chosen_log_probs, rejected_log_probs, (chosen, rejected))
+    _check_pair(chosen_log_probs, ref_chosen_log_probs, (chosen, f"ref_{chosen}"))
+    _check_pair(chosen_log_probs, ref_rejected_log_probs, (chosen, f"ref_{rejected}"))
+    if not kl_coef > 0:
+        raise ValueError(f"kl_coef must be positive, got {kl_coef}")
+    chosen_rewards = kl_coef * (chosen_log_probs - ref_chosen_log_probs.detach())
+    rejected_rewards = kl_coef * (rejected_log_probs - ref_rejected_log_probs.detach())
+    return bradley_terry_loss(chosen_rewards, rejected_rewards)
+
+
 def _check_pair(a: torch.Tensor, b: torch.Tensor, names: tuple[str, str]) -> None:
     if a.shape != b.shape:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
