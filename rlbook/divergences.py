@@ -97,6 +97,89 @@ def kl_estimate(
     raise ValueError(f"kind must be 'k1', 'k2' or 'k3', got {kind!r}")
 
 
+def answer_kl_estimate(
+    log_probs: torch.Tensor,
+    ref_log_probs: torch.Tensor,
+    completion_mask: torch.Tensor,
+    kind: str = "k3",
+    level: str = "token",
+) -> torch.Tensor:
+    """Estimates of KL(pi || pi_ref) of whole answers, one for each answer drawn from pi.
+
+    With d_t = log pi(o_t|o_<t) - log pi_ref(o_t|o_<t): level "token" is the sum over t of k(d_t),
+    level "answer" is k(sum over t of d_t), k being k1, k2 or k3 of kl_estimate. k1 is the same
+    at both levels. k1 and k3 are unbiased in value at both. As a loss under autograd, on answers
+    drawn from pi, the expected gradients are: answer k2, that of KL(pi || pi_ref) exactly; answer
+    k3, that of KL(pi_ref || pi) exactly; token k2 and k3, those of the KLs of the contexts with the
+    law of the contexts held fixed, which is neither; k1, zero.
+
+    Args:
+        log_probs, ref_log_probs: (..., T), of the tokens of the same answers.
+        completion_mask: (..., T) bool: the tokens of the answer, its end included. What is
+            off the mask does not enter, NaN included; an answer without a token has 0.
+
+    Returns:
+        (...): one number an answer.
+
+    Raises:
+        ValueError: different shapes, a mask that is not bool, another kind or level.
+
+    Source: Schulman 2020, "Approximating KL divergence"; Shao et al. 2024, "DeepSeekMath", Eq. 4.
+    """
+    if not log_probs.shape == ref_log_probs.shape == completion_mask.shape or not log_probs.ndim:
+        shapes = ", ".join(str(tuple(x.shape)) for x in (log_probs, ref_log_probs, completion_mask))
+        raise ValueError(
+            f"log_probs, ref_log_probs, completion_mask must have one shape, got {shapes}"
+        )
+    if completion_mask.dtype != torch.bool:
+        raise ValueError(f"completion_mask must be torch.bool, got {completion_mask.dtype}")
+    if level not in {"token", "answer"}:
+        raise ValueError(f"level must be 'token' or 'answer', got {level!r}")
+    log_probs = torch.where(completion_mask, log_probs, 0.0)
+    ref_log_probs = torch.where(completion_mask, ref_log_probs, 0.0)
+    if level == "token":
+        return kl_estimate(log_probs, ref_log_probs, kind).sum(-1)
+    return kl_estimate(log_probs.sum(-1), ref_log_probs.sum(-1), kind)
+
+
+def kl_regularized_optimum(
+    ref_log_probs: torch.Tensor, rewards: torch.Tensor, *, kl_coef: float | torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The policy pi* that maximises E_pi[R] - kl_coef KL(pi || pi_ref), and that maximum.
+
+    log pi*(o) = log pi_ref(o) + R(o) / kl_coef - log Z, Z = sum over o of pi_ref(o)
+    exp(R(o) / kl_coef); the maximum is kl_coef log Z.
+
+    Args:
+        ref_log_probs: (..., O), normalised: of all answers there are.
+        rewards: (..., O).
+        kl_coef: positive; a number, or a tensor that spreads to (...).
+
+    Returns:
+        log pi* (..., O), value (...).
+
+    Raises:
+        ValueError: different shapes, kl_coef not positive, a reward that is NaN, or
+            probabilities that do not sum to 1.
+
+    Source: Ziegler et al. 2019, "Fine-tuning language models from human preferences", section 2.
+    """
+    if ref_log_probs.shape != rewards.shape or rewards.ndim == 0:
+        shapes = f"{tuple(ref_log_probs.shape)} and {tuple(rewards.shape)}"
+        raise ValueError(f"ref_log_probs and rewards must have one shape (..., O), got {shapes}")
+    kl_coef = torch.as_tensor(kl_coef, dtype=rewards.dtype, device=rewards.device)
+    if not (kl_coef > 0).all():
+        raise ValueError(f"kl_coef must be positive, got {kl_coef.tolist()}")
+    if rewards.isnan().any():
+        where = tuple(rewards.isnan().nonzero()[0].tolist())
+        raise ValueError(f"rewards has a NaN at {where}")
+    if not (ref_log_probs.exp().sum(-1) - 1).abs().max() < 1e-4:
+        raise ValueError("the probabilities exp(ref_log_probs) must sum to 1 over the answers")
+    tilted = ref_log_probs + rewards / kl_coef[..., None]
+    log_z = tilted.logsumexp(-1)
+    return tilted - log_z[..., None], kl_coef * log_z
+
+
 def adapt_kl_coef(kl_coef, kl, target: float):
     """The coefficient after an update that moved the policy by kl: PPO-penalty's rule. Eq. (16.9).
 

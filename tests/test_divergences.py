@@ -10,9 +10,11 @@ from torch.distributions import Categorical, Normal, kl_divergence
 
 from rlbook.divergences import (
     adapt_kl_coef,
+    answer_kl_estimate,
     kl_categorical,
     kl_estimate,
     kl_gaussian,
+    kl_regularized_optimum,
     proportional_kl_coef,
 )
 
@@ -141,6 +143,112 @@ def test_estimates_refuse():
         kl_estimate(numbers(3), numbers(1))
     with pytest.raises(ValueError, match="must have one shape"):
         kl_categorical(numbers(2, 3), numbers(3))
+
+
+# --- whole answers
+
+
+ANSWER = torch.tensor([[-1.0, -2.0, -0.5], [-1.0, -2.0, torch.nan]], **F64)
+REFERENCE = torch.tensor([[-2.0, -1.0, -1.0], [-2.0, -1.0, torch.nan]], **F64)
+MASK = torch.tensor([[True, True, True], [True, True, False]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "expected"),
+    [
+        ("k1", "token", [0.5, 0.0]),
+        ("k1", "answer", [0.5, 0.0]),
+        ("k2", "token", [1.125, 1.0]),
+        ("k2", "answer", [0.125, 0.0]),
+        ("k3", "token", [math.exp(-1) + math.e + math.exp(-0.5) - 2.5, math.exp(-1) + math.e - 2]),
+        ("k3", "answer", [math.exp(-0.5) - 0.5, 0.0]),
+    ],
+)
+def test_answer_estimates_by_hand(kind, level, expected):
+    """d = (1, -1, 1/2), and (1, -1) with a NaN off the mask."""
+    got = answer_kl_estimate(ANSWER, REFERENCE, MASK, kind, level)
+    torch.testing.assert_close(got, torch.tensor(expected, **F64))
+
+
+def test_answer_estimates_off_the_mask_and_without_a_token():
+    log_probs = ANSWER.clone().requires_grad_()
+    answer_kl_estimate(log_probs, REFERENCE, MASK).sum().backward()
+    assert log_probs.grad.isfinite().all() and log_probs.grad[1, 2] == 0
+    none = torch.zeros_like(MASK)
+    for level in ("token", "answer"):
+        assert answer_kl_estimate(ANSWER, REFERENCE, none, "k3", level).tolist() == [0.0, 0.0]
+    assert answer_kl_estimate(ANSWER[None], REFERENCE[None], MASK[None]).shape == (1, 2)
+
+
+def test_answer_estimates_refuse():
+    with pytest.raises(ValueError, match="must have one shape"):
+        answer_kl_estimate(ANSWER, REFERENCE, MASK[:1])
+    with pytest.raises(ValueError, match="must be torch.bool, got torch.float64"):
+        answer_kl_estimate(ANSWER, REFERENCE, MASK.double())
+    with pytest.raises(ValueError, match="'token' or 'answer', got 'sequence'"):
+        answer_kl_estimate(ANSWER, REFERENCE, MASK, "k3", "sequence")
+    with pytest.raises(ValueError, match="'k1', 'k2' or 'k3'"):
+        answer_kl_estimate(ANSWER, REFERENCE, MASK, "kl")
+
+
+# --- the optimum of a reward with a KL to a reference
+
+
+def test_optimum_by_hand():
+    """pi_ref = (1/4, 3/4), R = (1, 0), kl_coef 1 / log 6: weights 6/4 and 3/4."""
+    reference = torch.tensor([0.25, 0.75], **F64).log()
+    coef = 1 / math.log(6)
+    best, value = kl_regularized_optimum(reference, torch.tensor([1.0, 0.0], **F64), kl_coef=coef)
+    torch.testing.assert_close(best.exp(), torch.tensor([2 / 3, 1 / 3], **F64))
+    torch.testing.assert_close(value, torch.tensor(coef * math.log(9 / 4), **F64))
+
+
+@given(SEEDS, st.floats(0.05, 20))
+def test_optimum_is_the_maximum_and_beats_every_rival(seed, coef):
+    """E[R] - kl_coef KL(pi || pi_ref) is the value at pi*, and less by kl_coef KL(pi || pi*)."""
+    reference, rewards, rival = numbers(3, 4, 6, seed=seed)
+    reference, rival = reference.log_softmax(-1), rival.log_softmax(-1)
+    best, value = kl_regularized_optimum(reference, rewards, kl_coef=coef)
+
+    def objective(log_pi):
+        return (log_pi.exp() * rewards).sum(-1) - coef * kl_categorical(log_pi, reference)
+
+    torch.testing.assert_close(best.exp().sum(-1), torch.ones(4, **F64))
+    torch.testing.assert_close(objective(best), value)
+    torch.testing.assert_close(value - objective(rival), coef * kl_categorical(rival, best))
+
+
+def test_optimum_at_the_limits():
+    """A large coefficient keeps the reference; a small one takes the best answers, as the
+    reference weighs them; a shift of the rewards shifts the value only."""
+    reference = torch.tensor([0.2, 0.3, 0.5], **F64).log()
+    rewards = torch.tensor([1.0, 1.0, 0.0], **F64)
+    best, value = kl_regularized_optimum(reference, rewards, kl_coef=1e9)
+    torch.testing.assert_close(best, reference)
+    torch.testing.assert_close(value, torch.tensor(0.5, **F64))  # the mean reward
+    best, value = kl_regularized_optimum(reference, rewards, kl_coef=1e-3)
+    torch.testing.assert_close(best.exp(), torch.tensor([0.4, 0.6, 0.0], **F64))
+    shifted, more = kl_regularized_optimum(reference, rewards + 7, kl_coef=1e-3)
+    torch.testing.assert_close(shifted, best)
+    torch.testing.assert_close(more, value + 7)
+    coefs = torch.tensor([1e9, 1e-3], **F64)
+    both, values = kl_regularized_optimum(
+        reference.expand(2, 3), rewards.expand(2, 3), kl_coef=coefs
+    )
+    torch.testing.assert_close(both[1], best)
+    torch.testing.assert_close(values[1], value)
+
+
+def test_optimum_refuses():
+    reference, rewards = torch.tensor([0.5, 0.5], **F64).log(), torch.zeros(2, **F64)
+    with pytest.raises(ValueError, match="must have one shape"):
+        kl_regularized_optimum(reference, torch.zeros(3, **F64), kl_coef=1.0)
+    with pytest.raises(ValueError, match="kl_coef must be positive, got 0.0"):
+        kl_regularized_optimum(reference, rewards, kl_coef=0.0)
+    with pytest.raises(ValueError, match=r"rewards has a NaN at \(1,\)"):
+        kl_regularized_optimum(reference, torch.tensor([0.0, torch.nan], **F64), kl_coef=1.0)
+    with pytest.raises(ValueError, match="must sum to 1"):
+        kl_regularized_optimum(rewards, rewards, kl_coef=1.0)
 
 
 # --- controllers
