@@ -52,16 +52,17 @@ FLOORS: list[list[str]] = [
         *("tabular.q_learning", "tabular.sarsa", "tabular.multi_step_control", "tabular"),
         *("agents", "agents.*"),
         *("language.answer_tree", "language.solvable"),
-        *("language.solvable_training", "language.fixed_points"),
+        *("language.group_objective", "language.solvable_training", "language.fixed_points"),
         *("language.arithmetic", "language.reviews", "language.tasks"),
         *("language.models", "language.sampling", "language.loop", "language.pretraining"),
-        *("language.reward_model", "language.rlhf", "language.grpo", "language"),
+        *("language.reward_model", "language.critic", "language.scoring", "language.rlhf"),
+        *("language.grpo_command", "language.grpo", "language"),
     ],
     [  # 4: the book
         *("exercises.expectations", "exercises", "exercises.chapter_*"),
         *("experiments.recipes", "experiments.sources", "experiments", "experiments.chapter_*"),
         *("experiments.__main__", "drawing", "diagrams_*", "figures"),
-        *("launch", "notebooks", "html", "book_index"),
+        *("launch", "notebooks", "html", "index_entries", "book_index"),
     ],
 ]
 PLACES = [(floor, name) for floor, names in enumerate(FLOORS) for name in names]

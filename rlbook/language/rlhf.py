@@ -1,0 +1,241 @@
+"""RLHF with PPO: a language model learns what a reward says, held near the one it started from.
+
+Ziegler et al. 2019, "Fine-tuning language models from human preferences"; Ouyang et al. 2022,
+"Training language models to follow instructions with human feedback". Three policies that must
+not be confused: pi_theta is trained, pi_old wrote the answers of this step, and pi_ref is the
+anchor, which never changes: the objective is E[reward] - kl_coef KL(pi_theta || pi_ref).
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+
+from rlbook.divergences import proportional_kl_coef
+from rlbook.language.critic import Critic
+from rlbook.language.loop import Loop, LoopResult
+from rlbook.language.models import LanguageModel, Prompts, encode
+from rlbook.language.sampling import decode, sample, token_log_probs
+from rlbook.language.scoring import Reward, prompt_source, score
+from rlbook.masking import masked_mean
+from rlbook.policy_gradients import clipped_surrogate_loss
+from rlbook.token_rewards import token_advantages, token_rewards
+
+if TYPE_CHECKING:
+    from rlbook.language.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Settings of PPO for a language model."""
+
+    num_steps: int = 60
+    """Rounds of sampling and learning."""
+    batch_size: int = 128
+    """B, answers that are sampled in a round."""
+    max_new_tokens: int = 24
+    """Where an answer is cut that has not ended; the episode ends there, too."""
+    kl_coef: float = 0.1
+    """beta, the price of KL(pi_theta || pi_ref); of whole answers, in units of the reward."""
+    kl_target: float | None = None
+    """With a target, kl_coef follows the proportional rule, Eq. (16.11)."""
+    kl_horizon: float = 10.0
+    """Rounds after which an error of the KL counts in full; read with kl_target only."""
+    clip_epsilon: float = 0.2
+    """How far a token's ratio pi_theta / pi_old may go with profit."""
+    num_epochs: int = 2
+    """Passes over the answers of a round."""
+    num_minibatches: int = 2
+    """Gradient steps in a pass."""
+    lambda_: float = 0.95
+    """Of the advantages; the discount is 1."""
+    normalize_advantages: bool = True
+    """To mean 0 and variance 1 over the tokens of a round."""
+    value_coef: float = 0.5
+    """c_v, the weight of the critic's squared error."""
+    learning_rate: float = 1e-3
+    """Of AdamW, for the policy, at first; it falls in a straight line to 0."""
+    critic_learning_rate: float = 2e-3
+    """The same for the critic."""
+    max_gradient_norm: float = 1.0
+    """Longer gradients are shortened, those of the policy and of the critic each by itself."""
+
+    def __post_init__(self):
+        for name in ("num_steps", "batch_size", "max_new_tokens", "num_epochs", "num_minibatches"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not (0 <= self.lambda_ <= 1 and self.kl_coef >= 0 and self.value_coef >= 0):
+            raise ValueError("lambda_ must be in [0, 1], kl_coef and value_coef at least 0")
+        for name in ("clip_epsilon", "kl_target", "kl_horizon", "max_gradient_norm"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.num_minibatches > self.batch_size:
+            raise ValueError(f"num_minibatches must be at most batch_size = {self.batch_size}")
+
+
+def ppo_loss(
+    log_probs: torch.Tensor,
+    old_log_probs: torch.Tensor,
+    advantages: torch.Tensor,
+    values: torch.Tensor,
+    returns: torch.Tensor,
+    completion_mask: torch.Tensor,
+    *,
+    clip_epsilon: float,
+    value_coef: float,
+) -> torch.Tensor:
+    """sum over an answer's tokens of -min(rho A, clip(rho) A) + c_v (V - G)^2. Eq. (19.17).
+
+    To be minimised. At pi_theta = pi_old the gradient of the mean over answers is minus the
+    policy gradient, Eq. (19.12), plus that of the critic's error.
+
+    Args:
+        log_probs: (..., T), log pi_theta of each token, with gradient.
+        old_log_probs: (..., T), log pi_old, of the policy that wrote the answers.
+        advantages, returns: (..., T), of `token_advantages`; numbers.
+        values: (..., T), of the critic, with gradient.
+        completion_mask: (..., T) bool.
+
+    Returns:
+        (...), one for each answer.
+
+    Source: Schulman et al. 2017, "Proximal policy optimization algorithms", Eqs. 7 and 9;
+    Ouyang et al. 2022, appendix C.
+    """
+    policy = clipped_surrogate_loss(log_probs, old_log_probs, advantages, clip_epsilon=clip_epsilon)
+    error = (values - returns.detach()) ** 2
+    return torch.where(completion_mask, policy + value_coef * error, 0.0).sum(-1)
+
+
+class Batch(NamedTuple):
+    """The answers of a round, and what the updates need of them; no gradients in it."""
+
+    prompts: Prompts
+    tokens: torch.Tensor
+    completion_mask: torch.Tensor
+    log_probs: torch.Tensor
+    """log pi_old."""
+    advantages: torch.Tensor
+    returns: torch.Tensor
+
+    def take(self, rows: torch.Tensor) -> "Batch":
+        prompts = Prompts(self.prompts.tokens[rows], self.prompts.mask[rows])
+        return Batch(prompts, *(x[rows] for x in self[1:]))
+
+
+@torch.no_grad()
+def collect(
+    model,
+    critic: Critic,
+    reference,
+    tokenizer,
+    texts: list[str],
+    reward,
+    kl_coef,
+    config,
+    generator,
+) -> tuple[Batch, dict[str, torch.Tensor], list[str]]:
+    """One answer to each prompt, scored; what to learn from it, what to log, and the answers."""
+    prompts = encode(tokenizer, texts, model.device)
+    answers = sample(
+        model,
+        prompts,
+        max_new_tokens=config.max_new_tokens,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        generator=generator,
+    )
+    written = decode(tokenizer, answers)
+    mask = answers.completion_mask
+    scores = score(reward, texts, written, prompts, answers)
+    ref_log_probs = token_log_probs(reference, prompts, answers.tokens, mask)
+    rewards = token_rewards(scores, answers.log_probs, ref_log_probs, mask, kl_coef=kl_coef)
+    values = critic(prompts, answers.tokens, mask)
+    advantages, returns = token_advantages(rewards, values, mask, lambda_=config.lambda_)
+    if config.normalize_advantages:
+        centred = advantages - masked_mean(advantages, mask)
+        deviation = masked_mean(centred**2, mask).sqrt()
+        advantages = torch.where(mask, centred / (deviation + 1e-8), 0.0)
+    batch = Batch(prompts, answers.tokens, mask, answers.log_probs, advantages, returns)
+    kl = (answers.log_probs - ref_log_probs).sum(-1).mean()  # k1 of whole answers
+    error = masked_mean((values - returns) ** 2, mask)
+    measured = {"reward": scores.mean(), "kl": kl, "length": mask.sum(-1).float().mean()}
+    return batch, measured | {"critic_error": error}, written
+
+
+def improve(loop: Loop, batch: Batch, config: Config) -> None:
+    """The epochs: gradient steps on minibatches of answers, for policy and critic."""
+    model, critic = loop.models["policy"], loop.models["critic"]
+    for _ in range(config.num_epochs):
+        order = torch.randperm(len(batch.tokens), generator=loop.generator)
+        for rows in order.to(batch.tokens.device).tensor_split(config.num_minibatches):
+            part = batch.take(rows)
+            log_probs = token_log_probs(model, part.prompts, part.tokens, part.completion_mask)
+            values = critic(part.prompts, part.tokens, part.completion_mask)
+            loss = ppo_loss(
+                log_probs,
+                part.log_probs,
+                part.advantages,
+                values,
+                part.returns,
+                part.completion_mask,
+                clip_epsilon=config.clip_epsilon,
+                value_coef=config.value_coef,
+            )
+            loop.minimize(loss.mean())
+
+
+def train(
+    policy: LanguageModel,
+    reward: Reward | nn.Module,
+    prompts: "Sequence[str] | Task",
+    config: Config | None = None,
+    *,
+    reference: LanguageModel | None = None,
+    watch: Mapping[str, Reward] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+    checkpoint=None,
+    resume=None,
+) -> LoopResult:
+    """PPO from `policy`, which stays as it is; the trained copy is `result.models["policy"]`.
+
+    Args:
+        reward: a function of lists of prompts and answers, or a reward model; it is frozen.
+        prompts: to draw from, or a task that makes them.
+        reference: pi_ref; `policy` by default.
+        watch: name -> another function like `reward`, which is logged and not learned from.
+        checkpoint, resume: folders; see `Loop`.
+
+    Logged in each round: reward, kl (to pi_ref, sampled), length, kl_coef, critic_error, watch.
+    """
+    config = config or Config()
+    draw = prompt_source(policy, prompts, config.max_new_tokens)
+    anchor = (reference or policy).model
+    model = copy.deepcopy(policy.model)
+    loop = Loop(
+        {"policy": model, "critic": Critic(policy.model)},
+        num_steps=config.num_steps,
+        learning_rate={"policy": config.learning_rate, "critic": config.critic_learning_rate},
+        schedule="linear",
+        max_gradient_norm=config.max_gradient_norm,
+        **{"seed": seed, "progress": progress, "checkpoint": checkpoint, "resume": resume},
+    )
+    kl_coef = loop.remember("kl_coef", torch.tensor(config.kl_coef))
+    models = model, loop.models["critic"], anchor, policy.tokenizer
+    with loop:
+        for _ in loop.steps():
+            texts = draw(config.batch_size, loop.generator)
+            batch, measured, written = collect(
+                *models, texts, reward, kl_coef.item(), config, loop.generator
+            )
+            improve(loop, batch, config)
+            watched = {n: watcher(texts, written).mean() for n, watcher in (watch or {}).items()}
+            loop.log(**measured, **watched, kl_coef=kl_coef)
+            if config.kl_target is not None:
+                target, horizon = config.kl_target, config.kl_horizon
+                kl_coef.copy_(proportional_kl_coef(kl_coef, measured["kl"].cpu(), target, horizon))
+    return loop.result()
