@@ -55,7 +55,13 @@ FLOORS: list[list[str]] = [
         *("language.group_objective", "language.solvable_training", "language.fixed_points"),
         *("language.arithmetic", "language.reviews", "language.tasks"),
         *("language.models", "language.sampling", "language.loop", "language.pretraining"),
-        *("language.reward_model", "language.critic", "language.scoring", "language.rlhf"),
+        *(
+            "language.annotators",
+            "language.reward_model",
+            "language.critic",
+            "language.scoring",
+            "language.rlhf",
+        ),
         *("language.grpo_command", "language.grpo", "language"),
     ],
     [  # 4: the book
