@@ -1,0 +1,106 @@
+"""People who compare two answers, with a taste that is hidden from the learner. Chapters 18, 19.
+
+An annotator adds noise to the utility of each answer and prefers the larger sum, Eq. (18.1); a
+share of the annotators does not read, and chooses at random. So the probability of each
+preference is known to us, and with it the best accuracy that any reward model can reach.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from rlbook.language.models import LanguageModel, encode
+from rlbook.language.sampling import decode, sample
+from rlbook.preferences import bayes_accuracy, preference_probability
+from rlbook.seeding import generator
+
+
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """N prompts with two different answers each, and which of them was preferred."""
+
+    prompts: list[str]
+    answers_a: list[str]
+    answers_b: list[str]
+    a_wins: torch.Tensor
+    """(N,) bool: what the annotator said."""
+    probability: torch.Tensor
+    """(N,) float64, hidden: Pr[a is preferred], Eq. (18.11)."""
+
+    def pairs(self) -> list[tuple[str, str, str]]:
+        """(prompt, chosen answer, rejected answer): what a reward model is trained on."""
+        rows = zip(self.prompts, self.answers_a, self.answers_b, self.a_wins.tolist(), strict=True)
+        return [(prompt, a, b) if a_wins else (prompt, b, a) for prompt, a, b, a_wins in rows]
+
+    def bayes_accuracy(self) -> float:
+        """The share of new preferences on these pairs that the best guess predicts."""
+        return float(bayes_accuracy(self.probability).mean())
+
+    def accuracy(self, scores_a: torch.Tensor, scores_b: torch.Tensor) -> float:
+        """The share of new preferences on these pairs that these scores predict, in expectation.
+
+        Args:
+            scores_a, scores_b: (N,); where they are equal, the guess is a coin.
+        """
+        ahead = (scores_a > scores_b).double() + (scores_a == scores_b).double() / 2
+        ahead = ahead.to(self.probability.device)
+        return float((ahead * self.probability + (1 - ahead) * (1 - self.probability)).mean())
+
+
+def compare(
+    language_model: LanguageModel,
+    task,
+    num_pairs: int,
+    *,
+    seed: int,
+    random_share: float = 0.1,
+    temperature: float = 1.0,
+    batch_size: int = 512,
+) -> Comparisons:
+    """Sample two answers to each prompt, and let annotators with the utility of `task` choose.
+
+    Pairs of two equal answers are left out, and others drawn in their place.
+
+    Args:
+        task: with prompts(n, generator) and utility(prompt, answer).
+        random_share: the share of annotators who do not read.
+
+    Raises:
+        ValueError: no pairs asked for; or a model that says the same thing again and again.
+    """
+    if num_pairs < 1:
+        raise ValueError(f"num_pairs must be at least 1, got {num_pairs}")
+    model, tokenizer = language_model.model, language_model.tokenizer
+    rng = generator(seed)
+    found: list[tuple[str, str, str]] = []
+    for _ in range(10 + 10 * num_pairs // batch_size):
+        prompts = task.prompts(batch_size, rng)
+        answers = sample(
+            model,
+            encode(tokenizer, prompts * 2, model.device),
+            max_new_tokens=task.max_new_tokens,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            generator=rng,
+            temperature=temperature,
+        )
+        text = decode(tokenizer, answers)
+        rows = zip(prompts, text[:batch_size], text[batch_size:], strict=True)
+        found += [row for row in rows if row[1] != row[2]]
+        if len(found) >= num_pairs:
+            return annotate(task, found[:num_pairs], rng, random_share=random_share)
+    raise ValueError(f"of {num_pairs} pairs only {len(found)} with two different answers")
+
+
+def annotate(
+    task, rows: list[tuple[str, str, str]], rng: torch.Generator, *, random_share: float = 0.1
+) -> Comparisons:
+    """Let annotators choose between the two answers of each (prompt, a, b)."""
+    prompts, a, b = map(list, zip(*rows, strict=True))
+    utilities = [
+        [task.utility(p, x) for p, x in zip(prompts, side, strict=True)] for side in (a, b)
+    ]
+    utilities = torch.tensor(utilities, dtype=torch.float64)
+    probability = preference_probability(*utilities, random_share=random_share)
+    uniforms = torch.rand(len(rows), generator=rng, dtype=torch.float64)
+    return Comparisons(prompts, a, b, uniforms < probability, probability)

@@ -1,0 +1,210 @@
+"""A reward model: one number for a prompt and its answer, learned from preferences. Chapter 18.
+
+The body of a causal language model reads the prompt and the answer; a linear head turns what it
+knows after the last real token into R(prompt, answer). Only differences of rewards of one prompt
+are learned. The model is never given two answers at once: it must make a scale of its own.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import AutoModel, AutoTokenizer
+
+from rlbook.language.loop import Loop, LoopResult
+from rlbook.language.models import context_length, encode, encode_answers
+from rlbook.preferences import bradley_terry_loss
+
+HEAD = "reward_head.safetensors"
+
+
+@dataclass(frozen=True)
+class Config:
+    """How to train a reward model."""
+
+    num_steps: int = 150
+    """Gradient steps."""
+    batch_size: int = 64
+    """Pairs in each step; both answers of a pair are read in one forward pass."""
+    learning_rate: float = 2e-3
+    """Of AdamW at the start; it falls to 0 along half a cosine."""
+    random_share: float = 0.0
+    """The share of annotators who are assumed to choose at random, Eq. (18.13)."""
+
+
+class Text(NamedTuple):
+    """Prompts with their answers, as tokens: each row ends with its answer's end token."""
+
+    tokens: torch.Tensor
+    """(B, L) long."""
+    mask: torch.Tensor
+    """(B, L) bool, False on padding, wherever it stands."""
+
+
+class RewardModel(nn.Module):
+    """R(prompt, answer) = head . (what the body knows after the last real token) - shift.
+
+    The head starts at zero, so that at first all answers are equally good. It has no bias: a
+    constant is never learned from preferences. `shift` is such a constant, see `centre`.
+
+    Args:
+        model: any causal language model of transformers; its body is copied, not shared.
+        tokenizer: its tokenizer, with an end-of-sequence token and a padding token.
+    """
+
+    def __init__(self, model, tokenizer):
+        super().__init__()
+        self.body = copy.deepcopy(model.base_model).eval()
+        self.tokenizer = tokenizer
+        size = self.body.config.get_text_config().hidden_size
+        dtype = torch.promote_types(self.body.dtype, torch.float32)
+        self.head = nn.Linear(size, 1, bias=False, dtype=dtype, device=self.body.device)
+        nn.init.zeros_(self.head.weight)
+        self.register_buffer("shift", torch.zeros((), dtype=dtype, device=self.body.device))
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """The rewards of B texts, read at the last real token of each.
+
+        Padding may stand on either side. It is never read: every row is moved to the left, and
+        a causal model does not look to the right.
+
+        Args:
+            tokens, mask: (B, L), as in `Text`.
+
+        Returns:
+            (B,).
+
+        Raises:
+            ValueError: shapes that do not fit; a row without a real token, or with more tokens
+                than the body can read, with its number.
+        """
+        tokens, lengths = move_left(tokens, mask)
+        context = context_length(self.body)
+        if context is not None and tokens.shape[1] > context:
+            raise ValueError(f"row {int(lengths.argmax())} has more than {context} tokens")
+        hidden = self.body(input_ids=tokens, use_cache=False).last_hidden_state  # (B, L, d)
+        last = hidden[torch.arange(len(tokens), device=tokens.device), lengths - 1]  # (B, d)
+        return self.head(last.to(self.head.weight.dtype)).squeeze(-1) - self.shift
+
+    @torch.no_grad()
+    def score(self, prompts: Sequence[str], answers: Sequence[str], *, batch_size: int = 256):
+        """The rewards of answers in words, (B,). An empty answer is an end token alone."""
+        text = to_tokens(self.tokenizer, prompts, answers, self.head.weight.device)
+        batches = zip(*(x.split(batch_size) for x in text), strict=True)
+        return torch.cat([self(tokens, mask) for tokens, mask in batches])
+
+    def centre(self, prompts: Sequence[str], answers: Sequence[str]) -> None:
+        """Choose the constant that preferences leave open: these answers get the mean reward 0."""
+        self.shift += self.score(prompts, answers).mean()
+
+    def save(self, folder: str | Path) -> None:
+        """Body and tokenizer as transformers stores them, and the head beside them."""
+        folder = Path(folder)
+        self.body.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        save_file({"head": self.head.weight.data, "shift": self.shift}, folder / HEAD)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "RewardModel":
+        """What `save` stored; FileNotFoundError if the folder holds no reward model."""
+        if not (Path(folder) / HEAD).exists():
+            raise FileNotFoundError(f"{folder} holds no reward model: there is no {HEAD} in it")
+        body, stored = AutoModel.from_pretrained(folder), load_file(Path(folder) / HEAD)
+        model = cls(body, AutoTokenizer.from_pretrained(folder))
+        model.head.weight.data.copy_(stored["head"])
+        model.shift.copy_(stored["shift"])
+        return model
+
+
+def move_left(tokens: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The real tokens of each row first, in their order, and how many there are.
+
+    Returns:
+        (B, longest row) and (B,); what follows a row's end is padding of no meaning.
+
+    Raises:
+        ValueError: see `RewardModel.forward`.
+    """
+    if tokens.ndim != 2 or mask.shape != tokens.shape:
+        shapes = f"{tuple(tokens.shape)} and {tuple(mask.shape)}"
+        raise ValueError(f"tokens and mask must have one shape (B, L), got {shapes}")
+    lengths = mask.sum(-1)
+    if (lengths == 0).any():
+        raise ValueError(f"row {int((lengths == 0).nonzero()[0])} has no real token to read")
+    order = mask.long().argsort(dim=-1, descending=True, stable=True)
+    return tokens.gather(1, order)[:, : int(lengths.max())], lengths
+
+
+def to_tokens(
+    tokenizer, prompts: Sequence[str], answers: Sequence[str], device: torch.device | str = "cpu"
+) -> Text:
+    """Each prompt, its answer and an end token, as the policy would have written them.
+
+    Raises:
+        ValueError: nothing, or not one answer for each prompt.
+    """
+    if len(prompts) != len(answers) or not prompts:
+        raise ValueError(f"one answer for each prompt: got {len(prompts)} and {len(answers)}")
+    before = encode(tokenizer, list(prompts), device)
+    after, own = encode_answers(tokenizer, answers, device)
+    tokens, mask = torch.cat([before.tokens, after], 1), torch.cat([before.mask, own], 1)
+    tokens, lengths = move_left(tokens, mask)
+    return Text(tokens, torch.arange(tokens.shape[1], device=device) < lengths[:, None])
+
+
+def train(
+    model: RewardModel,
+    pairs: Sequence[tuple[str, str, str]],
+    config: Config = Config(),
+    *,
+    seed: int = 0,
+    progress: bool = True,
+    checkpoint: str | Path | None = None,
+    resume: str | Path | None = None,
+) -> LoopResult:
+    """Train `model`, in place, on pairs (prompt, chosen answer, rejected answer).
+
+    A pair of two equal answers teaches nothing and is left out. At the end the answers of the
+    pairs are centred, `RewardModel.centre`.
+
+    Args:
+        seed: of the order in which pairs are drawn; the only thing random here.
+        checkpoint, resume: folders, see `rlbook.language.loop.Loop`.
+
+    Returns:
+        .models["reward_model"] is `model`; .log has loss and accuracy of each batch.
+
+    Raises:
+        ValueError: no pairs of two different answers.
+    """
+    pairs = [pair for pair in pairs if pair[1] != pair[2]]
+    if not pairs:
+        raise ValueError("no pairs of two different answers to learn from")
+    prompts, chosen, rejected = map(list, zip(*pairs, strict=True))
+    device = model.head.weight.device
+    text = to_tokens(model.tokenizer, prompts * 2, chosen + rejected, device)  # (2N, L)
+    loop = Loop(
+        {"reward_model": model},
+        num_steps=config.num_steps,
+        learning_rate=config.learning_rate,
+        schedule="cosine",
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
+        resume=resume,
+    )
+    with loop:
+        for _ in loop.steps():
+            rows = torch.randint(len(pairs), (config.batch_size,), generator=loop.generator)
+            both = torch.cat([rows, rows + len(pairs)]).to(device)  # chosen, then rejected
+            rewards = model(text.tokens[both], text.mask[both]).view(2, -1)
+            loss = bradley_terry_loss(*rewards, random_share=config.random_share)
+            loop.minimize(loss.mean())
+            loop.log(loss=loss.mean(), accuracy=(rewards[0] > rewards[1]).double().mean())
+    model.centre(prompts * 2, chosen + rejected)
+    return loop.result()
