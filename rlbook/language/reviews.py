@@ -131,7 +131,7 @@ class Reviews:
         """
         kind, words = KIND.get((prompt.split() or [""])[-1]), answer.split()
         worth = EVERYWHERE | HYPE | WORTH.get(kind, {})
-        weights = [DEGREES.get(before, 1.0) for before in ["", *words[:-1]]]
+        weights = [DEGREES.get(before, 1.0) for before in ["", *words][: len(words)]]
         values = [w * worth[word] for w, word in zip(weights, words, strict=True) if word in worth]
         foreign = {a for k, aspects in ASPECTS.items() if k != kind for a in aspects}
         foreign |= set(OPINIONS) - set(worth)
