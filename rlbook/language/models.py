@@ -141,17 +141,17 @@ def load(
     """
     name = os.fspath(name_or_folder)
     safe = {"trust_remote_code": False}
-    _require_reach(name)
     try:
+        _require_reach(name)
         tokenizer = AutoTokenizer.from_pretrained(name, **safe)
+    except (OSError, ValueError) as error:
+        raise OSError(f"cannot load {name!r}, or its tokenizer: {error}") from error
+    try:
         model, report = AutoModelForCausalLM.from_pretrained(
             name, use_safetensors=True, output_loading_info=True, dtype=dtype or "auto", **safe
         )
     except OSError as error:
-        where = (
-            "folder" if os.path.isdir(name) else "folder, nor a model on the hub (or no network)"
-        )
-        raise OSError(f"cannot load {name!r}: not a model's {where}: {error}") from error
+        raise OSError(f"cannot load the model of {name!r}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{name!r} is not a causal language model: {error}") from error
     if missing := sorted(report["missing_keys"]):
@@ -163,14 +163,14 @@ def load(
 
 
 def _require_reach(name: str) -> None:
-    """Ask the hub once for what is not on this machine: from_pretrained asks for most of a minute."""
+    """Ask the hub once for what is not on this machine; from_pretrained would try for a minute."""
     if os.path.isdir(name) or try_to_load_from_cache(name, "config.json") is not None:
         return
     try:
         model_info(name, timeout=10)
-    except Exception as error:  # the hub's errors, of its client, or of the name
+    except Exception as error:  # of the hub or of its client: they have no class in common
         where = "no folder, not downloaded before, and the hub does not give it"
-        raise OSError(f"cannot load {name!r}: {where}: {error}") from error
+        raise OSError(f"{where}: {error}") from error
 
 
 def _fit(name: str, tokenizer, model) -> None:

@@ -1,0 +1,218 @@
+"""The book's small language models: trained once, and kept in the user's cache folder.
+
+A stored model is a folder of safetensors and JSON, named by the task, the seed and a checksum
+of all that made it. It is written beside its place and then renamed, so that it is there whole
+or not at all, and the checksums of its files are verified before it is read.
+"""
+
+import ast
+import hashlib
+import inspect
+import json
+import math
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import transformers
+from torch.nn.functional import cross_entropy
+
+from rlbook.language import models
+from rlbook.language.models import LanguageModel, encode, encode_answers
+from rlbook.language.tasks import Task
+from rlbook.progress import progress as progress_bar
+from rlbook.seeding import generator
+
+CONTENTS = "contents.json"
+"""File -> SHA-256, of a stored model."""
+STEPS = {"arithmetic": 450, "reviews": 250}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a small model is made."""
+
+    architecture: str = "llama"
+    """Or "gpt2"."""
+    hidden_size: int = 64
+    """The model's width."""
+    layers: int = 2
+    """Its blocks."""
+    heads: int = 4
+    """Of attention, in each."""
+    num_steps: int = 400
+    """Of AdamW; the learning rate rises over a twentieth of them and falls along a cosine."""
+    batch_size: int = 128
+    """Pairs of prompt and answer in a step."""
+    learning_rate: float = 4e-3
+    """At its highest."""
+    num_pairs: int = 20_000
+    """Written before the training, which draws its batches from them."""
+
+
+def default_recipe(task: Task) -> Recipe:
+    """The recipe of `pretrained`: ten seconds or so on two quiet cores."""
+    return Recipe(num_steps=STEPS.get(task.name, Recipe.num_steps))
+
+
+def pretrained(
+    task: Task, *, recipe: Recipe | None = None, seed: int = 0, progress: bool = True
+) -> LanguageModel:
+    """The task's small model: from the cache if it is there and whole, else trained and stored.
+
+    The cache is the folder RLBOOK_CACHE, or rlbook in the user's cache folder. A damaged model
+    in it is replaced. Where the cache cannot be written, the model is trained every time.
+
+    Args:
+        recipe: the task's default_recipe by default.
+        seed: of the first weights, of the text and of its order. The same seed gives the same
+            weights on the same machine with the same number of threads.
+    """
+    recipe = recipe or default_recipe(task)
+    place = cache_folder() / f"{task.name}-{seed}-{checksum(task, recipe)[:16]}"
+    try:
+        if (found := _read(place)) is not None:
+            return found
+    except Exception as error:  # whatever is wrong with a stored model, a new one is not
+        warnings.warn(f"the stored model {place} is damaged ({error}): made anew", stacklevel=2)
+    lm = pretrain(task, recipe, seed=seed, progress=progress)
+    try:
+        _store(lm, place)
+    except OSError as error:
+        warnings.warn(f"the model could not be stored in {place}: {error}", stacklevel=2)
+    return lm
+
+
+def pretrain(task: Task, recipe: Recipe, *, seed: int, progress: bool = True) -> LanguageModel:
+    """Train a small model on the task's text, without the cache.
+
+    The loss is the mean of -log pi over the tokens of the answers of a batch, their ends included.
+    """
+    draw = generator(seed)
+    tokenizer = models.make_tokenizer(task)
+    sizes = {name: getattr(recipe, name) for name in ("hidden_size", "layers", "heads")}
+    model = models.make_model(tokenizer, architecture=recipe.architecture, seed=seed, **sizes)
+    tokens, targets = _text(task, tokenizer, recipe.num_pairs, draw)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    model.train()
+    steps = progress_bar(
+        range(recipe.num_steps), description=f"pretraining ({task.name})", show=progress
+    )
+    for step in steps:
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * _schedule(step, recipe.num_steps)
+        rows = torch.randint(len(tokens), (recipe.batch_size,), generator=draw)
+        logits = model(input_ids=tokens[rows, :-1], use_cache=False).logits  # (B, L - 1, V)
+        loss = cross_entropy(logits.flatten(0, 1), targets[rows, 1:].flatten(), ignore_index=-1)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return LanguageModel(model.eval(), tokenizer)
+
+
+def _text(task, tokenizer, n: int, draw) -> tuple[torch.Tensor, torch.Tensor]:
+    """n prompts with their answers as tokens (n, L), and the same with -1 off the answers.
+
+    Padding stands on both sides: what a causal model reads on the left would be seen, so the
+    prompts of a task must be equally long.
+    """
+    prompts, answers = zip(*task.pairs(n, draw), strict=True)
+    before = encode(tokenizer, prompts)
+    if not before.mask.all():
+        raise ValueError(f"the prompts of {task.name} differ in their number of tokens")
+    after, mask = encode_answers(tokenizer, answers)
+    tokens = torch.cat([before.tokens, after], dim=1)
+    hidden = torch.full_like(before.tokens, -1)
+    return tokens, torch.cat([hidden, after.masked_fill(~mask, -1)], dim=1)
+
+
+def _schedule(step: int, num_steps: int) -> float:
+    warmup = 1 + num_steps // 20
+    fall = 0.5 * (1 + math.cos(math.pi * step / num_steps))
+    return min(1.0, (step + 1) / warmup) * (0.05 + 0.95 * fall)
+
+
+# ---------------------------------------------------------------- the cache
+
+
+def cache_folder() -> Path:
+    """Where models are stored: RLBOOK_CACHE, or "rlbook" in the user's cache folder."""
+    if chosen := os.environ.get("RLBOOK_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        return Path(local) / "rlbook" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "rlbook"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlbook"
+
+
+def checksum(task: Task, recipe: Recipe) -> str:
+    """Of all that a stored model depends on: the task with its settings, the recipe, the source
+    of both and the versions of the libraries. Comments and layout do not enter."""
+    sources = [inspect.getsource(inspect.getmodule(part)) for part in (type(task), models)]
+    sources += [inspect.getsource(part) for part in (pretrain, _text, _schedule)]
+    parts = [ast.dump(ast.parse(source)) for source in sources]
+    parts += [repr(task), json.dumps(asdict(recipe)), torch.__version__, transformers.__version__]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _read(place: Path) -> LanguageModel | None:
+    """A stored model, None if there is none; raises if it is not whole."""
+    if not place.is_dir():
+        return None
+    listed = json.loads((place / CONTENTS).read_text(encoding="utf-8"))
+    if listed != _contents(place):
+        raise ValueError("its files are not those that were written")
+    with _quiet_transformers():
+        return models.load(place)
+
+
+def _store(lm: LanguageModel, place: Path) -> None:
+    """Write a model beside its place and move it there; another process may do the same."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent))
+    try:
+        with _quiet_transformers():
+            lm.save(new)
+        (new / CONTENTS).write_text(json.dumps(_contents(new)), encoding="utf-8")
+        if place.exists() and not _is_whole(place):
+            shutil.move(place, new / "damaged")
+        try:
+            new.rename(place)
+        except OSError:
+            if not _is_whole(place):  # whole: another process was first
+                raise
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != CONTENTS)
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _is_whole(place: Path) -> bool:
+    try:
+        return _read(place) is not None
+    except Exception:  # as in `pretrained`
+        return False
+
+
+@contextmanager
+def _quiet_transformers():
+    """No bar over the reading and writing of a few hundred kilobytes."""
+    shown = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers.utils.logging.enable_progress_bar()
