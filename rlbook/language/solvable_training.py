@@ -1,0 +1,230 @@
+"""One training loop for every algorithm on the solvable language model: only the loss differs.
+
+    result = train_solvable(world, loss, num_steps=300, group_size=16, learning_rate=0.05)
+
+R runs learn at once, and nothing couples two of them: run k depends on (seed, k) only. What is
+recorded on the way is exact, computed from all answers.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from rlbook.language.solvable import SolvableLM, World, exact_kl, expected_reward
+from rlbook.progress import progress as progress_bar
+from rlbook.seeding import Streams
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """G answers to each of Q prompts in each of R runs, drawn from pi_old, of T tokens at most."""
+
+    answers: torch.Tensor
+    """(R, Q, G) long: rows of the tree."""
+    log_probs: torch.Tensor
+    """(R, Q, G, T): log pi_theta of the tokens, with gradient. All of these are 0 off the mask."""
+    old_log_probs: torch.Tensor
+    """(R, Q, G, T): log pi_old, of the policy that drew the answers."""
+    ref_log_probs: torch.Tensor
+    """(R, Q, G, T): log pi_ref."""
+    completion_mask: torch.Tensor
+    """(R, Q, G, T) bool."""
+    rewards: torch.Tensor
+    """(R, Q, G): of the answers."""
+    step_rewards: torch.Tensor
+    """(R, Q, G, T): of the words."""
+    values: torch.Tensor | None = None
+    """(R, Q, G, T): the critic's V(context of token t), with gradient; None without a critic."""
+    old_values: torch.Tensor | None = None
+    """(R, Q, G, T): the same before the first inner step, without gradient."""
+
+
+@dataclass(frozen=True, eq=False)
+class SolvableResult:
+    """What train_solvable returns."""
+
+    lm: SolvableLM
+    steps: torch.Tensor
+    """(num_records,) long: how many steps were done when the next two were computed."""
+    kl: torch.Tensor
+    """(R, num_records): KL(pi_theta || pi_ref) of whole answers, exact, the mean over prompts."""
+    reward: torch.Tensor
+    """(R, num_records): E[R] under pi_theta, exact, the mean over prompts."""
+    run_ids: tuple[int, ...]
+    frozen: dict[int, str]
+    """{run id: why it was stopped}; what was recorded of it afterwards is NaN."""
+    interrupted: bool
+    critic: torch.Tensor | None
+    """(R, Q, N): the learned values of the contexts."""
+
+
+def train_solvable(
+    world: World,
+    loss: Callable[[Batch], torch.Tensor],
+    *,
+    num_steps: int,
+    group_size: int,
+    learning_rate: float,
+    num_runs: int = 10,
+    run_ids: Sequence[int] | None = None,
+    seed: int = 0,
+    anneal: bool = True,
+    inner_steps: int = 1,
+    init: torch.Tensor | None = None,
+    critic: bool = False,
+    record_every: int | None = None,
+    optimizer: type[torch.optim.Optimizer] = torch.optim.Adam,
+    progress: bool = True,
+) -> SolvableResult:
+    """Draw answers, take `inner_steps` gradient steps on them, and again, `num_steps` times.
+
+    An interruption (the stop button) keeps what was learned. A run whose rewards, loss or
+    gradient are not finite is frozen with a warning; the others go on.
+
+    Args:
+        loss: batch -> (R,), to be minimised; each entry from its own run only.
+        group_size: G, the answers to each prompt in one step.
+        learning_rate: at first; with `anneal` it falls to 0 in a straight line.
+        num_runs, run_ids: runs 0 .. num_runs - 1, or these ones.
+        init: log-probabilities of answers, (Q, O) or (R, Q, O), to begin with; by default the
+            reference's.
+        critic: learn V(q, context) too, a table of zeros at first; the loss must ask for it.
+        record_every: steps between two records; by default 20 of them are kept.
+        optimizer: Adam, or another that treats each number by itself.
+        progress: show a bar.
+
+    Raises:
+        ValueError: a number below 1, a learning rate that is not positive, a loss that is not
+            (R,), or what World and SolvableLM refuse.
+    """
+    counts = {"num_steps": num_steps, "group_size": group_size, "inner_steps": inner_steps}
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be positive, got {learning_rate}")
+    streams = Streams(seed, range(num_runs) if run_ids is None else run_ids)
+    trainer = _Trainer(world, loss, streams, init, critic, optimizer, learning_rate)
+    noise = streams.uniform(num_steps, len(world.prompts), group_size, dtype=torch.float64)
+    every = record_every or max(1, num_steps // 20)
+    interrupted = False
+    try:
+        for step in progress_bar(range(num_steps), description="steps", show=progress):
+            if step % every == 0:
+                trainer.record(step)
+            rate = learning_rate * (1 - step / num_steps if anneal else 1)
+            trainer.learn(noise[:, step], inner_steps, rate)
+    except KeyboardInterrupt:
+        interrupted = True
+    trainer.record(trainer.steps_done)
+    return trainer.result(interrupted)
+
+
+class _Trainer:
+    def __init__(self, world, loss, streams, init, critic, optimizer, learning_rate):
+        self.world, self.loss, self.run_ids = world, loss, tuple(streams.run_ids)
+        R, Q = len(self.run_ids), len(world.prompts)
+        self.lm = SolvableLM(world.tree, Q, R).represent(world.reference if init is None else init)
+        self.ref_log_probs = world.model().token_log_probs().detach()[0]  # (Q, O, T)
+        zeros = torch.zeros(R, Q, world.tree.num_contexts, dtype=torch.float64)
+        self.critic = nn.Parameter(zeros) if critic else None
+        self.parameters = [self.lm.logits] + ([self.critic] if critic else [])
+        self.optimizer = optimizer(self.parameters, lr=learning_rate)
+        self.frozen: dict[int, str] = {}
+        self.records: list[tuple[int, torch.Tensor, torch.Tensor]] = []
+        self.steps_done = 0
+
+    def learn(self, uniforms: torch.Tensor, inner_steps: int, learning_rate: float) -> None:
+        """One batch of answers, and `inner_steps` gradient steps on it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        batch = self.draw(uniforms)
+        for _ in range(inner_steps):
+            batch = replace(batch, log_probs=self.lm.log_probs_of(batch.answers))
+            if self.critic is not None:
+                batch = replace(batch, values=self.values(batch))
+            self.descend(self.loss(batch))
+        self.steps_done += 1
+
+    def draw(self, uniforms: torch.Tensor) -> Batch:
+        """(R, Q, G) uniform numbers -> answers and all that is known of them."""
+        answers = self.lm.sample(uniforms)
+        prompts = torch.arange(answers.shape[1])[:, None]  # beside (R, Q, G): the row of a table
+        log_probs = self.lm.log_probs_of(answers).detach()
+        rewards = self.world.rewards[prompts, answers]
+        step_rewards = self.world.step_rewards[prompts, answers]
+        bad = ~(rewards.isfinite().flatten(1).all(1) & step_rewards.isfinite().flatten(1).all(1))
+        self.freeze(bad, "a reward is not finite")
+        batch = Batch(
+            answers=answers,
+            log_probs=log_probs,
+            old_log_probs=log_probs,
+            ref_log_probs=self.ref_log_probs[prompts, answers],
+            completion_mask=self.world.tree.completion_mask[answers],
+            rewards=torch.where(rewards.isfinite(), rewards, 0.0),  # of frozen runs
+            step_rewards=torch.where(step_rewards.isfinite(), step_rewards, 0.0),
+        )
+        return (
+            batch if self.critic is None else replace(batch, old_values=self.values(batch).detach())
+        )
+
+    def values(self, batch: Batch) -> torch.Tensor:
+        """The critic's values of the contexts of all tokens, 0 off the mask: (R, Q, G, T)."""
+        contexts = self.world.tree.contexts[batch.answers]
+        found = self.critic.gather(2, contexts.flatten(2)).view(contexts.shape)
+        return torch.where(batch.completion_mask, found, 0.0)
+
+    def descend(self, loss: torch.Tensor) -> None:
+        """One step on the sum of the losses (R,), which share no parameter."""
+        R = len(self.run_ids)
+        if loss.shape != (R,):
+            raise ValueError(f"loss must be ({R},), one number a run, got {tuple(loss.shape)}")
+        self.optimizer.zero_grad()
+        loss.sum().backward()
+        finite = loss.detach().isfinite()
+        for p in self.parameters:
+            if p.grad is not None:
+                finite = finite & p.grad.flatten(1).isfinite().all(1)
+        self.freeze(~finite, "its loss or its gradient is not finite")
+        rows = [k for k, run in enumerate(self.run_ids) if run in self.frozen]
+        kept = [p.detach()[rows] for p in self.parameters]
+        for p in self.parameters if rows else []:
+            if p.grad is not None:
+                p.grad[rows] = 0.0
+        self.optimizer.step()
+        for p, before in zip(self.parameters, kept, strict=True):
+            p.data[rows] = before
+
+    def freeze(self, bad: torch.Tensor, reason: str) -> None:
+        for row in bad.nonzero().flatten().tolist():
+            run = self.run_ids[row]
+            if run not in self.frozen:
+                self.frozen[run] = f"{reason}, after {self.steps_done} steps"
+                warnings.warn(f"run {run} is frozen: {self.frozen[run]}", stacklevel=5)
+
+    @torch.no_grad()
+    def record(self, step: int) -> None:
+        """What is exact, now; an interruption may come twice at the same step."""
+        if self.records and self.records[-1][0] == step:
+            self.records.pop()
+        log_probs = self.lm.answer_log_probs()
+        going = torch.tensor([run not in self.frozen for run in self.run_ids])
+        kl = exact_kl(log_probs, self.world.reference).mean(-1)
+        reward = expected_reward(log_probs, self.world.rewards).mean(-1)
+        self.records.append((step, *(torch.where(going, x, torch.nan) for x in (kl, reward))))
+
+    def result(self, interrupted: bool) -> SolvableResult:
+        steps, kl, reward = zip(*self.records, strict=True)
+        return SolvableResult(
+            lm=self.lm,
+            steps=torch.tensor(steps),
+            kl=torch.stack(kl, dim=1),
+            reward=torch.stack(reward, dim=1),
+            run_ids=self.run_ids,
+            frozen=self.frozen,
+            interrupted=interrupted,
+            critic=None if self.critic is None else self.critic.detach(),
+        )
