@@ -193,7 +193,7 @@ class Loop:
 
     def _refuse(self, what: str, value: torch.Tensor) -> None:
         kept = "the weights of before it are kept"
-        raise NotFinite(f"{what} of step {self.step} is {float(value)}: {kept}")
+        raise NotFinite(f"{what} of step {self.step} is {float(value.detach())}: {kept}")
 
     def _log(self) -> dict[str, torch.Tensor]:
         rows = {n: [x.get(t, math.nan) for t in range(self.step)] for n, x in self.logged.items()}
