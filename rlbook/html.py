@@ -28,7 +28,8 @@ STYLE = """
 <style>
 body.jp-Notebook, main { max-width: 52rem; margin: 0 auto; padding: 0 0.8rem; }
 .jp-Cell { padding: 0; }
-.anchor-link, .jp-InputPrompt, .jp-OutputPrompt, .jp-InputCollapser, .jp-OutputCollapser { display: none; }
+.jp-InputPrompt, .jp-OutputPrompt, .jp-InputCollapser, .jp-OutputCollapser,
+.anchor-link { display: none; }
 .jp-RenderedHTMLCommon { font-size: 1rem; line-height: 1.55; overflow-x: auto; }
 .jp-RenderedHTMLCommon table { display: block; overflow-x: auto; margin-left: 0; }
 .jp-RenderedHTMLCommon img, .jp-OutputArea-output img { max-width: 100%; height: auto; }

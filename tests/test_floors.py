@@ -68,7 +68,15 @@ FLOORS: list[list[str]] = [
         *("exercises.expectations", "exercises", "exercises.chapter_*"),
         *("experiments.recipes", "experiments.sources", "experiments", "experiments.chapter_*"),
         *("experiments.__main__", "drawing", "diagrams_*", "figures"),
-        *("launch", "notebooks", "html", "index_entries", "book_index"),
+        *(
+            "scenes",
+            "moving_pictures",
+            "launch",
+            "notebooks",
+            "html",
+            "index_entries",
+            "book_index",
+        ),
     ],
 ]
 PLACES = [(floor, name) for floor, names in enumerate(FLOORS) for name in names]

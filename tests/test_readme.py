@@ -44,6 +44,28 @@ def test_the_example_prints_what_the_readme_shows():
     assert done.stdout == shown
 
 
+def test_the_other_examples_run(tmp_path):
+    """With a tenth of their steps."""
+    first, *others = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert others
+    for source in others:
+        short = re.sub(r"total_steps=(\d+)_000", r"total_steps=\1_00", source)
+        assert short != source
+        done = subprocess.run([sys.executable, "-c", short], cwd=tmp_path, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+    assert {path.name for path in tmp_path.iterdir()} == {"ppo.png", "ppo.safetensors"}
+
+
+def test_the_commands_exist():
+    named = set(re.findall(r"python -m (rlbook\.\w+(?:\.\w+)*)", README))
+    assert len(named) >= 5
+    for module in named:
+        assert importlib.util.find_spec(module) is not None, module
+        path = ROOT / module.replace(".", "/")
+        file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+        assert "__main__" in file.read_text("utf-8") or file.name == "__main__.py", module
+
+
 def test_links_and_pictures_lead_somewhere():
     targets = re.findall(r"\]\(([^)\s]+)\)", README)
     files = [target for target in targets if not target.startswith("https://")]

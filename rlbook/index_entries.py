@@ -1,0 +1,219 @@
+"""What the index lists: terms, symbols and algorithms. Their places are looked up."""
+
+# term | chapter that explains it | words to look for, if they are others
+TERMS = r"""
+absorbing state | 02 | absorbing
+action | 00
+action gap | 06
+action value | 01
+actor | 14
+advantage | 06
+agent | 00
+asynchronous value iteration | 04
+backtracking line search | 15
+backup | 03
+backward view | 08
+bandit | 07 | arms
+bandwidth of a sweep | 04 | bandwidth
+baseline | 11
+batch learning | 08
+behaviour policy | 10 | behaviour
+Bellman's expectation equation | 03
+Bellman's optimality equation | 03
+bias of an estimate | 07 | unbiased
+bootstrap interval | 00
+bootstrapping | 01
+certainty-equivalence estimate | 08
+clipping (of ratios) | 16 | PPO-clip
+conjugate gradients | 15 | conjugate
+consistent estimate | 07 | consistent
+contraction | 03
+control | 07
+critic | 14
+damping | 15
+dead zone | 16 | dead zones
+deadly triad | 13 | function approximation
+deterministic policy | 01 | deterministic
+discount | 00
+discounted visitation distribution | 02
+Double DQN | 13
+Double Q-learning | 09
+dueling head | 13 | dueling
+Dyna-Q | 10
+effective horizon | 01
+eligibility trace | 08
+entropy | 11
+environment | 00
+episode | 00
+epoch | 16 | epochs
+epsilon-greedy | 00
+epsilon-soft | 06 | $\varepsilon$-soft
+error reduction property | 08
+every-visit average | 07 | every-visit
+expected SARSA | 10
+exploring starts | 07
+feature | 11 | features
+first-visit average | 07 | first-visit
+Fisher information matrix | 15
+fixed point | 03
+forward view | 08
+GAE | 17
+generalisation | 11
+GLIE | 07
+gradient ascent | 11
+gradient clipping | 11
+greedy | 00
+Huber loss | 13
+identifiable | 13
+importance sampling | 10
+importance weights | 09
+interquartile mean | 00
+Kullback-Leibler divergence (KL) | 15 | Kullback-Leibler divergence
+lambda-return | 08 | $\lambda$-return
+leave one out | 12
+logits | 11
+Markov decision process | 02
+Markov property | 02
+maximisation bias | 09
+maximum norm | 03
+minibatch | 16 | minibatches
+model | 00
+model-free | 02
+modified policy iteration | 05
+monotonic improvement | 15
+Monte Carlo | 01
+n-step return | 08 | $n$-step return
+natural gradient | 15
+off-policy | 09
+on-policy | 10
+on-policy distribution | 11
+optimistic start | 04 | optimistic
+partial order of policies | 03 | preorder
+performance-difference lemma | 15
+planning | 02
+Polyak averaging | 13
+policy | 00
+policy gradient theorem | 11
+policy improvement theorem | 05
+policy iteration | 05
+PPO-penalty | 16
+projected Bellman equation | 11
+Q-learning | 09
+Q-value iteration | 06
+ratio of probabilities | 16 | ratio
+real-time dynamic programming | 04
+replacing trace | 08
+replay memory | 13
+return | 00
+reward | 00
+reward-to-go | 12
+Robbins and Monro's conditions | 07 | Robbins and Monro
+rollout | 11
+root mean squared error | 07
+run axis | 11
+SARSA | 10
+scan | 17
+score | 11
+semi-gradient | 11
+softmax | 11
+solved | 12
+start distribution | 02
+state | 00
+state aggregation | 11
+stationary policy | 01 | stationary
+surrogate | 15
+sweep | 04
+target network | 13
+target policy | 10
+TD error | 08
+TD(0) | 08
+TD(lambda) | 08 | TD($\lambda$)
+telescoping sum | 17 | telescopes
+temporal difference learning | 08
+terminal mask | 08
+terminal state | 02
+termination | 02 | terminated
+tile coding | 11
+total variation | 15
+trajectory | 01
+transition | 01
+transition kernel | 02
+truncation | 02 | truncated
+trust region | 15
+upper confidence bound (UCB) | 07 | upper confidence bound
+value | 00
+value iteration | 04
+"""
+
+# symbol | meaning | in code | the number of the equation
+SYMBOLS = r"""
+G_t | return from time t | returns[t] | 0.1
+\gamma | discount | discount | 0.1
+\pi(a \mid s) | policy | policy[s, a] | 1.8
+V^\pi(s) | value of a state | values[s] | 1.10
+Q^\pi(s,a) | value of an action | q[s, a] | 1.11
+P(s' \mid s,a) | transition kernel | mdp.transition[s, a, s_next] | 2.1
+r(s,a) | expected reward | mdp.reward[s, a] | 2.2
+P_\pi, r_\pi | chain and rewards of a policy | mdp.induced_chain(policy) | 2.4
+J(\pi) | objective: expected return from the start | | 2.6
+\nu^\pi(s) | discounted visitation distribution, sums to 1 | discounted_visitation | 2.7
+T, T_\pi | Bellman's operators | bellman_optimality_backup | 3.9
+V^*, Q^* | optimal values | solution.values | 3.7
+A^\pi(s,a) | advantage | | 6.6
+\alpha | step size | alpha | 7.9
+d_t | 1 if the step terminates | terminated[t] | 8.1
+\delta_t | TD error | td_errors | 8.2
+G_t^{(n)} | n-step return | n_step_returns | 8.10
+G_t^\lambda | lambda-return | lambda_returns | 8.15
+z_t(s) | eligibility trace | | 8.20
+\rho | importance weight | | 10.9
+w, x(s) | weights and features of a linear value function | | 11.1
+\theta | parameters of a policy | | 11.8
+\eta(s) | discounted visits, not normalised | | 11.9
+H(\pi) | entropy | entropy_bonus | 11.24
+p_\theta(\tau) | probability of a trajectory | all_trajectories | 12.1
+\bar\theta | parameters of the target network | | 13.1
+\text{sg}[\cdot] | stop gradient | detach() | 14.8
+L_\pi(\pi') | surrogate objective | | 15.6
+F | Fisher information matrix | fisher_vector_product | 15.15
+D_{KL}(p \,\Vert\, q) | Kullback-Leibler divergence, a mean under p | kl_categorical | 16.1
+\beta | price of a unit of KL | kl_coef | 16.3
+\rho_t | ratio of new to old probability | | 16.12
+\epsilon | clip range of PPO | clip_epsilon | 16.12
+k_1, k_2, k_3 | estimates of a KL from samples | kl_estimate | 16.19
+\hat A_t^{\text{GAE}} | generalized advantage estimate | generalized_advantage_estimate | 17.9
+"""
+
+# algorithm | the number of its update | where it is in rlbook
+ALGORITHMS = r"""
+Value iteration | 4.1 | dynamic_programming.value_iteration
+Asynchronous value iteration | 4.10 | dynamic_programming.asynchronous_value_iteration
+Policy evaluation | 5.3 | dynamic_programming.policy_evaluation
+Policy iteration | 5.9 | dynamic_programming.policy_iteration
+Modified policy iteration | 5.16 | dynamic_programming.modified_policy_iteration
+Q-value iteration | 6.1 | dynamic_programming.q_value_iteration
+Upper confidence bounds | 7.3 | tabular.bandits
+Monte Carlo prediction | 7.4 | tabular.monte_carlo
+Monte Carlo control | 7.15 | tabular.monte_carlo
+TD(0) | 8.3 | tabular.prediction
+n-step TD | 8.14 | tabular.prediction
+TD(lambda) | 8.21 | tabular.traces
+Batch TD | 8.24 | tabular.batch
+Q-learning | 9.2 | tabular.q_learning
+Double Q-learning | 9.12 | tabular.q_learning
+SARSA | 10.2 | tabular.sarsa
+Expected SARSA | 10.5 | tabular.sarsa
+n-step SARSA | 10.7 | tabular.multi_step_control
+SARSA(lambda) | 10.11 | tabular.multi_step_control
+Semi-gradient TD | 11.3 | features
+REINFORCE | 12.6 | agents.reinforce
+DQN | 13.2 | agents.dqn
+Double DQN | 13.15 | agents.dqn
+Dueling DQN | 13.18 | networks.DuelingMLP
+Actor-critic, one step | 14.10 | agents.actor_critic
+A2C | 14.13 | agents.actor_critic
+TRPO | 15.20 | agents.trpo
+PPO-penalty | 16.3 | agents.ppo
+PPO-clip | 16.12 | agents.ppo
+GAE | 17.13 | returns.generalized_advantage_estimate
+"""
