@@ -15,7 +15,6 @@ CHAPTERS = {
     "18": "Reward\nmodels", "19": "RLHF\nby PPO", "20": "GRPO",
     "A": "Gradient\ntheorem", "B": "Corrections", "C": "Debugging\nRL",
 }  # fmt: skip
-PLANNED = "18 19 20 A B C".split()  # dashed until they are written
 PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), rows of chapters
     ("Part I. RL basics (a known model)", (0.19, 6.05, "left"), "blue",
      (0.06, 5.08, 7.24, 6.2), {(0, 5.48): "00 01 02 03 04 05 06"}),
@@ -23,15 +22,15 @@ PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), 
      (0.06, 3.62, 4.2, 4.74), {(0, 4.02): "07 08 09 10"}),
     ("Part III. Deep RL (networks)", (7.1, 3.25, "right"), "orange",
      (1.13, 1.66, 7.24, 3.4), {(1, 2.06): "11 12 14 15 16 17", (2, 2.96): "13"}),
-    ("Part IV. Language models: planned", (4.29, 0.28, "left"), "purple",
+    ("Part IV. Language models", (4.29, 0.28, "left"), "purple",
      (4.185, 0.13, 7.24, 1.25), {(4, 0.85): "18 19 20"}),
-    ("Appendix: planned", (1.26, 0.28, "left"), "sky",
+    ("Appendix", (1.26, 0.28, "left"), "sky",
      (1.13, 0.13, 4.125, 1.25), {(1, 0.85): "A B C"}),
 ]  # fmt: skip
 
 
 def book_map() -> Figure:
-    """The chapters and what each one builds on; what is not written yet has a dashed edge."""
+    """The chapters, and what each one builds on."""
     fig, ax = page(6.3)
     at = {}
     for title, (x, y, side), color, (left, bottom, right, top), rows in PARTS:
@@ -41,7 +40,7 @@ def book_map() -> Figure:
         for (column, y), keys in rows.items():
             for i, key in enumerate(keys.split()):
                 at[key] = x, y = 0.62 + 1.01 * (column + i), y
-                box(ax, x, y, 0.86, 0.62, color=color, dashed=key in PLANNED)
+                box(ax, x, y, 0.86, 0.62, color=color)
                 write(ax, x, y + 0.19, key, size=10, weight="bold")
                 write(ax, x, y - 0.1, CHAPTERS[key], size=8.6, linespacing=0.95)
                 if i and key not in "ABC":
@@ -55,33 +54,32 @@ def book_map() -> Figure:
     return fig
 
 
-FLOORS = [  # from the top: name, purpose, colour, modules that exist, modules that are planned
+FLOORS = [  # from the top: name, purpose, colour, the main modules
     ("4  the book", "what only the book needs", "purple",
-     "exercises  experiments  figures  notebooks", ""),
-    ("3  learners", "one file per algorithm", "orange", "tabular  agents", "language"),
+     "exercises  experiments  figures  notebooks  html"),
+    ("3  learners", "one file per algorithm", "orange", "tabular  agents  language"),
     ("2  parts", "what learners are made of", "green",
-     "tabular_envs  networks  policies  envs\nrollouts  replay  training", ""),
+     "tabular_envs  networks  policies  envs\nrollouts  replay  training"),
     ("1  formulas", "one equation, one pure function", "blue",
      "mdp  grids  bellman  dynamic_programming  returns\n"
-     "exploration  policy_gradients  divergences", ""),
+     "exploration  policy_gradients  divergences\n"
+     "preferences  token_rewards  group_advantages"),
     ("0  ground", "no reinforcement learning yet", "sky",
-     "checks  statistics  plotting  seeding\nmasking  progress", ""),
+     "checks  statistics  plotting  seeding\nmasking  progress"),
 ]  # fmt: skip
 
 
 def floors() -> Figure:
-    """The floors of the package: imports go down, never up; planned modules in grey."""
+    """The floors of the package: imports go down, never up."""
     fig, ax = page(4.5)
-    for i, (name, purpose, color, modules, planned) in enumerate(FLOORS):
+    for i, (name, purpose, color, modules) in enumerate(FLOORS):
         y = 4.04 - 0.86 * i
         box(ax, 3.87, y, 6.66, 0.74, color=color)
         write(ax, 0.68, y + 0.12, name, size=12, ha="left", weight="bold")
         write(ax, 0.68, y - 0.13, purpose, size=9, ha="left", color="#555555")
-        lines = modules.split("\n") if modules else []
-        lines += [f"planned: {planned}"] if planned else []
+        lines = modules.split("\n")
         for row, line in enumerate(lines):
-            color = "#666666" if line.startswith("planned") else INK
-            style = {"ha": "left", "family": "monospace", "color": color}
+            style = {"ha": "left", "family": "monospace", "color": INK}
             write(ax, 3.2, y + 0.21 * ((len(lines) - 1) / 2 - row), line, size=9.2, **style)
     arrow(ax, (0.33, 4.3), (0.33, 0.25), color=INK, width=2)
     write(ax, 0.16, 2.28, "imports", rotation=90, size=10)
