@@ -25,7 +25,7 @@ class Arithmetic:
 
     carry_share: float = 0.85
     """Of the problems; uniform digits would give 0.45."""
-    careless_share: float = 0.65
+    careless_share: float = 0.67
     """Of the text to pretrain on, written by the careless writer."""
 
     name = "arithmetic"

@@ -31,7 +31,7 @@ from rlbook.seeding import generator
 
 CONTENTS = "contents.json"
 """File -> SHA-256, of a stored model."""
-STEPS = {"arithmetic": 450, "reviews": 250}
+STEPS = {"arithmetic": 800, "reviews": 600}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,9 @@ class Recipe:
     """Its blocks."""
     heads: int = 4
     """Of attention, in each."""
-    num_steps: int = 400
+    num_steps: int = 800
     """Of AdamW; the learning rate rises over a twentieth of them and falls along a cosine."""
-    batch_size: int = 128
+    batch_size: int = 32
     """Pairs of prompt and answer in a step."""
     learning_rate: float = 4e-3
     """At its highest."""
