@@ -12,18 +12,16 @@ Nothing here uses dropout, whatever mode the model is in: then the log-probabili
 are the ones that `token_log_probs` computes.
 """
 
-import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
+from rlbook.language.models import Prompts, context_length
+from rlbook.language.reader import Reader, evaluation_mode, last_logits
 from rlbook.policies import inverse_cdf
 
-if TYPE_CHECKING:
-    from rlbook.language.models import Prompts
+READ_ON = 0.8
+"""Answers that have ended leave the batch as soon as they are a fifth of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ class Answers:
 @torch.no_grad()
 def sample(
     model,
-    prompts: "Prompts",
+    prompts: Prompts,
     *,
     max_new_tokens: int,
     eos_token_id: int,
@@ -75,31 +73,44 @@ def sample(
         B, max_new_tokens, generator=generator, device=generator.device, dtype=torch.float64
     ).to(device)
     tokens = torch.full((B, max_new_tokens), pad_token_id, device=device)
-    log_probs = torch.zeros(B, max_new_tokens, device=device, dtype=_at_least_float32(model.dtype))
-    lengths = torch.full((B,), max_new_tokens, device=device)
-    finished = torch.zeros(B, dtype=torch.bool, device=device)
+    log_probs = torch.zeros(B, max_new_tokens, dtype=torch.float64, device=device)
+    mask = torch.zeros(B, max_new_tokens, dtype=torch.bool, device=device)
+    rows = torch.arange(B, device=device)  # which are still read
+    going = torch.ones(B, dtype=torch.bool, device=device)  # which of them have not ended
     with evaluation_mode(model):
-        for t, logits in enumerate(_steps(model, prompts, tokens)):
-            scores = (logits / (temperature or 1.0)).log_softmax(-1)  # (B, V)
-            if temperature:
-                drawn = inverse_cdf(scores.double().exp(), uniforms[:, t])
-            else:
-                drawn = scores.argmax(-1)
-            going = ~finished
-            tokens[:, t] = torch.where(going, drawn, pad_token_id)
-            log_probs[:, t] = torch.where(going, scores.gather(-1, drawn[:, None])[:, 0], 0.0)
-            ended = going & (drawn == eos_token_id)
-            lengths[ended] = t + 1
-            finished |= ended
-            if finished.all():
+        reader = Reader(model, prompts.tokens, prompts.mask, max_new_tokens)
+        for t in range(max_new_tokens):
+            drawn, scores = _draw(reader.logits, uniforms[rows, t], temperature)
+            tokens[rows, t] = torch.where(going, drawn, pad_token_id)
+            log_probs[rows, t] = torch.where(going, scores.double(), 0.0)
+            mask[rows, t] = going
+            going &= drawn != eos_token_id
+            number = int(going.sum())
+            if number == 0 or t + 1 == max_new_tokens:
                 break
-    mask = torch.arange(t + 1, device=device) < lengths[:, None]  # (B, T)
-    return Answers(tokens[:, : t + 1], mask, log_probs[:, : t + 1], finished)
+            if number <= READ_ON * len(rows):
+                reader.keep(going)
+                rows, drawn, going = rows[going], drawn[going], going[going]
+            reader.read(drawn)
+    cut = torch.zeros(B, dtype=torch.bool, device=device)
+    cut[rows] = going
+    log_probs = log_probs.to(reader.logits.dtype)
+    return Answers(tokens[:, : t + 1], mask[:, : t + 1], log_probs[:, : t + 1], ~cut)
+
+
+def _draw(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float):
+    """A token for each row, (B,), and its log-probability."""
+    log_probs = (logits / (temperature or 1.0)).log_softmax(-1)  # (B, V)
+    if temperature:
+        drawn = inverse_cdf(log_probs.double().exp(), uniforms)
+    else:
+        drawn = log_probs.argmax(-1)
+    return drawn, log_probs.gather(-1, drawn[:, None])[:, 0]
 
 
 def token_log_probs(
     model,
-    prompts: "Prompts",
+    prompts: Prompts,
     answers: torch.Tensor,
     completion_mask: torch.Tensor,
     *,
@@ -124,9 +135,10 @@ def token_log_probs(
     # The last token is scored, never read.
     tokens = torch.cat([prompts.tokens, answers[:, :-1]], dim=1)  # (B, P + T - 1)
     mask = torch.cat([prompts.mask, completion_mask[:, :-1]], dim=1)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
     with evaluation_mode(model):
-        logits = _forward(model, tokens, mask, keep=T, use_cache=False).logits
-    logits = logits.to(_at_least_float32(logits.dtype)) / temperature  # (B, T, V)
+        logits = last_logits(model, tokens, mask.long(), positions, keep=T, use_cache=False)
+    logits = logits / temperature  # (B, T, V)
     chosen = logits.gather(-1, answers[..., None])[..., 0]
     return torch.where(completion_mask, chosen - logits.logsumexp(-1), 0.0)
 
@@ -157,7 +169,7 @@ def pass_at_k(correct: torch.Tensor, k: int) -> torch.Tensor:
     return 1 - ((wrong - draws).clamp(min=0) / (n - draws)).prod(-1)
 
 
-def check_prompts(model, prompts: "Prompts", max_new_tokens: int) -> None:
+def check_prompts(model, prompts: Prompts, max_new_tokens: int) -> None:
     """Is there something to continue, padded on the left, and room for the answer?
 
     Raises:
@@ -169,57 +181,12 @@ def check_prompts(model, prompts: "Prompts", max_new_tokens: int) -> None:
     suffix = torch.arange(mask.shape[1], 0, -1, device=mask.device) <= lengths[:, None]
     _refuse((suffix != mask).any(-1), "is not padded on the left")
     _refuse(lengths == 0, "is empty")
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    context = context_length(model)
     if context is not None:
         room = f"does not leave {max_new_tokens} of {context} tokens for the answer"
         _refuse(lengths + max_new_tokens > context, room)
 
 
-@contextmanager
-def evaluation_mode(model) -> Iterator[None]:
-    """No dropout inside; afterwards the mode it was in."""
-    training = model.training
-    if training:
-        model.eval()
-    try:
-        yield
-    finally:
-        if training:
-            model.train()
-
-
 def _refuse(bad: torch.Tensor, what: str) -> None:
     if bad.any():
         raise ValueError(f"prompt {int(bad.nonzero()[0])} {what}")
-
-
-def _steps(model, prompts: "Prompts", tokens: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The logits (B, V) of each next token; the caller writes into `tokens` (B, T) between them."""
-    (B, P), T = prompts.tokens.shape, tokens.shape[1]
-    mask = torch.cat([prompts.mask, prompts.mask.new_ones(B, T)], dim=1)
-    read, cache = prompts.tokens, None
-    for t in range(T):
-        out = _forward(model, read, mask[:, : P + t], keep=1, use_cache=True, past_key_values=cache)
-        logits, cache = out.logits[:, -1], out.past_key_values
-        yield logits.to(_at_least_float32(logits.dtype))
-        read = tokens[:, t : t + 1]
-
-
-def _forward(model, tokens: torch.Tensor, mask: torch.Tensor, *, keep: int, **options):
-    """The model's output, with the logits of the last `keep` positions.
-
-    Positions count real tokens, so that padding on the left changes nothing.
-    """
-    accepted = inspect.signature(model.forward).parameters
-    if "position_ids" in accepted:
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        options["position_ids"] = positions[:, -tokens.shape[1] :]
-    if "logits_to_keep" in accepted:
-        options["logits_to_keep"] = keep
-    out = model(input_ids=tokens, attention_mask=mask.long(), **options)
-    out.logits = out.logits[:, -keep:]
-    return out
-
-
-def _at_least_float32(dtype: torch.dtype) -> torch.dtype:
-    return torch.promote_types(dtype, torch.float32)
