@@ -38,9 +38,13 @@ class Section:
 
     @property
     def link(self) -> str:
-        """A Markdown link to the heading, as JupyterLab and nbconvert name it."""
-        anchor = quote(self.heading.replace(" ", "-"), safe="-.,:'=*$\\^_?!+&;")
-        return f"[{self.number}]({self.file}#{anchor})"
+        """A Markdown link to the heading, as JupyterLab and nbconvert name it.
+
+        To the chapter, where a formula or italics in the heading leave its name uncertain.
+        """
+        plain = not re.search(r"[$*`]", self.heading)
+        anchor = "#" + quote(self.heading.replace(" ", "-"), safe="-.,:'?") if plain else ""
+        return f"[{self.number}]({self.file}{anchor})"
 
 
 @cache
@@ -92,13 +96,22 @@ def equation(tag: str) -> Section:
 
 def often(phrase: str, except_in: str) -> list[str]:
     """The other chapters that use a phrase often."""
-    words = r"\s+".join(map(re.escape, phrase.split()))
+    phrase = " ".join(phrase.lower().split())
+    whole = re.compile(rf"(?<!\w){re.escape(phrase)}")
     count = {
-        chapter: sum(len(re.findall(rf"(?<!\w){words}", s.text, re.IGNORECASE)) for s in pieces)
-        for chapter, pieces in sections().items()
+        chapter: text.count(phrase) >= OFTEN and len(whole.findall(text))
+        for chapter, text in _texts().items()
     }
     found = [c for c, n in count.items() if n >= OFTEN and c not in {except_in, "00", "B", "C"}]
     return found if len(found) <= EVERYWHERE else []
+
+
+@cache
+def _texts() -> dict[str, str]:
+    """All Markdown of every chapter, in small letters."""
+    return {
+        chapter: "\n".join(s.text for s in found).lower() for chapter, found in sections().items()
+    }
 
 
 def rows(text: str, fields: int) -> list[list[str]]:
@@ -137,6 +150,7 @@ def algorithms() -> str:
     return "\n".join(lines)
 
 
+@cache
 def pages() -> dict[str, str]:
     """The text of the three cells of the index, by the heading that each begins with."""
     return {
@@ -158,6 +172,5 @@ def write(path: Path = ROOT / "notebooks" / NOTEBOOK) -> bool:
 
 
 if __name__ == "__main__":
-    sections.cache_clear()
     print("the index has changed" if write() else "the index is as it was")
     sys.exit()

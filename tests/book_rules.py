@@ -12,10 +12,10 @@ from pathlib import Path
 from parsed_notebook import Notebook, chapter_of, chapters, citations, first_arguments
 
 # Chapters in reading order. A link to one of PLANNED that has no file yet may point anywhere.
-CHAPTERS = [str(number) for number in range(21)] + ["A", "B", "C"]
+CHAPTERS = [str(number) for number in range(21)] + ["A", "B", "C", "D"]
 PLANNED = {str(number) for number in range(7, 21)} | {"A", "B", "C"}
 CONTENTS = "00_start_here.ipynb"
-NO_EXERCISES = {"0", "B", "C"}  # need none; those that they have obey the rules
+NO_EXERCISES = {"0", "B", "C", "D"}  # need none; those that they have obey the rules
 MIN_EXERCISES, MIN_CODE_EXERCISES = 4, 2
 EXERCISE = re.compile(r"\*\*Exercise ([0-9A-C]+\.\d+)\*\*(?:\s+\(([^)]*)\))?")
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(
-    r"^\| \[(?P<number>\d\d|[A-C]) [^\]]*\]\((?P<path>[^)]+)\) \|"
+    r"^\| \[(?P<number>\d\d|[A-D]) [^\]]*\]\((?P<path>[^)]+)\) \|"
     r" (?P<read>\d+) min \| (?P<run>\d+) s \|(?P<result>.*)\|$",
     re.MULTILINE,
 )

@@ -1,0 +1,79 @@
+"""The index: everything it lists is explained where it says, and the notebook holds it."""
+
+import importlib
+import re
+from urllib.parse import unquote
+
+import pytest
+from parsed_notebook import chapters
+
+from rlbook import book_index
+from rlbook.book_index import equation, often, pages, rows, sections, where, write
+from rlbook.index_entries import ALGORITHMS, SYMBOLS, TERMS
+
+
+@pytest.mark.parametrize("heading", pages())
+def test_the_notebook_holds_the_index(heading):
+    cells = [cell.source for cell in chapters()["D"].markdown]
+    found = [cell for cell in cells if cell.startswith(heading)]
+    assert found == [pages()[heading]], "python -m rlbook.book_index"
+
+
+def test_links_lead_to_headings():
+    headings = {
+        (notebook.path.name, line.lstrip("# ").replace(" ", "-"))
+        for notebook in chapters().values()
+        for cell in notebook.markdown
+        for line in cell.source.split("\n")
+        if line.startswith("#")
+    }
+    links = re.findall(r"\]\((\w+\.ipynb)#([^)]+)\)", "".join(pages().values()))
+    assert len(links) > 100
+    assert [x for x in links if (x[0], unquote(x[1])) not in headings] == []
+
+
+@pytest.mark.parametrize("name", [row[2] for row in rows(ALGORITHMS, 3)])
+def test_algorithms_are_in_the_package(name):
+    module, _, attribute = f"rlbook.{name}".rpartition(".")
+    try:
+        importlib.import_module(f"rlbook.{name}")
+    except ModuleNotFoundError:
+        assert hasattr(importlib.import_module(module), attribute)
+
+
+def test_entries_are_listed_once_and_whole():
+    for text, fields in ((TERMS, 3), (SYMBOLS, 4), (ALGORITHMS, 3)):
+        found = rows(text, fields)
+        assert len({row[0].lower() for row in found}) == len(found)
+        assert all(len(row) == fields and row[0] and row[1] for row in found)
+
+
+def test_bold_words_come_first():
+    chapter = sections()["08"]
+    place = where("08", "TD error")
+    assert "**TD error**" in place.text and place in chapter
+
+
+def test_what_is_missing_is_an_error():
+    with pytest.raises(ValueError, match="08 does not contain 'policy iteration on ice'"):
+        where("08", "policy iteration on ice")
+    with pytest.raises(ValueError, match="no chapter 77"):
+        where("77", "value")
+    with pytest.raises(ValueError, match="no equation is numbered 8.99"):
+        equation("8.99")
+
+
+def test_chapters_that_use_a_word_often_are_named_unless_all_do():
+    assert "09" in often("maximisation bias", "13") or often("maximisation bias", "13") == []
+    assert "15" in often("surrogate", "16")
+    assert often("action", "00") == []
+
+
+def test_writing_twice_changes_nothing(tmp_path):
+    path = tmp_path / "D_index.ipynb"
+    text = chapters()["D"].path.read_text("utf-8")
+    path.write_text(text, encoding="utf-8")
+    assert not write(path) and path.read_text("utf-8") == text
+    path.write_text(text.replace("## Symbols", "## Symbols (old)"), encoding="utf-8")
+    book_index.write(path)
+    assert "(old)" in path.read_text("utf-8")  # another heading is another cell
