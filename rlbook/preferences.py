@@ -154,7 +154,7 @@ def dpo_loss(
     *,
     kl_coef: float,
 ) -> torch.Tensor:
-    """-log sigma(kl_coef [log pi/pi_ref (chosen) - log pi/pi_ref (rejected)]). Eq. (19.20).
+    """-log sigma(kl_coef [log pi/pi_ref (chosen) - log pi/pi_ref (rejected)]). Eq. (19.21).
 
     The loss of Bradley and Terry for the reward of which pi is the optimum, kl_coef
     log(pi / pi_ref), up to a constant of the prompt: no reward model and no sampling.

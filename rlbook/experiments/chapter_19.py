@@ -1,0 +1,98 @@
+"""Chapter 19: a language model that maximises a reward model too hard.
+
+The settings of PPO are the first that were tried (64 answers a round, two epochs of two
+minibatches, learning rates 1e-3 and 2e-3), on seed 0 and with the hidden utility as reward; the
+numbers of comparisons and the price are those of the chapter's text.
+"""
+
+import numpy as np
+import torch
+
+from rlbook.experiments import Experiment
+from rlbook.language import reward_model, rlhf
+from rlbook.language.annotators import compare
+from rlbook.language.models import encode
+from rlbook.language.pretraining import pretrained
+from rlbook.language.sampling import decode, sample
+from rlbook.language.tasks import Reviews
+from rlbook.seeding import generator
+
+PROMPTS = ("review of the camera", "review of the novel", "review of the bakery")
+
+
+def train_judge(sft, task, num_pairs: int, run: int, num_steps: int):
+    """A reward model from this many comparisons."""
+    judge = reward_model.RewardModel(sft.model, sft.tokenizer)
+    pairs = compare(sft, task, num_pairs, seed=1000 + run).pairs()
+    settings = reward_model.Config(num_steps=num_steps)
+    reward_model.train(judge, pairs, settings, seed=run, progress=False)
+    return judge
+
+
+def texts_of(model, tokenizer, task) -> list[str]:
+    """One answer to each of PROMPTS."""
+    answers = sample(
+        model,
+        encode(tokenizer, list(PROMPTS)),
+        max_new_tokens=task.max_new_tokens,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        generator=generator(1),
+    )
+    return decode(tokenizer, answers)
+
+
+def overoptimisation(config: dict, progress) -> dict:
+    """PPO against reward models from few and from many comparisons, with and without a price.
+
+    Returns:
+        reward, utility, kl: (cases, runs, rounds): proxy, truth and sampled KL to the reference,
+            means over the answers of a round.
+        samples: (cases, runs, prompts), what the trained models write.
+    """
+    task = Reviews()
+    sft = pretrained(task, progress=False)
+    found = {name: [] for name in ("reward", "utility", "kl", "samples")}
+    judges = {}
+
+    def utility(prompts, answers):
+        return torch.tensor([task.utility(p, a) for p, a in zip(prompts, answers, strict=True)])
+
+    for pairs, price in progress(config["cases"]):
+        rows = {name: [] for name in found}
+        for run in range(config["runs"]):
+            if (pairs, run) not in judges:
+                judges[pairs, run] = train_judge(sft, task, pairs, run, config["judge_steps"])
+            calls = iter(range(config["stop_after"] or config["rounds"]))
+
+            def reward(prompts, answers, judge=judges[pairs, run], calls=calls):
+                if next(calls, None) is None:
+                    raise KeyboardInterrupt
+                return judge.score(prompts, answers)
+
+            settings = rlhf.Config(num_steps=config["rounds"], batch_size=64, kl_coef=price)
+            options = {"watch": {"utility": utility}, "seed": run, "progress": False}
+            result = rlhf.train(sft, reward, task, settings, **options)
+            for name in ("reward", "utility", "kl"):
+                rows[name].append(result.log[name].numpy())
+            rows["samples"].append(texts_of(result.models["policy"], sft.tokenizer, task))
+        for name, row in rows.items():
+            found[name].append(np.array(row))
+    return {name: np.stack(rows) for name, rows in found.items()}
+
+
+EXPERIMENTS = {
+    "overoptimisation": Experiment(
+        overoptimisation,
+        {
+            "cases": [[200, 0.0], [200, 0.3], [3000, 0.0]],
+            "runs": 3,
+            "rounds": 60,
+            "judge_steps": 100,
+            "stop_after": None,
+        },
+        {"cases": [[200, 0.0]], "runs": 1, "stop_after": 1},
+        measured=("samples",),
+        rtol=0.5,  # the mean of 64 answers that another machine samples from other weights
+    ),
+}
