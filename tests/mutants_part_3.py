@@ -3,6 +3,8 @@
 from mutants_actor_critic import ACTOR_CRITIC
 from mutants_dqn import DQN
 from mutants_envs import ENVS
+from mutants_language_rlhf import MODULES as RLHF_MODULES
+from mutants_language_rlhf import RLHF
 from mutants_networks import NETWORKS
 from mutants_policy_gradient import MODULES as POLICY_GRADIENT_MODULES
 from mutants_policy_gradient import POLICY_GRADIENT
@@ -398,6 +400,7 @@ PART_3: list[Mutant] = [
     *ENVS,
     *TRAINING,
     *REINFORCE,
+    *RLHF,
 ]
 
 MODULES: tuple[str, ...] = (
@@ -405,6 +408,7 @@ MODULES: tuple[str, ...] = (
     "divergences",
     *POLICY_GRADIENT_MODULES,
     *REINFORCE_MODULES,
+    *RLHF_MODULES,
     "scans",
     "trust_region",
 )
