@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rlbook.language.models import Prompts
-from rlbook.language.sampling import evaluation_mode
+from rlbook.language.reader import evaluation_mode
 
 
 class Critic(nn.Module):
