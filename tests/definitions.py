@@ -34,4 +34,6 @@ DEFINITIONS: dict[str, str] = {
     "15.14": "says which problem TRPO solves",
     # Chapter 16
     "16.3": "says what PPO-penalty maximises",
+    # Chapter 19
+    "19.2": "says what RLHF maximises",
 }
