@@ -16,6 +16,7 @@ import torch
 WITH_CARRY = [(x, y) for x in range(10) for y in range(10) if x + y >= 10]
 WITHOUT_CARRY = [(x, y) for x in range(10) for y in range(10) if x + y < 10]
 PROMPT = re.compile(r"([1-9])([0-9])\+([1-9])([0-9])=", re.ASCII)
+WELL_FORMED = re.compile(r"\d\+\d=\d+;\d\+\d(?:\+1)?=\d+;(\d+)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,12 @@ class Arithmetic:
         return f"{a}+{b}={a + b};{worked}={tens};{10 * tens + (a + b) % 10}"
 
     def reward(self, prompt: str, answer: str) -> float:
-        """The verifier of the outcome: 1.0 if the answer has three steps and the last is the sum,
-        else 0.0. It does not read the first two steps, and never raises."""
-        if not PROMPT.fullmatch(prompt):
+        """The verifier of the outcome: 1.0 if the answer has the form of three steps and the last
+        is the sum, else 0.0. What the first two steps say does not enter. It never raises."""
+        match = WELL_FORMED.fullmatch(answer)
+        if match is None or not PROMPT.fullmatch(prompt):
             return 0.0
-        steps = answer.split(";")
-        return float(len(steps) == 3 and steps[2] == self.write(prompt).split(";")[2])
+        return float(match[1] == self.write(prompt).split(";")[2])
 
     def step_rewards(self, prompt: str, answer: str) -> list[tuple[int, float]]:
         """The verifier of the process: (where a step ends in the text, its reward).

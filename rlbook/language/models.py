@@ -195,7 +195,7 @@ def _require_causal(name: str, model) -> None:
 
 def context_length(model) -> int | None:
     """The most tokens that a model can read, prompt and answer together; None if it sets none."""
-    return getattr(model.config, "max_position_embeddings", None)
+    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
 
 
 def encode(

@@ -31,6 +31,8 @@ from rlbook.seeding import generator
 
 CONTENTS = "contents.json"
 """File -> SHA-256, of a stored model."""
+IGNORED = -100
+"""The target of a position that the loss leaves out."""
 STEPS = {"arithmetic": 800, "reviews": 600}
 
 
@@ -75,16 +77,17 @@ def pretrained(
             weights on the same machine with the same number of threads.
     """
     recipe = recipe or default_recipe(task)
-    place = cache_folder() / f"{task.name}-{seed}-{checksum(task, recipe)[:16]}"
+    place = _place(task, recipe, seed)
     try:
-        if (found := _read(place)) is not None:
+        if place is not None and (found := _read(place)) is not None:
             return found
     except Exception as error:  # whatever is wrong with a stored model, a new one is not
         warnings.warn(f"the stored model {place} is damaged ({error}): made anew", stacklevel=2)
     lm = pretrain(task, recipe, seed=seed, progress=progress)
     try:
-        _store(lm, place)
-    except OSError as error:
+        if place is not None:
+            _store(lm, place)
+    except Exception as error:  # of the disk, or of safetensors
         warnings.warn(f"the model could not be stored in {place}: {error}", stacklevel=2)
     return lm
 
@@ -111,7 +114,9 @@ def pretrain(task: Task, recipe: Recipe, *, seed: int, progress: bool = True) ->
             group["lr"] = recipe.learning_rate * _schedule(step, recipe.num_steps)
         rows = torch.randint(len(tokens), (recipe.batch_size,), generator=draw)
         logits = model(input_ids=tokens[rows, :-1], use_cache=False).logits  # (B, L - 1, V)
-        loss = cross_entropy(logits.flatten(0, 1), targets[rows, 1:].flatten(), ignore_index=-1)
+        loss = cross_entropy(
+            logits.flatten(0, 1), targets[rows, 1:].flatten(), ignore_index=IGNORED
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -119,19 +124,16 @@ def pretrain(task: Task, recipe: Recipe, *, seed: int, progress: bool = True) ->
 
 
 def _text(task, tokenizer, n: int, draw) -> tuple[torch.Tensor, torch.Tensor]:
-    """n prompts with their answers as tokens (n, L), and the same with -1 off the answers.
-
-    Padding stands on both sides: what a causal model reads on the left would be seen, so the
-    prompts of a task must be equally long.
-    """
+    """n prompts with their answers as tokens (n, L), and the same with IGNORED off the answers.
+    All padding stands on the right, where a causal model does not see it."""
     prompts, answers = zip(*task.pairs(n, draw), strict=True)
-    before = encode(tokenizer, prompts)
-    if not before.mask.all():
-        raise ValueError(f"the prompts of {task.name} differ in their number of tokens")
-    after, mask = encode_answers(tokenizer, answers)
+    before, (after, mask) = encode(tokenizer, prompts), encode_answers(tokenizer, answers)
     tokens = torch.cat([before.tokens, after], dim=1)
-    hidden = torch.full_like(before.tokens, -1)
-    return tokens, torch.cat([hidden, after.masked_fill(~mask, -1)], dim=1)
+    is_answer = torch.cat([torch.zeros_like(before.mask), mask], dim=1)
+    is_text = torch.cat([before.mask, mask], dim=1)
+    order = (~is_text).byte().argsort(dim=1, stable=True)[:, : int(is_text.sum(1).max())]
+    targets = tokens.masked_fill(~is_answer, IGNORED)
+    return tokens.gather(1, order), targets.gather(1, order)
 
 
 def _schedule(step: int, num_steps: int) -> float:
@@ -156,17 +158,31 @@ def cache_folder() -> Path:
 
 def checksum(task: Task, recipe: Recipe) -> str:
     """Of all that a stored model depends on: the task with its settings, the recipe, the source
-    of both and the versions of the libraries. Comments and layout do not enter."""
-    sources = [inspect.getsource(inspect.getmodule(part)) for part in (type(task), models)]
-    sources += [inspect.getsource(part) for part in (pretrain, _text, _schedule)]
-    parts = [ast.dump(ast.parse(source)) for source in sources]
-    parts += [repr(task), json.dumps(asdict(recipe)), torch.__version__, transformers.__version__]
+    of both, and the versions of the libraries. Comments and layout do not enter.
+
+    Raises:
+        OSError, TypeError: the task's class has no source file.
+    """
+    modules = (inspect.getmodule(type(task)), models, sys.modules[__name__])
+    parts = [ast.dump(ast.parse(inspect.getsource(module))) for module in modules]
+    parts += [type(task).__qualname__, repr(vars(task)), json.dumps(asdict(recipe))]
+    parts += [torch.__version__, transformers.__version__]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _place(task: Task, recipe: Recipe, seed: int) -> Path | None:
+    """The folder of a model; None for a task whose source is not known, from a notebook's cell."""
+    try:
+        key = checksum(task, recipe)
+    except (OSError, TypeError):
+        warnings.warn(f"{type(task).__name__} has no source file: not stored", stacklevel=3)
+        return None
+    return cache_folder() / f"{task.name}-{seed}-{key[:16]}"
 
 
 def _read(place: Path) -> LanguageModel | None:
     """A stored model, None if there is none; raises if it is not whole."""
-    if not place.is_dir():
+    if not place.exists():
         return None
     listed = json.loads((place / CONTENTS).read_text(encoding="utf-8"))
     if listed != _contents(place):
@@ -178,20 +194,22 @@ def _read(place: Path) -> LanguageModel | None:
 def _store(lm: LanguageModel, place: Path) -> None:
     """Write a model beside its place and move it there; another process may do the same."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent))
+    room = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+    new = room / "new"
     try:
+        new.mkdir()
         with _quiet_transformers():
             lm.save(new)
         (new / CONTENTS).write_text(json.dumps(_contents(new)), encoding="utf-8")
         if place.exists() and not _is_whole(place):
-            shutil.move(place, new / "damaged")
+            place.rename(room / "damaged")
         try:
             new.rename(place)
         except OSError:
             if not _is_whole(place):  # whole: another process was first
                 raise
     finally:
-        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(room, ignore_errors=True)
 
 
 def _contents(folder: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What a task of language is, and where its steps end in tokens. Chapters 18 to 20."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Protocol
 
 import torch
@@ -63,24 +64,43 @@ def steps_of_tokens(
     rewards = torch.zeros(len(tokens), max_steps)
     ends = torch.zeros(len(tokens), max_steps, dtype=torch.long)
     is_step = torch.zeros(len(tokens), max_steps, dtype=torch.bool)
+    pieces: dict[int, str] = {}
     for row, prompt in enumerate(prompts):
         real = mask[row].nonzero().flatten()
         if len(real) == 0:
             raise ValueError(f"answer {row} has no token")
         ids = tokens[row, real].tolist()
-        beginnings = [_text(tokenizer, ids[: t + 1]) for t in range(len(ids))]
-        text = beginnings[-1]
+        text = _text(tokenizer, ids)
         steps = task.step_rewards(prompt, text)
         if len(steps) > max_steps:
             raise ValueError(f"answer {row} has {len(steps)} steps, above max_steps={max_steps}")
-        for k, (end, reward) in enumerate(steps):
-            last = len(ids) - 1
-            if k < len(steps) - 1:
-                last = next(t for t, b in enumerate(beginnings) if b[:end] == text[:end])
-            rewards[row, k], ends[row, k], is_step[row, k] = reward, real[last], True
+        last = _last_tokens(tokenizer, ids, text, [end for end, _ in steps[:-1]], pieces)
+        for k, ((_, reward), t) in enumerate(zip(steps, [*last, len(ids) - 1], strict=True)):
+            rewards[row, k], ends[row, k], is_step[row, k] = reward, real[t], True
     device = answers.tokens.device
     return rewards.to(device), ends.to(device), is_step.to(device)
 
 
+def _last_tokens(
+    tokenizer, ids: list[int], text: str, ends: list[int], pieces: dict[int, str]
+) -> list[int]:
+    """For each end in the text, the token that completes the text up to there.
+
+    Args:
+        pieces: the texts of single tokens, remembered from answer to answer.
+    """
+    if not ends:
+        return []
+    for i in set(ids) - pieces.keys():
+        pieces[i] = _text(tokenizer, [i])
+    beginnings = list(accumulate(pieces[i] for i in ids))
+    if beginnings[-1] != text:  # tokens that are written otherwise beside others
+        beginnings = [_text(tokenizer, ids[: t + 1]) for t in range(len(ids))]
+    return [
+        next(t for t, beginning in enumerate(beginnings) if beginning[:end] == text[:end])
+        for end in ends
+    ]
+
+
 def _text(tokenizer, ids: list[int]) -> str:
-    return tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return tokenizer.decode(ids, skip_special_tokens=True)
