@@ -18,6 +18,7 @@ from rlbook import (
     diagrams_models,
     diagrams_part_1,
     diagrams_policy_gradient,
+    diagrams_rlhf,
     diagrams_sarsa,
     diagrams_td,
 )
@@ -47,6 +48,7 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         diagrams_policy_gradient.rollout_fields,
         diagrams_dqn.dqn_loop,
         diagrams_gae.gae_scan,
+        diagrams_rlhf.rlhf_episode,
     )
 }
 
