@@ -54,8 +54,8 @@ FLOORS: list[list[str]] = [
         *("language.answer_tree", "language.solvable"),
         *("language.group_objective", "language.solvable_training", "language.fixed_points"),
         *("language.arithmetic", "language.reviews", "language.tasks"),
-        *("language.models", "language.reader", "language.sampling", "language.loop"),
-        *("language.pretraining",),
+        *("language.models", "language.reader", "language.sampling", "language.optimizers"),
+        *("language.loop", "language.pretraining"),
         *(
             "language.annotators",
             "language.reward_model",

@@ -68,15 +68,15 @@ def sample(
     check_prompts(model, prompts, max_new_tokens)
     if not temperature >= 0:
         raise ValueError(f"temperature must be at least 0, got {temperature}")
-    B, device = len(prompts.tokens), prompts.tokens.device
-    uniforms = torch.rand(
-        B, max_new_tokens, generator=generator, device=generator.device, dtype=torch.float64
-    ).to(device)
-    tokens = torch.full((B, max_new_tokens), pad_token_id, device=device)
-    log_probs = torch.zeros(B, max_new_tokens, dtype=torch.float64, device=device)
-    mask = torch.zeros(B, max_new_tokens, dtype=torch.bool, device=device)
-    rows = torch.arange(B, device=device)  # which are still read
-    going = torch.ones(B, dtype=torch.bool, device=device)  # which of them have not ended
+    shape, device = (len(prompts.tokens), max_new_tokens), prompts.tokens.device
+    where = {"generator": generator, "device": generator.device}
+    uniforms = torch.rand(shape, dtype=torch.float64, **where).to(device)
+    tokens = torch.full(shape, pad_token_id, device=device)
+    log_probs = torch.zeros(shape, dtype=torch.float64, device=device)
+    mask = torch.zeros(shape, dtype=torch.bool, device=device)
+    finished = torch.ones(shape[0], dtype=torch.bool, device=device)
+    rows = torch.arange(shape[0], device=device)  # the answers that are still read
+    going = torch.ones_like(finished)  # which of them have not ended
     with evaluation_mode(model):
         reader = Reader(model, prompts.tokens, prompts.mask, max_new_tokens)
         for t in range(max_new_tokens):
@@ -85,17 +85,15 @@ def sample(
             log_probs[rows, t] = torch.where(going, scores.double(), 0.0)
             mask[rows, t] = going
             going &= drawn != eos_token_id
-            number = int(going.sum())
-            if number == 0 or t + 1 == max_new_tokens:
+            if not going.any() or t + 1 == max_new_tokens:
                 break
-            if number <= READ_ON * len(rows):
+            if going.sum() <= READ_ON * len(rows):
                 reader.keep(going)
                 rows, drawn, going = rows[going], drawn[going], going[going]
             reader.read(drawn)
-    cut = torch.zeros(B, dtype=torch.bool, device=device)
-    cut[rows] = going
-    log_probs = log_probs.to(reader.logits.dtype)
-    return Answers(tokens[:, : t + 1], mask[:, : t + 1], log_probs[:, : t + 1], ~cut)
+    finished[rows] = ~going
+    log_probs = log_probs[:, : t + 1].to(reader.logits.dtype)
+    return Answers(tokens[:, : t + 1], mask[:, : t + 1], log_probs, finished)
 
 
 def _draw(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float):
