@@ -138,10 +138,22 @@ def test_the_checksum_knows_the_source_and_the_libraries(monkeypatch):
     before = checksum(Arithmetic(), TINY)
     assert before == checksum(Arithmetic(), TINY) != checksum(Reviews(), TINY)
     source = pretraining.inspect.getsource
+
+    def edit(part, change):
+        return source(part).replace(*change)
+
     monkeypatch.setattr(pretraining.inspect, "getsource", lambda part: source(part) + "\n# more")
     assert checksum(Arithmetic(), TINY) == before
     monkeypatch.setattr(pretraining.inspect, "getsource", lambda part: source(part) + "\nx = 1")
     assert checksum(Arithmetic(), TINY) != before
+    for function in ("make_model", "encode", "_text", "_schedule", "pretrain"):
+        changed = (f"def {function}(", f"def {function}(_, ")
+        monkeypatch.setattr(pretraining.inspect, "getsource", lambda p, c=changed: edit(p, c))
+        assert checksum(Arithmetic(), TINY) != before, function
+    for function in ("load", "pretrained", "_store"):  # how it is kept
+        changed = (f"def {function}(", f"def {function}(_, ")
+        monkeypatch.setattr(pretraining.inspect, "getsource", lambda p, c=changed: edit(p, c))
+        assert checksum(Arithmetic(), TINY) == before, function
     monkeypatch.undo()
     monkeypatch.setattr(torch, "__version__", "0")
     assert checksum(Arithmetic(), TINY) != before

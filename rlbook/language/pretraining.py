@@ -163,11 +163,22 @@ def checksum(task: Task, recipe: Recipe) -> str:
     Raises:
         OSError, TypeError: the task's class has no source file.
     """
-    modules = (inspect.getmodule(type(task)), models, sys.modules[__name__])
-    parts = [ast.dump(ast.parse(inspect.getsource(module))) for module in modules]
+    parts = [ast.dump(ast.parse(inspect.getsource(inspect.getmodule(type(task)))))]
+    parts += _definitions(
+        models, "make_tokenizer", "make_model", "encode", "encode_answers", "_ids"
+    )
+    parts += _definitions(sys.modules[__name__], "pretrain", "_text", "_schedule")
     parts += [type(task).__qualname__, repr(vars(task)), json.dumps(asdict(recipe))]
     parts += [torch.__version__, transformers.__version__]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _definitions(module, *functions: str) -> list[str]:
+    """These functions of a module, and its constants."""
+    tree = ast.parse(inspect.getsource(module))
+    other = (ast.FunctionDef, ast.ClassDef)
+    wanted = (n for n in tree.body if not isinstance(n, other) or n.name in functions)
+    return [ast.dump(node) for node in wanted]
 
 
 def _place(task: Task, recipe: Recipe, seed: int) -> Path | None:
