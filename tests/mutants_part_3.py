@@ -5,6 +5,8 @@ from mutants_dqn import DQN
 from mutants_envs import ENVS
 from mutants_language_rlhf import MODULES as RLHF_MODULES
 from mutants_language_rlhf import RLHF
+from mutants_language_sampling import LANGUAGE_SAMPLING
+from mutants_language_sampling import MODULES as SAMPLING_MODULES
 from mutants_networks import NETWORKS
 from mutants_policy_gradient import MODULES as POLICY_GRADIENT_MODULES
 from mutants_policy_gradient import POLICY_GRADIENT
@@ -401,6 +403,7 @@ PART_3: list[Mutant] = [
     *TRAINING,
     *REINFORCE,
     *RLHF,
+    *LANGUAGE_SAMPLING,
 ]
 
 MODULES: tuple[str, ...] = (
@@ -409,6 +412,7 @@ MODULES: tuple[str, ...] = (
     *POLICY_GRADIENT_MODULES,
     *REINFORCE_MODULES,
     *RLHF_MODULES,
+    *SAMPLING_MODULES,
     "scans",
     "trust_region",
 )

@@ -1,5 +1,7 @@
 """The loop that learners of language models share, on models of a few numbers."""
 
+from pathlib import Path
+from tempfile import mkdtemp
 from types import SimpleNamespace
 
 import pytest
@@ -46,9 +48,10 @@ def same(a, b) -> bool:
 def test_a_training_that_is_continued_is_the_one_without_a_break(tmp_path, schedule):
     options = {"schedule": schedule, "warmup_steps": 7, "checkpoint_every": 5}
     whole = train(**options)
-    part = train(checkpoint=tmp_path, stop_before=6, **options)
+    folder = Path(mkdtemp(dir=tmp_path))  # of this process: mutants run in forks
+    part = train(checkpoint=folder, stop_before=6, **options)
     assert part.interrupted and part.log["loss"].shape == (6,) and not same(part, whole)
-    rest = train(resume=tmp_path, **options)
+    rest = train(resume=folder, **options)
     assert same(rest, whole)
     assert rest.log.keys() == whole.log.keys()
     assert all(torch.equal(rest.log[name], whole.log[name]) for name in whole.log)
@@ -57,10 +60,11 @@ def test_a_training_that_is_continued_is_the_one_without_a_break(tmp_path, sched
 
 def test_a_finished_training_can_be_made_longer(tmp_path):
     whole = train(10)
-    train(5, checkpoint=tmp_path)
-    rest = train(10, resume=tmp_path, checkpoint=tmp_path)
+    folder = Path(mkdtemp(dir=tmp_path))
+    train(5, checkpoint=folder)
+    rest = train(10, resume=folder, checkpoint=folder)
     assert same(rest, whole) and torch.equal(rest.log["loss"], whole.log["loss"])
-    again = train(10, resume=tmp_path)
+    again = train(10, resume=folder)
     assert same(again, whole) and again.log["loss"].shape == (10,)
 
 

@@ -25,7 +25,9 @@ def llama(vocab_size=9, context=32, dtype=torch.float64, **options):
 
 def gpt2(vocab_size=9, context=32, dtype=torch.float64):
     """With a dropout of 0.1, as GPT-2 has it."""
-    config = GPT2Config(vocab_size=vocab_size, n_embd=16, n_layer=1, n_head=2, n_positions=context)
+    sizes = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": context}
+    special = {"bos_token_id": None, "eos_token_id": EOS, "pad_token_id": PAD}
+    config = GPT2Config(vocab_size=vocab_size, **sizes, **special)
     return randomised(GPT2LMHeadModel(config), dtype).train()
 
 
@@ -54,7 +56,8 @@ def alone(model, prompt: list[int], answer: list[int], temperature=1.0) -> torch
     scores = []
     with torch.no_grad():
         for t, token in enumerate(answer):
-            logits = model(torch.tensor([prompt + answer[:t]])).logits[0, -1]
+            read = torch.tensor([prompt + answer[:t]])
+            logits = model(read, attention_mask=torch.ones_like(read)).logits[0, -1]
             scores.append((logits / temperature).log_softmax(-1)[token])
     return torch.stack(scores)
 
@@ -134,8 +137,8 @@ def test_a_model_with_constant_logits():
 
 
 def test_an_answer_ends_with_its_end_token():
-    model = constant([0.0, 1.0, 0.0, 0.0])
-    answers = draw(model, padded(*[[2]] * 60), 4)
+    model = constant([0.0, -1.0, 0.0, 0.0])  # ends rarely: ended answers stay in the batch
+    answers = draw(model, padded(*[[2]] * 60), 6)
     ends = answers.tokens == EOS
     assert torch.equal(ends.any(-1), answers.finished)
     assert answers.finished.any() and not answers.finished.all()
@@ -224,7 +227,8 @@ def test_temperature_zero_is_the_likeliest_token(make):
         for i, row in enumerate(([3, 4], [5])):
             for t, token in enumerate(answers.tokens[i][answers.completion_mask[i]].tolist()):
                 read = torch.tensor([row + answers.tokens[i, :t].tolist()])
-                assert model(read).logits[0, -1].argmax() == token
+                logits = model(read, attention_mask=torch.ones_like(read)).logits
+                assert logits[0, -1].argmax() == token
 
 
 def test_in_bfloat16_the_log_probs_are_float32():
@@ -248,8 +252,12 @@ def test_sampling_leaves_no_trace_in_autograd():
 def test_as_many_tokens_as_the_context_has_room_for(make):
     model, prompts = make(context=8), padded([3, 4, 5], [5])
     assert draw(model, prompts, 5, eos_token_id=-1).tokens.shape == (2, 5)
-    with pytest.raises(ValueError, match="prompt 0 does not leave 6 of 8 tokens"):
+    with pytest.raises(ValueError, match="prompt 0 leaves no room for 6 tokens in a context of 8"):
         draw(model, prompts, 6)
+    tokens = torch.tensor([[2, 3, 4, 5, EOS, PAD], [2, 3, 4, 5, 6, EOS]])
+    assert token_log_probs(model, prompts, tokens, tokens != PAD).shape == (2, 6)
+    with pytest.raises(ValueError, match="prompt 0 leaves no room for its answer's tokens"):
+        token_log_probs(model, prompts, tokens, torch.ones_like(tokens, dtype=torch.bool))
 
 
 @pytest.mark.parametrize(
@@ -259,7 +267,11 @@ def test_as_many_tokens_as_the_context_has_room_for(make):
         ([[True, True], [False, False]], {}, "prompt 1 is empty"),
         ([[True, True], [False, True]], {"temperature": -1.0}, "temperature must be at least 0"),
         ([[True, True], [False, True]], {"temperature": float("nan")}, "temperature must be"),
-        ([[True, True], [False, True]], {"max_new_tokens": 0}, "max_new_tokens must be at least"),
+        (
+            [[True, True], [False, True]],
+            {"max_new_tokens": 0},
+            "got 1.0 and 0",
+        ),
     ],
 )
 def test_bad_input_of_sample(mask, options, message):
@@ -284,14 +296,14 @@ class Letters:
 
     def batch_decode(self, rows, skip_special_tokens):
         assert skip_special_tokens
-        return ["".join("_#abc"[token] for token in row if token > 1) for row in rows]
+        return ["".join("_#abc"[token] for token in row if token != EOS) for row in rows]
 
 
 def test_decode_leaves_out_what_is_not_the_answers_own():
-    answers = draw(constant([0.0, 0.0, 3.0, 3.0, 3.0]), padded(*[[2]] * 20), 6)
+    answers = draw(constant([2.0, 0.0, 2.0, 2.0, 2.0]), padded(*[[2]] * 20), 6)
     texts = decode(Letters(), answers)
     for text, tokens, mask in zip(texts, answers.tokens, answers.completion_mask, strict=True):
-        own = [token for token in tokens[mask].tolist() if token > 1]
+        own = [token for token in tokens[mask].tolist() if token != EOS]
         assert text == "".join("_#abc"[token] for token in own)
 
 

@@ -66,15 +66,16 @@ def sample(
             left, with the row; a negative temperature.
     """
     check_prompts(model, prompts, max_new_tokens)
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be at least 0, got {temperature}")
+    if not (temperature >= 0 and max_new_tokens >= 1):
+        got = f"{temperature} and {max_new_tokens}"
+        raise ValueError(f"temperature must be at least 0 and max_new_tokens 1, got {got}")
     shape, device = (len(prompts.tokens), max_new_tokens), prompts.tokens.device
     where = {"generator": generator, "device": generator.device}
     uniforms = torch.rand(shape, dtype=torch.float64, **where).to(device)
     tokens = torch.full(shape, pad_token_id, device=device)
     log_probs = torch.zeros(shape, dtype=torch.float64, device=device)
     mask = torch.zeros(shape, dtype=torch.bool, device=device)
-    finished = torch.ones(shape[0], dtype=torch.bool, device=device)
+    finished = mask.new_ones(shape[0])
     rows = torch.arange(shape[0], device=device)  # the answers that are still read
     going = torch.ones_like(finished)  # which of them have not ended
     with evaluation_mode(model):
@@ -124,10 +125,10 @@ def token_log_probs(
         ValueError: shapes that do not fit; prompts as in `sample`; a temperature of 0.
     """
     B, T = answers.shape
-    check_prompts(model, prompts, T)
     if len(prompts.tokens) != B or completion_mask.shape != (B, T):
         shapes = f"{tuple(prompts.tokens.shape)}, {(B, T)}, {tuple(completion_mask.shape)}"
         raise ValueError(f"prompts, answers and completion_mask do not fit: {shapes}")
+    check_prompts(model, prompts, completion_mask.sum(-1))
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
     # The last token is scored, never read.
@@ -167,22 +168,24 @@ def pass_at_k(correct: torch.Tensor, k: int) -> torch.Tensor:
     return 1 - ((wrong - draws).clamp(min=0) / (n - draws)).prod(-1)
 
 
-def check_prompts(model, prompts: Prompts, max_new_tokens: int) -> None:
+def check_prompts(model, prompts: Prompts, lengths: int | torch.Tensor) -> None:
     """Is there something to continue, padded on the left, and room for the answer?
+
+    Args:
+        lengths: of the answers, one number or (B,).
 
     Raises:
         ValueError: naming the row.
     """
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, got {max_new_tokens}")
-    mask, lengths = prompts.mask, prompts.mask.sum(-1)
-    suffix = torch.arange(mask.shape[1], 0, -1, device=mask.device) <= lengths[:, None]
-    _refuse((suffix != mask).any(-1), "is not padded on the left")
-    _refuse(lengths == 0, "is empty")
+    real, P = prompts.mask.sum(-1), prompts.mask.shape[1]
+    suffix = torch.arange(P, 0, -1, device=real.device) <= real[:, None]
+    _refuse((suffix != prompts.mask).any(-1), "is not padded on the left")
+    _refuse(real == 0, "is empty")
     context = context_length(model)
     if context is not None:
-        room = f"does not leave {max_new_tokens} of {context} tokens for the answer"
-        _refuse(lengths + max_new_tokens > context, room)
+        what = lengths if isinstance(lengths, int) else "its answer's"
+        room = f"leaves no room for {what} tokens in a context of {context}"
+        _refuse(real + lengths > context, room)
 
 
 def _refuse(bad: torch.Tensor, what: str) -> None:

@@ -1,0 +1,195 @@
+"""Mutants of what samples and scores answers, and of the loop that trains on them."""
+
+from mutation import Mutant
+
+_READER = {"module": "language.reader", "tests": "test_sampling.py"}
+_LOOP = {"module": "language.loop", "tests": "test_language_loop.py"}
+_OPTIMIZERS = {"module": "language.optimizers", "tests": "test_language_loop.py"}
+
+LANGUAGE_SAMPLING = [
+    Mutant(
+        "language.sampling",
+        "            mask[rows, t] = going\n            going &= drawn != eos_token_id",
+        "            going &= drawn != eos_token_id\n            mask[rows, t] = going",
+        "the end token off the mask",
+        within="sample",
+    ),
+    Mutant(
+        "language.sampling",
+        "/ (temperature or 1.0)",
+        "/ 1.0",
+        "no temperature where answers are drawn",
+        within="_draw",
+        stands_for=("sample",),
+    ),
+    Mutant(
+        "language.sampling",
+        "log_probs.double().exp()",
+        "log_probs.double().exp().sqrt()",
+        "drawn from another distribution than the one that is scored",
+        within="_draw",
+    ),
+    Mutant(
+        "language.sampling",
+        "uniforms[rows, t]",
+        "uniforms[: len(rows), t]",
+        "an answer's random numbers depend on which others have ended",
+        within="sample",
+    ),
+    Mutant(
+        "language.sampling",
+        "tokens[rows, t] = torch.where(going, drawn, pad_token_id)",
+        "tokens[rows, t] = drawn",
+        "an answer goes on after its end",
+        within="sample",
+    ),
+    Mutant(
+        "language.sampling",
+        "finished[rows] = ~going",
+        "finished[rows] = True",
+        "answers that were cut count as finished",
+        within="sample",
+    ),
+    Mutant(
+        "language.sampling",
+        "[prompts.tokens, answers[:, :-1]]",
+        "[prompts.tokens[:, 1:], answers]",
+        "the log-probability of the token after: a score that sees its token",
+        within="token_log_probs",
+    ),
+    Mutant(
+        "language.sampling",
+        "logits = logits / temperature",
+        "logits = logits / 1.0",
+        "no temperature where answers are scored",
+        within="token_log_probs",
+    ),
+    Mutant(
+        "language.sampling",
+        "torch.where(completion_mask, chosen - logits.logsumexp(-1), 0.0)",
+        "torch.where(completion_mask, chosen, 0.0)",
+        "logits for log-probabilities",
+        within="token_log_probs",
+    ),
+    Mutant(
+        "language.sampling",
+        "(mask.cumsum(-1) - 1).clamp(min=0)",
+        "torch.ones_like(tokens).cumsum(-1) - 1",
+        "positions that count the padding, where answers are scored",
+        within="token_log_probs",
+    ),
+    Mutant(
+        "language.sampling",
+        "tokens[:length]",
+        "tokens",
+        "text after the end of the answer",
+        within="decode",
+    ),
+    Mutant(
+        "language.sampling",
+        "(wrong - draws).clamp(min=0) / (n - draws)",
+        "(wrong / n).expand(-1, k)",
+        "1 - (1 - c/n)^k, which is biased",
+        within="pass_at_k",
+    ),
+    Mutant(
+        "language.sampling",
+        "real + lengths > context",
+        "real > context",
+        "no room for the answer",
+        within="check_prompts",
+    ),
+    Mutant(
+        old="self.next_position = mask.sum(-1, keepdim=True)",
+        new="self.next_position = mask.new_full((B, 1), P)",
+        why="positions that count the padding, where answers are drawn",
+        within="Reader.__init__",
+        **_READER,
+    ),
+    Mutant(
+        old="self.next_position = self.next_position + 1",
+        new="self.next_position = self.next_position + 0",
+        why="every token at the same position",
+        within="Reader.read",
+        **_READER,
+    ),
+    Mutant(
+        old="self.logits = self.logits[copies]",
+        new="self.logits = self.logits[copies.sort().values]",
+        why="prompts that repeat get each other's logits",
+        within="Reader.__init__",
+        **_READER,
+    ),
+    Mutant(
+        old="self.cache.batch_select_indices(rows)",
+        new="self.cache.batch_select_indices(rows.sort().values)",
+        why="another row's memory, once answers have left the batch",
+        within="Reader.keep",
+        **_READER,
+    ),
+    Mutant(
+        old="model.eval()",
+        new="model.train()",
+        why="dropout while answers are drawn and scored",
+        within="evaluation_mode",
+        **_READER,
+    ),
+    Mutant(
+        old='options |= {"position_ids": positions, "logits_to_keep": keep}',
+        new='options |= {"logits_to_keep": keep}',
+        why="no positions",
+        within="last_logits",
+        **_READER,
+    ),
+    Mutant(
+        old="self.step % self.checkpoint_every == 0",
+        new="self.step % self.checkpoint_every == 1",
+        why="checkpoints a step late",
+        within="Loop.steps",
+        **_LOOP,
+    ),
+    Mutant(
+        old='self.generator.set_state(tensors["generator"].cpu())',
+        new="pass",
+        why="a continued training draws the first numbers again",
+        within="Loop._load",
+        **_LOOP,
+    ),
+    Mutant(
+        old="self.optimizers.load_state(tensors)",
+        new="pass",
+        why="a continued training forgets the momentum",
+        within="Loop._load",
+        **_LOOP,
+    ),
+    Mutant(
+        old='self.resumed.get(f"tensor.{name}", initial).clone()',
+        new="initial.clone()",
+        why="a continued training forgets what it should remember",
+        within="Loop.remember",
+        **_LOOP,
+    ),
+    Mutant(
+        old="if not math.isfinite(norm):",
+        new="if math.isnan(loss):",
+        why="a step along a gradient that is NaN",
+        within="Optimizers.minimize",
+        **_OPTIMIZERS,
+    ),
+    Mutant(
+        old="self.by_name[name].zero_grad()",
+        new="self.by_name[name].zero_grad",
+        why="gradients of earlier steps add up",
+        within="Optimizers.minimize",
+        **_OPTIMIZERS,
+    ),
+    Mutant(
+        old="(step + 1) / (self.warmup_steps + 1)",
+        new="step / (self.warmup_steps + 1)",
+        why="a first step of length zero",
+        within="Optimizers.set_learning_rates",
+        **_OPTIMIZERS,
+    ),
+]
+
+MODULES = ("language.sampling",)
