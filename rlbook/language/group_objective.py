@@ -5,8 +5,9 @@ models". Three policies that must not be confused: pi_theta is trained, pi_old d
 and pi_ref is the anchor. The solvable language model and the small ones share this loss.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -18,6 +19,9 @@ from rlbook.group_advantages import (
     process_advantages,
 )
 from rlbook.policy_gradients import clipped_surrogate_loss
+
+if TYPE_CHECKING:
+    from rlbook.language.solvable_training import Batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,3 +174,21 @@ def grpo_loss(
         losses = losses + config.kl_coef * kl
     how = config.aggregate, config.max_length
     return aggregate_token_losses(losses, completion_mask, *how).mean(-1)
+
+
+def solvable_loss(config: Config) -> Callable[["Batch"], torch.Tensor]:
+    """What `train_solvable` minimises for GRPO: a batch with R runs -> (R,), the mean over prompts.
+
+    Every word is a step of its own for supervision "process". The numbers of steps, answers and
+    so on are those given to train_solvable, not those of the config.
+    """
+
+    def loss(batch: "Batch") -> torch.Tensor:
+        mask = batch.completion_mask  # (R, Q, G, T)
+        ends = torch.arange(mask.shape[-1], device=mask.device).expand(mask.shape)
+        steps = Steps(batch.step_rewards, ends, mask)
+        before = batch.old_log_probs, batch.ref_log_probs
+        advantages = make_advantages(batch.rewards, *before, mask, config, steps)
+        return grpo_loss(batch.log_probs, *before, advantages, mask, config).mean(1)
+
+    return loss

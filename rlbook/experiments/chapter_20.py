@@ -1,0 +1,128 @@
+"""Chapter 20: GRPO on the solvable language model, against the exact frontier."""
+
+import numpy as np
+
+from rlbook.experiments import Experiment
+from rlbook.language.group_objective import Config, solvable_loss
+from rlbook.language.solvable import small_world
+from rlbook.language.solvable_training import train_solvable
+
+UNBIASED = {"advantage": "leave_one_out", "aggregate": "constant", "max_length": 1}
+FORMS = {
+    "KL as reward": UNBIASED | {"kl_as": "reward"},
+    "k2 of the answer": UNBIASED | {"kl_kind": "k2", "kl_level": "answer"},
+    "published": {},
+}
+"""What differs from the Config's defaults, which are the published form."""
+SUPERVISION = {"aggregate": "constant", "max_length": 1, "advantage": "centred", "kl_coef": 0.0}
+
+
+def without_gradient(config: Config):
+    """The published loss, with its KL computed from numbers that carry no gradient."""
+    with_kl, without = solvable_loss(config), solvable_loss(Config(kl_coef=0.0))
+
+    def loss(batch):
+        surrogate = without(batch)
+        return surrogate + (with_kl(batch) - surrogate).detach()
+
+    return loss
+
+
+def learn(loss, config: dict, group_size: int, num_steps: int, **options):
+    """R runs; everything that is not an argument comes from the experiment's config."""
+    stop = config.get("stop_after") or num_steps
+    return train_solvable(
+        small_world(),
+        Stopped(loss, stop),
+        num_steps=num_steps,
+        group_size=group_size,
+        num_runs=config["runs"],
+        seed=config["seed"],
+        learning_rate=config["learning_rate"],
+        progress=False,
+        **options,
+    )
+
+
+class Stopped:
+    """A loss that interrupts the training after some steps, for the short run."""
+
+    def __init__(self, loss, steps: int):
+        self.loss, self.steps_left = loss, steps
+
+    def __call__(self, batch):
+        self.steps_left -= 1
+        if self.steps_left < 0:
+            raise KeyboardInterrupt
+        return self.loss(batch)
+
+
+def against_frontier(config: dict, progress) -> dict:
+    """FORMS at several prices of the KL, and the published form with a KL without gradient.
+
+    Returns:
+        kl, reward: (forms + 1, prices, runs, records), exact; the last form without gradient.
+        steps: (records,).
+    """
+    losses = {name: lambda beta, s=s: solvable_loss(Config(kl_coef=beta, **s))
+              for name, s in FORMS.items()}  # fmt: skip
+    losses["without gradient"] = lambda beta: without_gradient(Config(kl_coef=beta))
+    cells = [(name, beta) for name in losses for beta in config["prices"]]
+    sizes = {"group_size": config["group_size"], "num_steps": config["num_steps"]}
+    found = [
+        learn(losses[name](beta), config, **sizes, record_every=config["record_every"])
+        for name, beta in progress(cells)
+    ]
+    stack = lambda rows: np.stack(rows).reshape(len(losses), -1, *rows[0].shape)  # noqa: E731
+    return {
+        "kl": stack([x.kl.numpy() for x in found]),
+        "reward": stack([x.reward.numpy() for x in found]),
+        "steps": found[0].steps.numpy(),
+    }
+
+
+def groups_and_supervision(config: dict, progress) -> dict:
+    """The same number of answers in all, in groups of several sizes; outcome and process.
+
+    Returns:
+        reward: (2, sizes, runs, records), exact expected outcomes; first outcome supervision.
+    """
+    rows = []
+    for supervision in progress(("outcome", "process")):
+        loss = solvable_loss(Config(supervision=supervision, **SUPERVISION))
+        for size in config["sizes"]:
+            steps = config["answers"] // size
+            result = learn(loss, config, size, steps, record_every=steps // config["records"])
+            rows.append(result.reward.numpy())
+    return {"reward": np.stack(rows).reshape(2, len(config["sizes"]), *rows[0].shape)}
+
+
+EXPERIMENTS = {
+    "against_frontier": Experiment(
+        against_frontier,
+        {
+            "seed": 20,
+            "runs": 10,
+            "prices": [0.15, 0.3, 0.6, 1.2],
+            "group_size": 8,
+            "num_steps": 2000,
+            "record_every": 100,
+            "learning_rate": 0.05,
+        },
+        {"runs": 2, "prices": [0.15], "stop_after": 100},
+        rtol=1e-6,
+    ),
+    "groups_and_supervision": Experiment(
+        groups_and_supervision,
+        {
+            "seed": 200,
+            "runs": 10,
+            "sizes": [2, 4, 8, 16, 32],
+            "answers": 3200,
+            "records": 10,
+            "learning_rate": 0.05,
+        },
+        {"runs": 2, "sizes": [2, 4], "answers": 3200, "stop_after": 100},
+        rtol=1e-6,
+    ),
+}

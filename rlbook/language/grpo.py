@@ -1,0 +1,143 @@
+"""GRPO: several answers to one prompt, each judged against the others; no critic. Chapter 20.
+
+Q prompts, G answers to each, T tokens. The objective and its settings are in group_objective;
+here answers are drawn and learned from. From the command line:
+
+    python -m rlbook.language.grpo --task arithmetic --steps 100 --output runs/grpo
+"""
+
+import copy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from rlbook.language.group_objective import Config, Steps, grpo_loss, make_advantages
+from rlbook.language.loop import Loop, LoopResult
+from rlbook.language.models import LanguageModel, Prompts, encode
+from rlbook.language.sampling import Answers, decode, sample, token_log_probs
+from rlbook.language.tasks import Task, steps_of_tokens
+
+__all__ = ["Config", "Steps", "collect", "grpo_loss", "make_advantages", "train"]
+
+
+class Batch(NamedTuple):
+    """Q G answers, the G answers to one prompt side by side; no gradients in it."""
+
+    prompts: Prompts
+    answers: Answers
+    rewards: torch.Tensor
+    """(Q, G), of the verifier."""
+    ref_log_probs: torch.Tensor
+    """(Q, G, T)."""
+    advantages: torch.Tensor
+    """(Q, G, T)."""
+
+
+@torch.no_grad()
+def collect(
+    policy: LanguageModel, reference, task: Task, config: Config, generator: torch.Generator
+) -> Batch:
+    """Draw G answers to each of Q new prompts, and judge them.
+
+    Raises:
+        ValueError: a reward that is NaN or infinite, with the prompt and the answer.
+    """
+    model, tokenizer = policy.model, policy.tokenizer
+    questions = task.prompts(config.num_prompts, generator)
+    questions = [question for question in questions for _ in range(config.group_size)]
+    prompts = encode(tokenizer, questions, model.device)
+    answers = sample(model, prompts, generator=generator, **limits(policy, task, config))
+    texts = decode(tokenizer, answers)
+    rewards = rewards_of(task, questions, texts).to(model.device)
+    tokens = answers.tokens, answers.completion_mask
+    ref_log_probs = token_log_probs(reference, prompts, *tokens, temperature=config.temperature)
+    groups = lambda x: x.unflatten(0, (config.num_prompts, config.group_size))  # noqa: E731
+    steps = None
+    if config.supervision == "process":
+        steps = Steps(*map(groups, steps_of_tokens(task, questions, answers, tokenizer)))
+    rows = rewards, answers.log_probs, ref_log_probs, answers.completion_mask
+    rows = tuple(map(groups, rows))
+    advantages = make_advantages(*rows, config, steps)
+    return Batch(prompts, answers, rows[0], rows[2], advantages.to(rows[2]))
+
+
+def limits(policy: LanguageModel, task: Task, config: Config) -> dict:
+    """What `sample` must know beside the prompts."""
+    return {
+        "max_new_tokens": config.max_new_tokens or task.max_new_tokens,
+        "eos_token_id": policy.tokenizer.eos_token_id,
+        "pad_token_id": policy.tokenizer.pad_token_id,
+        "temperature": config.temperature,
+    }
+
+
+def rewards_of(task: Task, prompts: list[str], answers: list[str]) -> torch.Tensor:
+    """The verifier's reward of each answer, (B,).
+
+    Raises:
+        ValueError: a reward that is NaN or infinite.
+    """
+    rewards = [float(task.reward(*pair)) for pair in zip(prompts, answers, strict=True)]
+    found = torch.tensor(rewards)
+    if not found.isfinite().all():
+        row = int((~found.isfinite()).nonzero()[0])
+        words = f"{prompts[row]!r} -> {answers[row]!r}"
+        raise ValueError(f"the task {task.name!r} gives the reward {rewards[row]} for {words}")
+    return found
+
+
+def train(
+    policy: LanguageModel,
+    task: Task,
+    config: Config | None = None,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+    checkpoint: str | Path | None = None,
+    resume: str | Path | None = None,
+    on_step: Callable[[int, dict[str, float]], None] | None = None,
+) -> LoopResult:
+    """Train policy.model in place; as it comes in, it is also the reference.
+
+    Logged for each step, of its own answers: reward; kl, the mean over answers of the summed
+    log-ratio to the reference; length, in tokens; pass@1, the share of answers with reward 1.
+
+    Args:
+        checkpoint, resume: folders; see Loop. Resume with the model that the training began with.
+        on_step: is told each step's number and log.
+    """
+    config = config or Config()
+    model, T = policy.model, {"temperature": config.temperature}
+    reference = copy.deepcopy(model).requires_grad_(False)
+    settings = {"num_steps": config.num_steps, "learning_rate": config.learning_rate}
+    settings |= {"schedule": config.schedule, "max_gradient_norm": config.max_gradient_norm}
+    folders = {"progress": progress, "checkpoint": checkpoint, "resume": resume}
+    loop = Loop({"policy": model}, seed=seed, **settings, **folders)
+    with loop:
+        for step in loop.steps():
+            batch = collect(policy, reference, task, config, loop.generator)
+            tokens = batch.answers.tokens, batch.answers.completion_mask
+            mask = tokens[1].view_as(batch.advantages)
+            for inner in range(config.inner_steps):
+                log_probs = token_log_probs(model, batch.prompts, *tokens, **T).view_as(mask)
+                if inner == 0:
+                    old_log_probs = log_probs.detach()  # the policy that drew the answers
+                rows = log_probs, old_log_probs, batch.ref_log_probs, batch.advantages, mask
+                loop.minimize(grpo_loss(*rows, config).mean())
+            log_ratio = (old_log_probs - batch.ref_log_probs).sum(-1)
+            found = {"reward": batch.rewards, "kl": log_ratio, "length": mask.sum(-1).float()}
+            found["pass@1"] = (batch.rewards == 1).float()
+            found = {name: float(x.mean()) for name, x in found.items()}
+            loop.log(**found)
+            if on_step is not None:
+                on_step(step, found)
+    return loop.result()
+
+
+if __name__ == "__main__":
+    from rlbook.language.grpo_command import main
+
+    sys.exit(main(train, Config))
