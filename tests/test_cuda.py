@@ -4,12 +4,16 @@ import importlib
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from rlbook import dynamic_programming as dp
 from rlbook import features, policy_gradients
 from rlbook.envs import make_envs
 from rlbook.exploration import epsilon_greedy_policy
 from rlbook.grids import GridWorld
+from rlbook.language.loop import Loop
+from rlbook.language.models import Prompts
+from rlbook.language.sampling import sample, token_log_probs
 from rlbook.mdp import MDP
 from rlbook.networks import MLP, DuelingMLP, clip_gradients_per_run
 from rlbook.normalization import RunningNormalizer
@@ -200,3 +204,50 @@ def test_agents_learn_on_the_device(name):
     assert result.evaluation_returns.shape == (2, 2) and not result.frozen
     assert {x.device.type for x in result.networks.state_dict().values()} == {"cuda"}
     assert result.evaluate(episodes=3).returns.device.type == "cuda"
+
+
+SIZES = {"vocab_size": 9, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0}
+LLAMA = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+LANGUAGE_MODELS = {
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(num_attention_heads=2, **LLAMA, **SIZES)),
+    "gpt2": lambda: GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=1, n_head=2, **SIZES)),
+}
+TOKENS = torch.tensor([[0, 0, 3], [4, 5, 6], [0, 7, 3]]).repeat(20, 1)
+
+
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+def test_answers_of_a_language_model(name):
+    """One generator, of the CPU or of the GPU; in bfloat16 too."""
+    torch.manual_seed(0)
+    model, prompts = LANGUAGE_MODELS[name]().double(), Prompts(TOKENS, TOKENS != 0)
+    options = {"max_new_tokens": 6, "eos_token_id": 1, "pad_token_id": 0}
+    want = sample(model, prompts, generator=generator(0), **options)
+    scores = token_log_probs(model, prompts, want.tokens, want.completion_mask)
+    model, prompts = model.cuda(), Prompts(TOKENS.cuda(), TOKENS.cuda() != 0)
+    got = sample(model, prompts, generator=generator(0), **options)
+    same(got.tokens, want.tokens)
+    same(got.completion_mask, want.completion_mask)
+    same(got.log_probs, want.log_probs)
+    same(token_log_probs(model, prompts, got.tokens, got.completion_mask), scores)
+    model = model.bfloat16()
+    got = sample(model, prompts, generator=generator(0, device="cuda"), **options)
+    scores = token_log_probs(model, prompts, got.tokens, got.completion_mask)
+    assert got.log_probs.dtype == scores.dtype == torch.float32
+    torch.testing.assert_close(got.log_probs, scores, atol=0.1, rtol=0)
+
+
+def test_a_loop_on_the_device_is_continued(tmp_path):
+    def train(num_steps, **options):
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(3, 2).cuda()
+        settings = {"num_steps": num_steps, "learning_rate": 0.1, "progress": False}
+        loop = Loop({"layer": layer}, **settings, **options)
+        with loop:
+            for _ in loop.steps():
+                x = torch.randn(8, 3, generator=loop.generator).cuda()
+                loop.minimize((layer(x) - x[:, :2]).square().mean())
+        return layer.weight
+
+    whole = train(6)
+    train(3, checkpoint=tmp_path)
+    assert torch.equal(train(6, resume=tmp_path), whole)
