@@ -126,9 +126,9 @@ def test_a_step_follows_the_gradient_of_bradley_terry():
 def test_it_learns_what_the_annotators_like(architecture):
     data = pairs(n=200)
     model = RewardModel(base(architecture), TOKENIZER)
-    config = Config(num_steps=60, batch_size=64, learning_rate=1e-2)
+    config = Config(num_steps=60, batch_size=32, learning_rate=1e-2)
     result = train(model, data.pairs(), config, seed=1, progress=False)
-    assert result.models["reward_model"] is model and not result.interrupted
+    assert result.models["head"] is model.head and not result.interrupted
     scores = [model.score(data.prompts, side) for side in (data.answers_a, data.answers_b)]
     assert data.accuracy(*scores) > 0.5 * (0.5 + data.bayes_accuracy())
     close(torch.cat(scores).mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
@@ -197,14 +197,16 @@ def test_no_pairs_no_text_too_much_text():
 
 
 def test_comparisons_are_of_different_answers_and_their_probabilities_are_known():
-    data = compare(LanguageModel(base(), TOKENIZER), TASK, 50, seed=3, random_share=0.2)
+    lm = LanguageModel(base(), TOKENIZER)
+    data = compare(lm, TASK, 50, seed=3, noise=0.5, random_share=0.2)
     assert len(data.prompts) == len(data.pairs()) == 50
     assert all(a != b for a, b in zip(data.answers_a, data.answers_b, strict=True))
     utilities = [
         torch.tensor([TASK.utility(p, x) for p, x in zip(data.prompts, side, strict=True)]).double()
         for side in (data.answers_a, data.answers_b)
     ]
-    close(data.probability, preference_probability(*utilities, random_share=0.2))
+    doubled = [2 * u for u in utilities]
+    close(data.probability, preference_probability(*doubled, random_share=0.2))
     close(data.accuracy(*utilities), data.bayes_accuracy())
     close(data.accuracy(*(-u for u in utilities)), 1 - data.bayes_accuracy())
     assert data.accuracy(torch.zeros(50), torch.zeros(50)) == 0.5
@@ -227,3 +229,6 @@ def test_a_model_that_says_one_thing_gives_no_pairs():
         compare(lm, TASK, 5, seed=0, temperature=0.0, batch_size=8)
     with pytest.raises(ValueError, match="num_pairs"):
         compare(lm, TASK, 0, seed=0)
+    for rows, noise in (([], 1.0), ([("", "", "it")], 0.0)):
+        with pytest.raises(ValueError, match="positive noise"):
+            annotate(TASK, rows, generator(0), noise=noise)

@@ -1,8 +1,8 @@
 """People who compare two answers, with a taste that is hidden from the learner. Chapters 18, 19.
 
-An annotator adds noise to the utility of each answer and prefers the larger sum, Eq. (18.1); a
-share of the annotators does not read, and chooses at random. So the probability of each
-preference is known to us, and with it the best accuracy that any reward model can reach.
+An annotator adds Gumbel noise to the utility of each answer and prefers the larger sum; a share
+of the annotators does not read, and chooses at random. So the probability of each preference is
+known to us, Eq. (18.11), and with it the best accuracy that any reward model can reach.
 """
 
 from dataclasses import dataclass
@@ -53,6 +53,7 @@ def compare(
     num_pairs: int,
     *,
     seed: int,
+    noise: float = 1.0,
     random_share: float = 0.1,
     temperature: float = 1.0,
     batch_size: int = 512,
@@ -63,6 +64,8 @@ def compare(
 
     Args:
         task: with prompts(n, generator) and utility(prompt, answer).
+        noise: by what the annotators' Gumbel noise is multiplied; rewards that explain their
+            preferences are utilities divided by it.
         random_share: the share of annotators who do not read.
 
     Raises:
@@ -88,19 +91,30 @@ def compare(
         rows = zip(prompts, text[:batch_size], text[batch_size:], strict=True)
         found += [row for row in rows if row[1] != row[2]]
         if len(found) >= num_pairs:
-            return annotate(task, found[:num_pairs], rng, random_share=random_share)
+            return annotate(task, found[:num_pairs], rng, noise=noise, random_share=random_share)
     raise ValueError(f"of {num_pairs} pairs only {len(found)} with two different answers")
 
 
 def annotate(
-    task, rows: list[tuple[str, str, str]], rng: torch.Generator, *, random_share: float = 0.1
+    task,
+    rows: list[tuple[str, str, str]],
+    rng: torch.Generator,
+    *,
+    noise: float = 1.0,
+    random_share: float = 0.1,
 ) -> Comparisons:
-    """Let annotators choose between the two answers of each (prompt, a, b)."""
+    """Let annotators choose between the two answers of each (prompt, a, b); as in `compare`.
+
+    Raises:
+        ValueError: no rows; noise that is not positive; a share that is none.
+    """
+    if not rows or not noise > 0:
+        raise ValueError(f"some rows and positive noise, got {len(rows)} rows, noise={noise}")
     prompts, a, b = map(list, zip(*rows, strict=True))
     utilities = [
         [task.utility(p, x) for p, x in zip(prompts, side, strict=True)] for side in (a, b)
     ]
     utilities = torch.tensor(utilities, dtype=torch.float64)
-    probability = preference_probability(*utilities, random_share=random_share)
+    probability = preference_probability(*utilities / noise, random_share=random_share)
     uniforms = torch.rand(len(rows), generator=rng, dtype=torch.float64)
     return Comparisons(prompts, a, b, uniforms < probability, probability)
