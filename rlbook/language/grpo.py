@@ -97,6 +97,7 @@ def train(
     seed: int = 0,
     progress: bool = True,
     checkpoint: str | Path | None = None,
+    checkpoint_every: int = 50,
     resume: str | Path | None = None,
     on_step: Callable[[int, dict[str, float]], None] | None = None,
 ) -> LoopResult:
@@ -106,7 +107,8 @@ def train(
     log-ratio to the reference; length, in tokens; pass@1, the share of answers with reward 1.
 
     Args:
-        checkpoint, resume: folders; see Loop. Resume with the model that the training began with.
+        checkpoint, checkpoint_every, resume: see Loop. Resume with the model that the training
+            began with, as it is also the reference.
         on_step: is told each step's number and log.
     """
     config = config or Config()
@@ -114,8 +116,8 @@ def train(
     reference = copy.deepcopy(model).requires_grad_(False)
     settings = {"num_steps": config.num_steps, "learning_rate": config.learning_rate}
     settings |= {"schedule": config.schedule, "max_gradient_norm": config.max_gradient_norm}
-    folders = {"progress": progress, "checkpoint": checkpoint, "resume": resume}
-    loop = Loop({"policy": model}, seed=seed, **settings, **folders)
+    folders = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "resume": resume}
+    loop = Loop({"policy": model}, seed=seed, progress=progress, **settings, **folders)
     with loop:
         for step in loop.steps():
             batch = collect(policy, reference, task, config, loop.generator)

@@ -45,6 +45,7 @@ def main(train, config_class, arguments: list[str] | None = None) -> int:
         config,
         seed=options.seed,
         checkpoint=folder,
+        checkpoint_every=options.checkpoint_every,
         resume=folder if options.resume else None,
         on_step=log.write,
     )
@@ -70,6 +71,7 @@ def make_parser(config_class) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint-every", type=int, default=50, help="steps")
     for field in fields(config_class):
         if field.name != "num_steps":
             kind = int if field.default is None else type(field.default)
