@@ -3,6 +3,8 @@
 from mutants_actor_critic import ACTOR_CRITIC
 from mutants_dqn import DQN
 from mutants_envs import ENVS
+from mutants_language_preferences import MODULES as PREFERENCE_MODULES
+from mutants_language_preferences import PREFERENCES
 from mutants_language_rlhf import MODULES as RLHF_MODULES
 from mutants_language_rlhf import RLHF
 from mutants_language_sampling import LANGUAGE_SAMPLING
@@ -402,6 +404,7 @@ PART_3: list[Mutant] = [
     *ENVS,
     *TRAINING,
     *REINFORCE,
+    *PREFERENCES,
     *RLHF,
     *LANGUAGE_SAMPLING,
 ]
@@ -411,6 +414,7 @@ MODULES: tuple[str, ...] = (
     "divergences",
     *POLICY_GRADIENT_MODULES,
     *REINFORCE_MODULES,
+    *PREFERENCE_MODULES,
     *RLHF_MODULES,
     *SAMPLING_MODULES,
     "scans",
