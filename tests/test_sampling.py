@@ -5,7 +5,18 @@ from itertools import product
 import pytest
 import torch
 from scipy.stats import chisquare
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 from rlbook.language.models import Prompts
 from rlbook.language.sampling import decode, evaluation_mode, pass_at_k, sample, token_log_probs
@@ -83,6 +94,24 @@ def test_log_probs_are_those_of_each_prompt_by_itself(make, dtype, atol, tempera
             own = answers.tokens[i][answers.completion_mask[i]].tolist()
             expected = alone(model, row, own, temperature)
             torch.testing.assert_close(scores[i, : len(own)], expected, atol=atol, rtol=0)
+
+
+def test_a_sliding_window_grouped_heads_and_positions_of_their_own():
+    """Three more architectures: each keeps its memory, or its positions, in another way."""
+    sizes = {"vocab_size": 9, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    few = {"intermediate_size": 16, "num_key_value_heads": 1, "max_position_embeddings": 32}
+    models = [
+        MistralForCausalLM(MistralConfig(**sizes, **few, sliding_window=3)),
+        Qwen3ForCausalLM(Qwen3Config(**sizes, **few, head_dim=8)),
+        OPTForCausalLM(OPTConfig(**sizes, ffn_dim=16, word_embed_proj_dim=16, **IDS)),
+    ]
+    for model in models:
+        model, prompts = randomised(model, torch.float64), padded(*ROWS)
+        answers = draw(model, prompts)
+        scores = token_log_probs(model, prompts, answers.tokens, answers.completion_mask)
+        torch.testing.assert_close(scores, answers.log_probs, atol=1e-10, rtol=0)
+        own = answers.tokens[0][answers.completion_mask[0]].tolist()
+        torch.testing.assert_close(scores[0, : len(own)], alone(model, ROWS[0], own))
 
 
 @MODELS
