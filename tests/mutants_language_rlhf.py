@@ -43,14 +43,6 @@ RLHF = [
     ),
     Mutant(
         "token_rewards",
-        "[values[..., 1:], torch.zeros_like(values[..., :1])]",
-        "[values[..., 1:], values[..., -1:]]",
-        "an answer that fills the batch does not end",
-        within="token_advantages",
-        tests="test_token_rewards.py",
-    ),
-    Mutant(
-        "token_rewards",
         "discount=1.0, lambda_=lambda_",
         "discount=lambda_, lambda_=1.0",
         "lambda discounts",
