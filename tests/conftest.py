@@ -6,8 +6,12 @@ comes last, so that the notebooks' kernel and they share the cores.
 
 import multiprocessing
 import os
+import re
+import subprocess
+import sys
 from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from broken_claims import breaking_sources
@@ -16,6 +20,16 @@ from mutant_runs import run_chapter, run_unit_tests
 from parsed_notebook import chapters
 
 RUN_SECONDS = 1500
+PART_4 = re.compile(r"[/\[](?:18|19|20)[_\]-]")
+SMALL_MODELS = """
+from rlbook.language.pretraining import pretrained
+from rlbook.language.tasks import Arithmetic, Reviews
+
+pretrained(Arithmetic()), pretrained(Reviews())
+"""
+os.environ.setdefault(
+    "RLBOOK_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "rlbook_models")
+)
 _pool = pytest.StashKey[ThreadPoolExecutor]()
 _runs = pytest.StashKey[dict[str, Future]]()
 
@@ -33,8 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Start the runs that the selected tests need; the long ones first."""
+    if session.config.option.collectonly:
+        return
+    if any(PART_4.search(item.nodeid) for item in session.items):
+        pretrain()
     items = [item for item in session.items if _needs_a_run(item)]
-    if session.config.option.collectonly or not items:
+    if not items:
         return
     kernel = any(item.path.suffix == ".ipynb" for item in session.items)
     pool = ThreadPoolExecutor(max(1, os.cpu_count() - kernel))
@@ -43,6 +61,12 @@ def pytest_runtestloop(session: pytest.Session) -> None:
         name: pool.submit(in_clean_process, *work, timeout=RUN_SECONDS)
         for name, work in sorted(_work(items).items(), key=_length, reverse=True)
     }
+
+
+def pretrain() -> None:
+    """Make the small language models of Part IV once, while nothing else runs."""
+    environment = os.environ | {"RLBOOK_QUIET": "1"}
+    subprocess.run([sys.executable, "-c", SMALL_MODELS], env=environment, check=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
