@@ -222,22 +222,24 @@ def test_frontier_gap_by_hand():
 
 @pytest.mark.slow
 def test_trained_grpo_comes_to_its_own_fixed_point():
-    """Published GRPO, ten runs: the mean KL and reward are those of the fixed point, not of pi*."""
-    kl_coef = 0.3
+    """Published GRPO, ten of ten runs; 32 groups of 8 in each step, to have little noise."""
 
     def loss(batch):
-        gained = outcome_advantages(batch.rewards) * batch.log_probs.sum(-1)
+        groups = batch.rewards.unflatten(-1, (32, 8))
+        gained = outcome_advantages(groups).flatten(-2) * batch.log_probs.sum(-1)
         tokens = batch.log_probs, batch.ref_log_probs, batch.completion_mask
         kl = answer_kl_estimate(*tokens, "k3", "token")
-        return ((kl_coef * kl - gained) / batch.completion_mask.sum(-1)).mean((1, 2))
+        return ((0.3 * kl - gained) / batch.completion_mask.sum(-1)).mean((1, 2))
 
-    found = ExpectedGRPO(WORLD, group_size=8, kl_coef=kl_coef).fixed_point()
-    settings = {"num_steps": 500, "group_size": 8, "learning_rate": 0.05, "progress": False}
+    found = ExpectedGRPO(WORLD, group_size=8, kl_coef=0.3).fixed_point()
+    settings = {"num_steps": 300, "group_size": 256, "learning_rate": 0.05, "progress": False}
     result = train_solvable(WORLD, loss, **settings)
-    assert (result.kl[:, -1].mean() - found.kl.mean()).abs() < 0.05
-    assert (result.reward[:, -1].mean() - found.reward.mean()).abs() < 0.02
-    best, _ = kl_regularized_optimum(WORLD.reference, WORLD.rewards, kl_coef=kl_coef)
-    assert (result.kl[:, -1].mean() - exact_kl(best, WORLD.reference).mean()).abs() > 0.3
+    kl, reward = result.kl[:, -1], result.reward[:, -1]
+    assert (kl - found.kl.mean()).abs().max() < 0.03
+    assert (reward - found.reward.mean()).abs().max() < 0.01
+    gap = frontier_gap(WORLD, kl, reward)
+    exact = frontier_gap(WORLD, found.kl.mean(-1), found.reward.mean(-1))
+    assert (gap - exact).abs().max() < 0.008 < 0.01 < exact
 
 
 # --- refused
