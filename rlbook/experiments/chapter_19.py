@@ -17,13 +17,15 @@ from rlbook.language.sampling import decode, sample
 from rlbook.language.tasks import Reviews
 from rlbook.seeding import generator
 
+ANNOTATORS = {"noise": 0.4, "random_share": 0.05}
+"""Those of the chapter's live run, too."""
 PROMPTS = ("review of the camera", "review of the novel", "review of the bakery")
 
 
 def train_judge(sft, task, num_pairs: int, run: int, num_steps: int):
     """A reward model from this many comparisons."""
     judge = reward_model.RewardModel(sft.model, sft.tokenizer)
-    pairs = compare(sft, task, num_pairs, seed=1000 + run).pairs()
+    pairs = compare(sft, task, num_pairs, seed=1000 + run, **ANNOTATORS).pairs()
     settings = reward_model.Config(num_steps=num_steps)
     reward_model.train(judge, pairs, settings, seed=run, progress=False)
     return judge
@@ -85,10 +87,10 @@ EXPERIMENTS = {
     "overoptimisation": Experiment(
         overoptimisation,
         {
-            "cases": [[200, 0.0], [200, 0.3], [3000, 0.0]],
+            "cases": [[200, 0.0], [3000, 0.0], [3000, 0.25]],
             "runs": 3,
-            "rounds": 60,
-            "judge_steps": 100,
+            "rounds": 50,
+            "judge_steps": 200,
             "stop_after": None,
         },
         {"cases": [[200, 0.0]], "runs": 1, "stop_after": 1},

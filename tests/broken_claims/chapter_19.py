@@ -34,9 +34,9 @@ BROKEN = [
     Broken("200 other answers", "runs[0].models['policy'] = sft.model", "nothing was learned"),
     Broken("the truth is best at KL", "truth = believed", "the truth never turns"),
     Broken("the truth is best at KL", "covariance = -covariance", "it turns elsewhere"),
-    Broken("all three end with more", "curves['utility'][1] += 10", "more comparisons are a cure"),
-    Broken("all three end with more", "curves['utility'][2] -= 10", "a price is no cure"),
-    Broken("all three end with more", "curves['reward'][:] = 0.0", "the proxy does not rise"),
+    Broken("all three end above any of these", "curves['utility'][1] += 10", "more comparisons are a cure"),
+    Broken("all three end above any of these", "curves['utility'][2] -= 10", "a price is no cure"),
+    Broken("all three end above any of these", "curves['reward'][:] = 0.0", "the proxy does not rise"),
     Broken(
         "repeat themselves", "over.arrays['samples'][2] = over.arrays['samples'][0]", "all repeat"
     ),
