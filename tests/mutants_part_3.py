@@ -9,6 +9,8 @@ from mutants_language_rlhf import MODULES as RLHF_MODULES
 from mutants_language_rlhf import RLHF
 from mutants_language_sampling import LANGUAGE_SAMPLING
 from mutants_language_sampling import MODULES as SAMPLING_MODULES
+from mutants_language_tasks import LANGUAGE_TASKS
+from mutants_language_tasks import MODULES as TASK_MODULES
 from mutants_networks import NETWORKS
 from mutants_policy_gradient import MODULES as POLICY_GRADIENT_MODULES
 from mutants_policy_gradient import POLICY_GRADIENT
@@ -407,6 +409,7 @@ PART_3: list[Mutant] = [
     *PREFERENCES,
     *RLHF,
     *LANGUAGE_SAMPLING,
+    *LANGUAGE_TASKS,
 ]
 
 MODULES: tuple[str, ...] = (
@@ -417,6 +420,7 @@ MODULES: tuple[str, ...] = (
     *PREFERENCE_MODULES,
     *RLHF_MODULES,
     *SAMPLING_MODULES,
+    *TASK_MODULES,
     "scans",
     "trust_region",
 )

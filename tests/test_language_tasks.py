@@ -223,17 +223,13 @@ def several_characters() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="<eos>")
 
 
-def words_with_spaces() -> PreTrainedTokenizerFast:
-    """Tokens that are written otherwise at the beginning, as a sentence-piece model's are."""
-    tokenizer = several_characters()
-    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([])
-    tokenizer.backend_tokenizer.decoder = decoders.Sequence(
-        [decoders.ByteLevel(), decoders.Strip("7", 1, 0)]
-    )
-    return tokenizer
+class Spaced(Arithmetic):
+    """Tokens that a space joins: their text is not that of each of them, one after another."""
+
+    separator = " "
 
 
-def answers_of(tokenizer, texts, left=0) -> SimpleNamespace:
+def answers_of(tokenizer, texts) -> SimpleNamespace:
     tokens, mask = encode_answers(tokenizer, texts)
     return SimpleNamespace(tokens=tokens, completion_mask=mask)
 
@@ -254,12 +250,16 @@ def test_steps_end_at_characters():
     assert ends.dtype == torch.long and mask.dtype == torch.bool
 
 
-@pytest.mark.parametrize("make", [several_characters, words_with_spaces])
-def test_steps_end_inside_longer_tokens(make):
-    task, tokenizer = Arithmetic(), make()
-    answers = answers_of(tokenizer, TEXTS)
+@pytest.mark.parametrize(
+    "tokenizer, joint",
+    [(several_characters(), ""), (make_tokenizer(Spaced()), " ")],
+    ids=["several characters", "spaces"],
+)
+def test_steps_end_inside_longer_tokens(tokenizer, joint):
+    task, texts = Arithmetic(), [joint.join(text) for text in TEXTS]
+    answers = answers_of(tokenizer, texts)
     rewards, ends, mask = steps_of_tokens(task, ["47+85="] * len(TEXTS), answers, tokenizer)
-    assert answers.completion_mask[0].sum() < len(RIGHT)  # tokens are longer than a character
+    assert answers.completion_mask[0].sum() < len(texts[0])  # a token for several characters
     for row, tokens in enumerate(answers.tokens):
         length = int(answers.completion_mask[row].sum())
         text = tokenizer.decode(tokens[:length], skip_special_tokens=True)

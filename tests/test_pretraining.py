@@ -112,31 +112,11 @@ def test_default_recipes():
 # ---------------------------------------------------------------- the cache
 
 
-def test_a_stored_model_is_the_trained_one(cache, monkeypatch):
-    calls = count_trainings(monkeypatch)
-    one, other = make(), make()
-    assert len(calls) == 1 and same(one, other) and other.model.dtype == torch.float32
-    prompts = models.encode(one.tokenizer, ["47+85=", "11+11="])
-    assert torch.equal(prompts.tokens, models.encode(other.tokenizer, ["47+85=", "11+11="]).tokens)
-    logits = [lm.model(input_ids=prompts.tokens).logits for lm in (one, other)]
-    assert torch.equal(*logits)
-    files = {path.suffix for path in next(cache.iterdir()).iterdir()}
-    assert len(list(cache.iterdir())) == 1 and files == {".json", ".safetensors"}
-
-
-def test_every_cause_has_its_own_model(cache, monkeypatch):
-    calls = count_trainings(monkeypatch)
-    make(), make(num_steps=2), make(task=Reviews()), make(task=Arithmetic(careless_share=0.5))
-    pretrained(Arithmetic(), recipe=TINY, seed=1)
-    assert len(calls) == len(list(cache.iterdir())) == 5
-    make(), make(num_steps=2), make(task=Reviews()), make(task=Arithmetic(careless_share=0.5))
-    pretrained(Arithmetic(), recipe=TINY, seed=1)
-    assert len(calls) == 5
-
-
 def test_the_checksum_knows_the_source_and_the_libraries(monkeypatch):
     before = checksum(Arithmetic(), TINY)
     assert before == checksum(Arithmetic(), TINY) != checksum(Reviews(), TINY)
+    assert before != checksum(Arithmetic(careless_share=0.5), TINY)
+    assert before != checksum(Arithmetic(), replace(TINY, num_steps=4))
     source = pretraining.inspect.getsource
 
     def edit(part, change):
@@ -157,6 +137,28 @@ def test_the_checksum_knows_the_source_and_the_libraries(monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(torch, "__version__", "0")
     assert checksum(Arithmetic(), TINY) != before
+
+
+def test_a_stored_model_is_the_trained_one(cache, monkeypatch):
+    calls = count_trainings(monkeypatch)
+    one, other = make(), make()
+    assert len(calls) == 1 and same(one, other) and other.model.dtype == torch.float32
+    prompts = models.encode(one.tokenizer, ["47+85=", "11+11="])
+    assert torch.equal(prompts.tokens, models.encode(other.tokenizer, ["47+85=", "11+11="]).tokens)
+    logits = [lm.model(input_ids=prompts.tokens).logits for lm in (one, other)]
+    assert torch.equal(*logits)
+    files = {path.suffix for path in next(cache.iterdir()).iterdir()}
+    assert len(list(cache.iterdir())) == 1 and files == {".json", ".safetensors"}
+
+
+def test_every_cause_has_its_own_model(cache, monkeypatch):
+    calls = count_trainings(monkeypatch)
+    make(), make(num_steps=2), make(task=Reviews()), make(task=Arithmetic(careless_share=0.5))
+    pretrained(Arithmetic(), recipe=TINY, seed=1)
+    assert len(calls) == len(list(cache.iterdir())) == 5
+    make(), make(num_steps=2), make(task=Reviews()), make(task=Arithmetic(careless_share=0.5))
+    pretrained(Arithmetic(), recipe=TINY, seed=1)
+    assert len(calls) == 5
 
 
 def cut(path):
