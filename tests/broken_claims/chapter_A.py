@@ -9,8 +9,16 @@ BROKEN = [
     Broken("A.2", "ratio = ratio * 2", "the length is right near 1"),
     Broken("A.2", "cosine = cosine.flip(0)", "the direction is wrong near 1"),
     Broken("A.2", "cosine = torch.ones_like(cosine)", "the slip never turns the direction"),
-    Broken("A.3", 'totals["mean length"] = totals["$1/(1-\\\\gamma)$"]', "a true constant"),
-    Broken("A.3", 'totals["discounted length"] = 2 * totals["mean length"]', "not the shortest"),
+    Broken(
+        "mean, discounted =",
+        'totals["mean length"] = totals["$1/(1-\\\\gamma)$"]',
+        "a true constant",
+    ),
+    Broken(
+        "mean, discounted =",
+        'totals["discounted length"] = 2 * totals["mean length"]',
+        "not the shortest",
+    ),
     Broken("samples.mean(0)", "samples = samples * (1 - discounts[0])", "no 1 / (1 - gamma)"),
     Broken("samples.mean(0)", "samples = samples + 0.1", "a bias of 0.1 in each parameter"),
     Broken("A.4", "cosines = cosines.flip(0)", "worse as gamma goes to 1"),
