@@ -3,6 +3,8 @@
 from mutants_actor_critic import ACTOR_CRITIC
 from mutants_dqn import DQN
 from mutants_envs import ENVS
+from mutants_language_grpo import GRPO
+from mutants_language_grpo import MODULES as GRPO_MODULES
 from mutants_language_preferences import MODULES as PREFERENCE_MODULES
 from mutants_language_preferences import PREFERENCES
 from mutants_language_rlhf import MODULES as RLHF_MODULES
@@ -17,6 +19,8 @@ from mutants_policy_gradient import POLICY_GRADIENT
 from mutants_ppo import PPO
 from mutants_reinforce import MODULES as REINFORCE_MODULES
 from mutants_reinforce import REINFORCE
+from mutants_solvable import MODULES as SOLVABLE_MODULES
+from mutants_solvable import SOLVABLE
 from mutants_training import TRAINING
 from mutation import Mutant
 
@@ -407,9 +411,11 @@ PART_3: list[Mutant] = [
     *TRAINING,
     *REINFORCE,
     *PREFERENCES,
+    *GRPO,
     *RLHF,
     *LANGUAGE_SAMPLING,
     *LANGUAGE_TASKS,
+    *SOLVABLE,
 ]
 
 MODULES: tuple[str, ...] = (
@@ -418,9 +424,11 @@ MODULES: tuple[str, ...] = (
     *POLICY_GRADIENT_MODULES,
     *REINFORCE_MODULES,
     *PREFERENCE_MODULES,
+    *GRPO_MODULES,
     *RLHF_MODULES,
     *SAMPLING_MODULES,
     *TASK_MODULES,
+    *SOLVABLE_MODULES,
     "scans",
     "trust_region",
 )

@@ -72,7 +72,10 @@ def test_inner_steps_keep_the_answers_and_pi_old():
 def test_the_critic_learns_the_values_of_contexts():
     """Trained alone, on the rewards of whole answers: V(q, context) = E[R | context]."""
 
+    last = []
+
     def loss(batch):
+        last[:] = [batch]
         error = torch.where(batch.completion_mask, batch.values - batch.rewards[..., None], 0.0)
         return (error**2).sum(-1).mean((1, 2))
 
@@ -90,6 +93,10 @@ def test_the_critic_learns_the_values_of_contexts():
     often = torch.tensor([len(prefix) < 2 for prefix in WORLD.tree.prefixes])
     assert (result.critic - exact)[..., often].abs().max() < 0.1
     assert (result.kl[:, -1] < 1e-12).all()  # no gradient reached the policy
+    first = last[0].values[..., 0].detach()  # of the empty context, whatever the answer
+    assert (first == first[..., :1]).all() and (first.abs() > 0.01).all()
+    assert (last[0].values[~last[0].completion_mask] == 0).all()
+    assert (last[0].old_values == last[0].values).all() and not last[0].old_values.requires_grad
 
 
 # --- runs
@@ -191,17 +198,21 @@ def test_a_nan_reward_freezes_the_runs_that_meet_it():
     assert result.lm.logits.isfinite().all()
 
 
-def test_an_interruption_keeps_what_was_learned():
+@pytest.mark.parametrize(("at", "recorded"), [(8, [0, 3, 6, 7]), (7, [0, 3, 6])])
+def test_an_interruption_keeps_what_was_learned(at, recorded):
     steps = []
 
     def loss(batch):
         steps.append(1)
-        if len(steps) == 8:
+        if len(steps) == at:
             raise KeyboardInterrupt
         return reinforce(0.1)(batch)
 
-    result = train_solvable(WORLD, loss, num_runs=2, record_every=3, **SHORT)
-    assert result.interrupted and result.steps.tolist() == [0, 3, 6, 7]
+    try:
+        result = train_solvable(WORLD, loss, num_runs=2, record_every=3, **SHORT)
+    except KeyboardInterrupt:
+        pytest.fail("what was learned is lost")
+    assert result.interrupted and result.steps.tolist() == recorded
     assert (result.kl[:, -1] > 1e-3).all()
 
 
