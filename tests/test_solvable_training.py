@@ -9,6 +9,8 @@ from rlbook.divergences import answer_kl_estimate, kl_regularized_optimum
 from rlbook.group_advantages import leave_one_out_advantages
 from rlbook.language.solvable import exact_kl, expected_reward, small_world
 from rlbook.language.solvable_training import train_solvable
+from rlbook.policy_gradients import clipped_surrogate_loss
+from rlbook.token_rewards import token_advantages, token_rewards
 
 WORLD = small_world()
 SHORT = {"num_steps": 10, "group_size": 6, "learning_rate": 0.5, "progress": False}
@@ -247,14 +249,30 @@ def answer_k2(kl_coef):
     return loss
 
 
+def ppo(kl_coef):
+    """PPO-RLHF: k1 of each token, detached, as its reward; a critic; the clip."""
+
+    def loss(batch):
+        mask = batch.completion_mask
+        of_pi_old = batch.old_log_probs, batch.ref_log_probs, mask
+        rewards = token_rewards(batch.rewards, *of_pi_old, kl_coef=kl_coef)
+        advantages, returns = token_advantages(rewards, batch.old_values, mask, lambda_=0.95)
+        ratios = batch.log_probs, batch.old_log_probs, advantages
+        losses = clipped_surrogate_loss(*ratios, clip_epsilon=0.2)
+        losses = losses + 0.5 * (batch.values - returns) ** 2
+        return torch.where(mask, losses, 0.0).sum(-1).mean((1, 2))
+
+    return loss
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kl_coef", [0.1, 0.3, 1.0])
-@pytest.mark.parametrize("make_loss", [reinforce, answer_k2])
+@pytest.mark.parametrize("make_loss", [reinforce, ppo, answer_k2])
 def test_trained_runs_reach_the_exact_optimum(make_loss, kl_coef):
     """Ten of ten runs come within 0.01 of kl_coef log Z; the reference is 0.12 to 0.67 below it."""
-    result = train_solvable(
-        WORLD, make_loss(kl_coef), num_steps=600, group_size=32, learning_rate=0.05, progress=False
-    )
+    settings = {"num_steps": 600, "group_size": 32, "learning_rate": 0.05, "progress": False}
+    settings |= {"critic": True, "inner_steps": 2} if make_loss is ppo else {}
+    result = train_solvable(WORLD, make_loss(kl_coef), **settings)
     _, value = kl_regularized_optimum(WORLD.reference, WORLD.rewards, kl_coef=kl_coef)
     gap = value.mean() - (result.reward - kl_coef * result.kl)[:, -1]
     assert (gap > 0).all() and (gap < 0.01).all(), gap
