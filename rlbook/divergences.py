@@ -108,10 +108,10 @@ def answer_kl_estimate(
 
     With d_t = log pi(o_t|o_<t) - log pi_ref(o_t|o_<t): level "token" is the sum over t of k(d_t),
     level "answer" is k(sum over t of d_t), k being k1, k2 or k3 of kl_estimate. k1 is the same
-    at both levels. k1 and k3 are unbiased in value at both. As a loss under autograd, on answers
-    drawn from pi, the expected gradients are: answer k2, that of KL(pi || pi_ref) exactly; answer
-    k3, that of KL(pi_ref || pi) exactly; token k2 and k3, those of the KLs of the contexts with the
-    law of the contexts held fixed, which is neither; k1, zero.
+    at both levels. k1 and k3 are unbiased in value at both, Eq. (20.17). As a loss under autograd,
+    on answers drawn from pi, the expected gradients are: answer k2, that of KL(pi || pi_ref),
+    Eq. (20.18); answer k3, that of KL(pi_ref || pi), Eq. (20.19); token k2 and k3, those of the
+    contexts' KLs with the law of the contexts held fixed, Eq. (20.20), which is neither; k1, zero.
 
     Args:
         log_probs, ref_log_probs: (..., T), of the tokens of the same answers.
@@ -145,10 +145,10 @@ def answer_kl_estimate(
 def kl_regularized_optimum(
     ref_log_probs: torch.Tensor, rewards: torch.Tensor, *, kl_coef: float | torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The policy pi* that maximises E_pi[R] - kl_coef KL(pi || pi_ref), and that maximum.
+    """The policy pi* that maximises E_pi[R] - kl_coef KL(pi || pi_ref), and the maximum. Eq. (19.6).
 
     log pi*(o) = log pi_ref(o) + R(o) / kl_coef - log Z, Z = sum over o of pi_ref(o)
-    exp(R(o) / kl_coef); the maximum is kl_coef log Z.
+    exp(R(o) / kl_coef); the maximum is kl_coef log Z, Eq. (19.7).
 
     Args:
         ref_log_probs: (..., O), normalised: of all answers there are.

@@ -84,8 +84,8 @@ class FixedPoint:
 class ExpectedGRPO:
     """The expected update of GRPO with one step for each batch (pi_theta = pi_old).
 
-    The mean over groups and answers of w(o) [A sum over t of grad log pi(o_t) - kl_coef grad KL
-    estimate], w = 1/|o| ("answer_mean") or 1 ("constant", up to a factor).
+    Eq. (20.9). The mean over groups and answers of w(o) [A sum over t of grad log pi(o_t) -
+    kl_coef grad KL estimate], w = 1/|o| ("answer_mean") or 1 ("constant", up to a factor).
 
     Args:
         world: whose rewards have few values.

@@ -45,7 +45,7 @@ class SolvableLM(nn.Module):
         return torch.where(self.completion_mask, taken, 0.0)
 
     def answer_log_probs(self) -> torch.Tensor:
-        """log pi(o | q) = sum over t of log pi(o_t | q, o_<t), of every answer: (R, Q, O)."""
+        """log pi(o|q) = sum_t log pi(o_t|q, o_<t), of every answer: (R, Q, O). Eq. (19.1)."""
         return self.token_log_probs().sum(-1)
 
     def log_probs_of(self, answers: torch.Tensor) -> torch.Tensor:
@@ -83,7 +83,7 @@ class SolvableLM(nn.Module):
         return found.clamp_max(self.tree.num_answers - 1)  # rounding of the product
 
     def context_values(self, rewards: torch.Tensor) -> torch.Tensor:
-        """V(q, context), exactly: what answers that pass through this context gain from here on.
+        """V(q, context), exactly: what answers that pass there gain from there on. Eq. (19.15).
 
         Args:
             rewards: (..., Q, O), for whole answers: V = E[reward | context]. Or (..., Q, O, T),
@@ -156,7 +156,7 @@ def expected_reward(log_probs: torch.Tensor, rewards: torch.Tensor) -> torch.Ten
 
 
 def exact_kl(log_probs: torch.Tensor, ref_log_probs: torch.Tensor) -> torch.Tensor:
-    """KL(pi || pi_ref) of whole answers = sum over o of pi(o) [log pi(o) - log pi_ref(o)].
+    """KL(pi || pi_ref) of whole answers, sum_o pi(o) [log pi(o) - log pi_ref(o)]. Eq. (19.3).
 
     Args:
         log_probs: (..., Q, O), of pi.
@@ -173,7 +173,7 @@ def exact_kl(log_probs: torch.Tensor, ref_log_probs: torch.Tensor) -> torch.Tens
 def frontier(
     ref_log_probs: torch.Tensor, rewards: torch.Tensor, kl_coefs: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The largest expected reward for each KL(pi || pi_ref): along pi* of these kl_coefs.
+    """The largest expected reward for each KL(pi || pi_ref): along pi* of Eq. (19.6).
 
     Args:
         ref_log_probs, rewards: (Q, O).
