@@ -145,7 +145,7 @@ def answer_kl_estimate(
 def kl_regularized_optimum(
     ref_log_probs: torch.Tensor, rewards: torch.Tensor, *, kl_coef: float | torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The policy pi* that maximises E_pi[R] - kl_coef KL(pi || pi_ref), and the maximum. Eq. (19.6).
+    """The maximiser pi* of E_pi[R] - kl_coef KL(pi || pi_ref), and the maximum. Eq. (19.6).
 
     log pi*(o) = log pi_ref(o) + R(o) / kl_coef - log Z, Z = sum over o of pi_ref(o)
     exp(R(o) / kl_coef); the maximum is kl_coef log Z, Eq. (19.7).
