@@ -52,7 +52,7 @@ FLOORS: list[list[str]] = [
         *("tabular.q_learning", "tabular.sarsa", "tabular.multi_step_control", "tabular"),
         *("agents", "agents.*"),
         *("language.answer_tree", "language.solvable"),
-        *("language.group_objective", "language.solvable_training", "language.fixed_points"),
+        *("language.solvable_training", "language.group_objective", "language.fixed_points"),
         *("language.arithmetic", "language.reviews", "language.tasks"),
         *("language.models", "language.reader", "language.sampling", "language.optimizers"),
         *("language.loop", "language.pretraining"),
