@@ -8,7 +8,7 @@ import torch
 
 
 def outcome_advantages(rewards: torch.Tensor, *, normalize_std: bool = True) -> torch.Tensor:
-    """(r_i - mean) / std over the group; r_i - mean without the division. Eqs. (20.6) and (20.7).
+    """(r_i - mean) / std over the group; r_i - mean without the division. Eqs. (20.5) and (20.7).
 
     The standard deviation is that of the G rewards, divided by G. A group whose rewards are all
     equal says nothing: its advantages are exact zeros, in every dtype.
@@ -60,9 +60,9 @@ def process_advantages(
     *,
     normalize_std: bool = True,
 ) -> torch.Tensor:
-    """A_t = sum of the normalised rewards of all steps that end at or after t. Eq. (20.19).
+    """A_t = sum of the normalised rewards of all steps that end at or after t. Eq. (20.24).
 
-    Step rewards are normalised over all real steps of all answers of the group, Eq. (20.18). A
+    Step rewards are normalised over all real steps of all answers of the group, Eq. (20.23). A
     group in which they are all equal gets exact zeros, as does a token behind the last step.
 
     Args:
@@ -96,7 +96,7 @@ def aggregate_token_losses(
     how: str = "answer_mean",
     max_length: int | None = None,
 ) -> torch.Tensor:
-    """The losses of tokens as losses of answers, whose plain mean is the loss. Eq. (20.12).
+    """The losses of tokens as losses of answers, whose plain mean is the loss. Eqs. (20.14), (20.15).
 
     "answer_mean": the mean over the answer's own tokens, sum / |o_i|: published GRPO.
     "constant": sum / max_length, the same number for all: Dr. GRPO; unbiased up to this factor.

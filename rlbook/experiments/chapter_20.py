@@ -1,11 +1,18 @@
-"""Chapter 20: GRPO on the solvable language model, against the exact frontier."""
+"""Chapter 20: GRPO against the exact frontier, and four learners of arithmetic.
+
+All learners of arithmetic see 128 answers a step, with the learning rate of the chapter's GRPO;
+PPO's other settings are its defaults.
+"""
 
 import numpy as np
 
 from rlbook.experiments import Experiment
+from rlbook.language import grpo, rlhf
 from rlbook.language.group_objective import Config, solvable_loss
+from rlbook.language.pretraining import pretrained
 from rlbook.language.solvable import small_world
 from rlbook.language.solvable_training import train_solvable
+from rlbook.language.tasks import Arithmetic
 
 UNBIASED = {"advantage": "leave_one_out", "aggregate": "constant", "max_length": 1}
 FORMS = {
@@ -17,9 +24,10 @@ FORMS = {
 SUPERVISION = {"aggregate": "constant", "max_length": 1, "advantage": "centred", "kl_coef": 0.0}
 
 
-def without_gradient(config: Config):
+def without_gradient(config: Config, **options):
     """The published loss, with its KL computed from numbers that carry no gradient."""
-    with_kl, without = solvable_loss(config), solvable_loss(Config(kl_coef=0.0))
+    with_kl = solvable_loss(config, **options)
+    without = solvable_loss(Config(kl_coef=0.0), **options)
 
     def loss(batch):
         surrogate = without(batch)
@@ -61,22 +69,25 @@ def against_frontier(config: dict, progress) -> dict:
     """FORMS at several prices of the KL, and the published form with a KL without gradient.
 
     Returns:
-        kl, reward: (forms + 1, prices, runs, records), exact; the last form without gradient.
+        kl, reward: (forms, prices, runs, records), exact.
+        kl_without, reward_without: (runs, records), without gradient, at the last price.
         steps: (records,).
     """
-    losses = {name: lambda beta, s=s: solvable_loss(Config(kl_coef=beta, **s))
-              for name, s in FORMS.items()}  # fmt: skip
-    losses["without gradient"] = lambda beta: without_gradient(Config(kl_coef=beta))
-    cells = [(name, beta) for name in losses for beta in config["prices"]]
-    sizes = {"group_size": config["group_size"], "num_steps": config["num_steps"]}
-    found = [
-        learn(losses[name](beta), config, **sizes, record_every=config["record_every"])
-        for name, beta in progress(cells)
-    ]
-    stack = lambda rows: np.stack(rows).reshape(len(losses), -1, *rows[0].shape)  # noqa: E731
+    groups = {"num_groups": config["num_groups"]}
+    sizes = config["num_groups"] * config["group_size"], config["num_steps"]
+    every = {"record_every": config["record_every"]}
+    found = []
+    for form, beta in progress([(form, beta) for form in FORMS for beta in config["prices"]]):
+        loss = solvable_loss(Config(kl_coef=beta, **FORMS[form]), **groups)
+        found.append(learn(loss, config, *sizes, **every))
+    loss = without_gradient(Config(kl_coef=config["prices"][-1]), **groups)
+    without = learn(loss, config, *sizes, **every)
+    stack = lambda rows: np.stack(rows).reshape(len(FORMS), -1, *rows[0].shape)  # noqa: E731
     return {
         "kl": stack([x.kl.numpy() for x in found]),
         "reward": stack([x.reward.numpy() for x in found]),
+        "kl_without": without.kl.numpy(),
+        "reward_without": without.reward.numpy(),
         "steps": found[0].steps.numpy(),
     }
 
@@ -97,19 +108,54 @@ def groups_and_supervision(config: dict, progress) -> dict:
     return {"reward": np.stack(rows).reshape(2, len(config["sizes"]), *rows[0].shape)}
 
 
+ARITHMETIC = {"num_prompts": 16, "kl_coef": 0.0, "schedule": "linear"}
+LEARNERS = {
+    "GRPO, outcome": {},
+    "GRPO, process": {"supervision": "process"},
+    "REINFORCE, group": UNBIASED | {"clip_epsilon": float("inf")},
+}
+
+
+def four_learners(config: dict, progress) -> dict:
+    """LEARNERS and PPO on arithmetic: (learners, runs, steps), the share of right answers."""
+    task = Arithmetic()
+    start = pretrained(task, progress=False)
+    stop = config["stop_after"] or config["num_steps"]
+
+    def end(step, values):
+        if step == stop:
+            raise KeyboardInterrupt
+
+    def learn(name: str, run: int):
+        sizes = {"num_steps": config["num_steps"], "learning_rate": config["learning_rate"]}
+        options = {"seed": config["seed"] + run, "progress": False}
+        if name in LEARNERS:
+            settings = grpo.Config(**sizes, **ARITHMETIC, **LEARNERS[name])
+            result = grpo.train(start.copy(), task, settings, on_step=end, **options)
+            return result.log["pass@1"][:stop].numpy()
+        settings = rlhf.Config(**sizes, batch_size=128, kl_coef=0.0)
+        reward = lambda prompts, answers: grpo.rewards_of(task, prompts, answers)  # noqa: E731
+        return rlhf.train(start, reward, task, settings, **options).log["reward"][:stop].numpy()
+
+    names = config["learners"]
+    found = [learn(name, run) for name in progress(names) for run in range(config["runs"])]
+    return {"right": np.stack(found).reshape(len(names), config["runs"], -1)}
+
+
 EXPERIMENTS = {
     "against_frontier": Experiment(
         against_frontier,
         {
             "seed": 20,
             "runs": 10,
-            "prices": [0.15, 0.3, 0.6, 1.2],
+            "prices": [1.2, 0.4, 0.15],
             "group_size": 8,
-            "num_steps": 2000,
-            "record_every": 100,
+            "num_groups": 16,
+            "num_steps": 300,
+            "record_every": 15,
             "learning_rate": 0.05,
         },
-        {"runs": 2, "prices": [0.15], "stop_after": 100},
+        {"runs": 2, "prices": [1.2], "stop_after": 15},
         rtol=1e-6,
     ),
     "groups_and_supervision": Experiment(
@@ -124,5 +170,18 @@ EXPERIMENTS = {
         },
         {"runs": 2, "sizes": [2, 4], "answers": 3200, "stop_after": 100},
         rtol=1e-6,
+    ),
+    "four_learners": Experiment(
+        four_learners,
+        {
+            "seed": 20,
+            "runs": 3,
+            "num_steps": 40,
+            "learning_rate": 5e-4,
+            "learners": [*LEARNERS, "PPO"],
+            "stop_after": None,
+        },
+        {"runs": 1, "learners": ["GRPO, outcome"], "stop_after": 2},
+        rtol=0.5,  # shares of right answers, which another machine samples from other weights
     ),
 }

@@ -59,6 +59,8 @@ class Config:
     """Of AdamW."""
     schedule: str = "linear"
     """Of the learning rate: "linear" or "cosine" down to 0, or "constant"."""
+    warmup_steps: int = 0
+    """Over which the learning rate rises: Adam's first steps are as long as any, and blind."""
     max_gradient_norm: float = 1.0
     """Longer gradients are shortened."""
     temperature: float = 1.0
@@ -79,6 +81,7 @@ class Config:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
         least = {"num_steps": 1, "num_prompts": 1, "group_size": 2, "inner_steps": 1}
+        least |= {"warmup_steps": 0}
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
@@ -109,7 +112,7 @@ def make_advantages(
     config: Config,
     steps: Steps | None = None,
 ) -> torch.Tensor:
-    """The advantage of every token, 0 off the mask. Eqs. (20.4), (20.6), (20.7), (20.19).
+    """The advantage of every token, 0 off the mask. Eqs. (20.4), (20.5), (20.7), (20.24).
 
     With kl_as "reward", kl_coef times the log-ratio of the whole answer, log pi_old - log pi_ref,
     is subtracted from its reward first: KL(pi_old || pi_ref), estimated by k1, without gradient.
@@ -176,19 +179,24 @@ def grpo_loss(
     return aggregate_token_losses(losses, completion_mask, *how).mean(-1)
 
 
-def solvable_loss(config: Config) -> Callable[["Batch"], torch.Tensor]:
+def solvable_loss(config: Config, *, num_groups: int = 1) -> Callable[["Batch"], torch.Tensor]:
     """What `train_solvable` minimises for GRPO: a batch with R runs -> (R,), the mean over prompts.
 
     Every word is a step of its own for supervision "process". The numbers of steps, answers and
     so on are those given to train_solvable, not those of the config.
+
+    Args:
+        num_groups: into which the answers to a prompt are divided; their losses are averaged.
     """
 
     def loss(batch: "Batch") -> torch.Tensor:
-        mask = batch.completion_mask  # (R, Q, G, T)
+        names = "log_probs", "old_log_probs", "ref_log_probs", "completion_mask"
+        names += "rewards", "step_rewards"
+        rows = [getattr(batch, name).unflatten(2, (num_groups, -1)) for name in names]
+        log_probs, *before, mask, rewards, step_rewards = rows  # (R, Q, groups, G, T)
         ends = torch.arange(mask.shape[-1], device=mask.device).expand(mask.shape)
-        steps = Steps(batch.step_rewards, ends, mask)
-        before = batch.old_log_probs, batch.ref_log_probs
-        advantages = make_advantages(batch.rewards, *before, mask, config, steps)
-        return grpo_loss(batch.log_probs, *before, advantages, mask, config).mean(1)
+        steps = Steps(step_rewards, ends, mask)
+        advantages = make_advantages(rewards, *before, mask, config, steps)
+        return grpo_loss(log_probs, *before, advantages, mask, config).mean((1, 2))
 
     return loss

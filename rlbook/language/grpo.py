@@ -115,7 +115,8 @@ def train(
     model, T = policy.model, {"temperature": config.temperature}
     reference = copy.deepcopy(model).requires_grad_(False)
     settings = {"num_steps": config.num_steps, "learning_rate": config.learning_rate}
-    settings |= {"schedule": config.schedule, "max_gradient_norm": config.max_gradient_norm}
+    same = "schedule", "warmup_steps", "max_gradient_norm"
+    settings |= {name: getattr(config, name) for name in same}
     folders = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "resume": resume}
     loop = Loop({"policy": model}, seed=seed, progress=progress, **settings, **folders)
     with loop:
