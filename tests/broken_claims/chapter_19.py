@@ -29,14 +29,25 @@ BROKEN = [
     ),
     Broken("within 0.2 of it", "result.kl[2, -1] = 2.0", "one run misses its target"),
     Broken("within 0.2 of it", "result.reward[:] = 0.5", "far below the frontier"),
+    Broken(
+        "orders more than 72%",
+        "judge = reward_model.RewardModel(sft.model, sft.tokenizer)",
+        "a reward model that has learned nothing",
+    ),
     Broken("rise in all three runs", NOTHING_LEARNED.format("utility"), "no run for the better"),
     Broken("rise in all three runs", NOTHING_LEARNED.format("reward"), "the proxy does not rise"),
     Broken("200 other answers", "runs[0].models['policy'] = sft.model", "nothing was learned"),
     Broken("the truth is best at KL", "truth = believed", "the truth never turns"),
     Broken("the truth is best at KL", "covariance = -covariance", "it turns elsewhere"),
-    Broken("all three end above any of these", "curves['utility'][1] += 10", "more comparisons are a cure"),
+    Broken(
+        "all three end above any of these",
+        "curves['utility'][1] += 10",
+        "more comparisons are a cure",
+    ),
     Broken("all three end above any of these", "curves['utility'][2] -= 10", "a price is no cure"),
-    Broken("all three end above any of these", "curves['reward'][:] = 0.0", "the proxy does not rise"),
+    Broken(
+        "all three end above any of these", "curves['reward'][:] = 0.0", "the proxy does not rise"
+    ),
     Broken(
         "repeat themselves", "over.arrays['samples'][2] = over.arrays['samples'][0]", "all repeat"
     ),
