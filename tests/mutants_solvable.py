@@ -16,6 +16,10 @@ SOLVABLE: list[Mutant] = [
         "divergences",
         "answer_kl_estimate",
         ("log_probs = torch.where(completion_mask, log_probs, 0.0)", "pass", "no mask"),
+    ),
+    *_mutants(
+        "divergences",
+        "answer_kl_estimate",
         (
             "kl_estimate(log_probs, ref_log_probs, kind).sum(-1)",
             "kl_estimate(log_probs, ref_log_probs, kind).mean(-1)",
@@ -31,6 +35,7 @@ SOLVABLE: list[Mutant] = [
             "kl_estimate(ref_log_probs.sum(-1), log_probs.sum(-1), kind)",
             "the two policies of a whole answer swapped",
         ),
+        chapters=("20",),
     ),
     *_mutants(
         "divergences",
@@ -39,6 +44,7 @@ SOLVABLE: list[Mutant] = [
         ("ref_log_probs + rewards", "rewards", "the optimum without the reference"),
         ("tilted - log_z[..., None]", "tilted", "not normalised"),
         ("kl_coef * log_z", "log_z", "log Z for beta log Z"),
+        chapters=("19",),
     ),
     *_mutants(
         "language.answer_tree",
@@ -116,6 +122,7 @@ SOLVABLE: list[Mutant] = [
             "self.token_log_probs().cumsum(-1).exp()",
             "the probability of the beginning for that of the rest",
         ),
+        chapters=("19",),
     ),
     *_mutants(
         LM,
@@ -123,11 +130,21 @@ SOLVABLE: list[Mutant] = [
         ("(mass - shift.gather(2, entry)).exp()", "mass.exp()", "tiny probabilities underflow"),
         ("torch.where(impossible, 0.0, logits)", "logits", "NaN where no answer passes"),
     ),
-    *_mutants(LM, "expected_reward", ("log_probs.exp() * ", "log_probs * ", "log pi for pi")),
+    *_mutants(
+        LM,
+        "expected_reward",
+        ("log_probs.exp() * ", "log_probs * ", "log pi for pi"),
+        chapters=("19",),
+    ),
     *_mutants(
         LM,
         "exact_kl",
         ("(log_probs.exp() * log_ratio)", "(ref_log_probs.exp() * log_ratio)", "under pi_ref"),
+        chapters=("19",),
+    ),
+    *_mutants(
+        LM,
+        "exact_kl",
         ("possible = log_probs > -torch.inf", "possible = log_probs == log_probs", "0 log 0"),
     ),
     *_mutants(
