@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from rlbook.language.models import LanguageModel, encode
+from rlbook.language.reviews import DEGREES, KIND, WORTH, Reviews
 from rlbook.language.sampling import decode, sample
 from rlbook.preferences import bayes_accuracy, preference_probability
 from rlbook.seeding import generator
@@ -118,3 +119,31 @@ def annotate(
     probability = preference_probability(*utilities / noise, random_share=random_share)
     uniforms = torch.rand(len(rows), generator=rng, dtype=torch.float64)
     return Comparisons(prompts, a, b, uniforms < probability, probability)
+
+
+class Tone(Reviews):
+    """Reviews for annotators who go by the tone: by the mean of the opinions, not by their sum.
+
+    Words that please in a review of one kind and displease in one of another, such as "dark",
+    count a third; a repetition counts half.
+    """
+
+    def utility_terms(self, prompt: str, answer: str) -> dict[str, float]:
+        """As in `Reviews`, but opinions: twice their mean over the clauses."""
+        terms, words = super().utility_terms(prompt, answer), answer.split()
+        worth = WORTH.get(KIND.get((prompt.split() or [""])[-1]), {})
+        degrees = [DEGREES.get(before, 1.0) for before in ["", *words][: len(words)]]
+        rows = zip(words, degrees, strict=True)
+        less = sum(2 / 3 * d * worth[w] for w, d in rows if w in AMBIGUOUS and w in worth)
+        terms["opinions"] = 2 * (terms["opinions"] - less) / max(1, words.count("is"))
+        terms["repetition"] /= 2
+        return terms
+
+
+AMBIGUOUS = frozenset(
+    word
+    for one in WORTH.values()
+    for other in WORTH.values()
+    for word in one.keys() & other.keys()
+    if one[word] * other[word] < 0
+)
