@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rlbook.language.annotators import annotate, compare
+from rlbook.language.annotators import Tone, annotate, compare
 from rlbook.language.models import LanguageModel, make_model, make_tokenizer
 from rlbook.language.reviews import Reviews
 from rlbook.language.reward_model import Config, RewardModel, move_left, to_tokens, train
@@ -232,3 +232,15 @@ def test_a_model_that_says_one_thing_gives_no_pairs():
     for rows, noise in (([], 1.0), ([("", "", "it")], 0.0)):
         with pytest.raises(ValueError, match="positive noise"):
             annotate(TASK, rows, generator(0), noise=noise)
+
+
+def test_the_tone_of_a_review_by_hand():
+    opinions = lambda product, text: Tone().utility_terms(f"review of the {product}", text)  # noqa: E731
+    assert opinions("novel", "the plot is very clever")["opinions"] == pytest.approx(2 * 1.5 * 0.9)
+    both = opinions("novel", "the plot is very clever and it is dull")
+    assert both["opinions"] == pytest.approx(1.5 * 0.9 - 1.2)  # twice the mean of two
+    assert opinions("novel", "it is very dark")["opinions"] == pytest.approx(2 * 1.5 * 0.7 / 3)
+    assert opinions("phone", "it is dark")["opinions"] == pytest.approx(-2 * 0.9 / 3)
+    again = opinions("phone", "it is fast and it is fast")
+    assert again["opinions"] == pytest.approx(2.4) and again["repetition"] == pytest.approx(-0.4)
+    assert Tone().utility("", "") == TASK.utility("", "")
