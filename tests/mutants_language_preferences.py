@@ -107,13 +107,6 @@ PREFERENCES = [
         stands_for=("fit_bradley_terry",),
     ),
     Mutant(
-        "preference_fit",
-        "return rewards - rewards.mean(-1, keepdim=True)",
-        "return rewards - rewards.mean()",
-        "one shift for all runs",
-        within="fit_bradley_terry",
-    ),
-    Mutant(
         "language.reward_model",
         "hidden[rows, lengths - 1]",
         "hidden[:, -1]",
