@@ -21,7 +21,7 @@ BROKEN = [
     ),
     Broken("short > 0", "trained.reward[:, -1] = trained.reward[:, 0]", "nothing was learned"),
     Broken("20.4", "below[0] = below[2]", "the unbiased form is below the frontier, too"),
-    Broken("20.4", "kl[2] = kl[0]", "the published form ends at the optimum"),
+    Broken("20.4", "kl[2], reward[2] = kl[0], reward[0]", "the published form ends at the optimum"),
     Broken("20.4", "without[0] = kl[2, 0]", "a KL without gradient does its work"),
     Broken("20.5", "learned = learned[:, ::-1]", "large groups learn faster"),
     Broken("20.5", "learned = learned[::-1]", "process supervision learns faster"),
