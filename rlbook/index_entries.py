@@ -3,13 +3,17 @@
 # term | chapter that explains it | words to look for, if they are others
 TERMS = r"""
 absorbing state | 02 | absorbing
-action | 00
 action gap | 06
 action value | 01
+action | 00
 actor | 14
 advantage | 06
 agent | 00
+anchor | 19
+annotators who choose at random | 18 | random clicks
+answer of a language model | 18 | answer
 asynchronous value iteration | 04
+average reward | A
 backtracking line search | 15
 backup | 03
 backward view | 08
@@ -17,16 +21,21 @@ bandit | 07 | arms
 bandwidth of a sweep | 04 | bandwidth
 baseline | 11
 batch learning | 08
+Bayes-optimal accuracy | 18
 behaviour policy | 10 | behaviour
 Bellman's expectation equation | 03
 Bellman's optimality equation | 03
+best of n | 18 | best of $n$
 bias of an estimate | 07 | unbiased
 bootstrap interval | 00
 bootstrapping | 01
+Bradley and Terry's model | 18 | Bradley and Terry
+calibrated | 18
 certainty-equivalence estimate | 08
 clipping (of ratios) | 16 | PPO-clip
 conjugate gradients | 15 | conjugate
 consistent estimate | 07 | consistent
+context | 19
 contraction | 03
 control | 07
 critic | 14
@@ -34,6 +43,7 @@ damping | 15
 dead zone | 16 | dead zones
 deadly triad | 13 | function approximation
 deterministic policy | 01 | deterministic
+direct preference optimisation (DPO) | 19 | direct preference optimisation
 discount | 00
 discounted visitation distribution | 02
 Double DQN | 13
@@ -42,6 +52,7 @@ dueling head | 13 | dueling
 Dyna-Q | 10
 effective horizon | 01
 eligibility trace | 08
+end token | 18
 entropy | 11
 environment | 00
 episode | 00
@@ -57,20 +68,28 @@ first-visit average | 07 | first-visit
 Fisher information matrix | 15
 fixed point | 03
 forward view | 08
+frontier of reward and KL | 19 | frontier
 GAE | 17
 generalisation | 11
 GLIE | 07
+Goodhart's law | 19
 gradient ascent | 11
 gradient clipping | 11
 greedy | 00
+group | 20
+GRPO | 20
+Gumbel noise | 18 | Gumbel
 Huber loss | 13
 identifiable | 13
+implicit reward | 19
 importance sampling | 10
 importance weights | 09
 interquartile mean | 00
 Kullback-Leibler divergence (KL) | 15 | Kullback-Leibler divergence
 lambda-return | 08 | $\lambda$-return
+language model | 18
 leave one out | 12
+leave-one-out baseline | 20 | leave-one-out
 logits | 11
 Markov decision process | 02
 Markov property | 02
@@ -85,26 +104,40 @@ Monte Carlo | 01
 n-step return | 08 | $n$-step return
 natural gradient | 15
 off-policy | 09
-on-policy | 10
 on-policy distribution | 11
+on-policy | 10
 optimistic start | 04 | optimistic
+outcome supervision | 20
+over-optimisation | 19
+padding | 18
 partial order of policies | 03 | preorder
+pass@1 | 20
+pass@k | 20
 performance-difference lemma | 15
+Plackett and Luce's model | 18 | Plackett and Luce
 planning | 02
-Polyak averaging | 13
-policy | 00
 policy gradient theorem | 11
 policy improvement theorem | 05
 policy iteration | 05
+policy | 00
+Polyak averaging | 13
 PPO-penalty | 16
+pretraining | 18
+process supervision | 20
 projected Bellman equation | 11
+prompt | 18
+proxy reward | 19 | proxy
 Q-learning | 09
 Q-value iteration | 06
+random utility model | 18
 ratio of probabilities | 16 | ratio
 real-time dynamic programming | 04
+reference policy | 19 | reference
+reinforcement learning from human feedback (RLHF) | 18 | Reinforcement learning from human feedback
 replacing trace | 08
 replay memory | 13
 return | 00
+reward model | 18
 reward | 00
 reward-to-go | 12
 Robbins and Monro's conditions | 07 | Robbins and Monro
@@ -116,11 +149,13 @@ scan | 17
 score | 11
 semi-gradient | 11
 softmax | 11
+solvable language model | 19
 solved | 12
 start distribution | 02
-state | 00
 state aggregation | 11
+state | 00
 stationary policy | 01 | stationary
+supervised fine-tuning (SFT) | 19 | SFT
 surrogate | 15
 sweep | 04
 target network | 13
@@ -134,15 +169,17 @@ terminal mask | 08
 terminal state | 02
 termination | 02 | terminated
 tile coding | 11
+token | 18 | tokens
 total variation | 15
 trajectory | 01
-transition | 01
 transition kernel | 02
+transition | 01
 truncation | 02 | truncated
 trust region | 15
 upper confidence bound (UCB) | 07 | upper confidence bound
-value | 00
 value iteration | 04
+value | 00
+verifier | 20
 """
 
 # symbol | meaning | in code | the number of the equation
@@ -182,6 +219,13 @@ D_{KL}(p \,\Vert\, q) | Kullback-Leibler divergence, a mean under p | kl_categor
 \epsilon | clip range of PPO | clip_epsilon | 16.12
 k_1, k_2, k_3 | estimates of a KL from samples | kl_estimate | 16.19
 \hat A_t^{\text{GAE}} | generalized advantage estimate | generalized_advantage_estimate | 17.9
+\pi_\theta(o \mid q) | probability of an answer to a prompt | token_log_probs | 18.1
+R(q, o) | reward of an answer | bradley_terry_loss | 18.2
+\sigma | logistic function | | 18.2
+\pi_{\text{ref}} | the reference, the model before RL | ref_log_probs | 19.2
+\pi^*(o \mid q) | the best policy at a price of the KL | kl_regularized_optimum | 19.6
+\hat A_i | advantage in a group of answers | outcome_advantages | 20.7
+\pi_{\text{old}} | the policy that drew the answers | old_log_probs | 20.8
 """
 
 # algorithm | the number of its update | where it is in rlbook
@@ -216,4 +260,9 @@ TRPO | 15.20 | agents.trpo
 PPO-penalty | 16.3 | agents.ppo
 PPO-clip | 16.12 | agents.ppo
 GAE | 17.13 | returns.generalized_advantage_estimate
+Reward model | 18.4 | language.reward_model
+RLHF with PPO | 19.17 | language.rlhf
+DPO | 19.21 | preferences.dpo_loss
+GRPO | 20.8 | language.grpo
+GRPO with process supervision | 20.24 | group_advantages.process_advantages
 """
