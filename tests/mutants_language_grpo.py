@@ -148,13 +148,6 @@ GRPO = [
         within="make_advantages",
     ),
     Mutant(
-        **_OBJECTIVE,
-        old="grpo_loss(log_probs, *before, advantages, mask, config).mean((1, 2))",
-        new="grpo_loss(log_probs, *before, advantages, mask, config).mean().expand(len(mask))",
-        why="a mean over runs",
-        within="solvable_loss",
-    ),
-    Mutant(
         **_LEARNER,
         old="if inner == 0:",
         new="if inner >= 0:",

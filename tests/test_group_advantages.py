@@ -190,6 +190,14 @@ def test_padding_of_steps_and_tokens_changes_nothing():
     assert torch.equal(process_advantages(STEPS, ENDS, REAL, longer)[..., :6], want)
 
 
+def test_a_token_off_the_mask_gets_nothing():
+    """Even where steps are still to come: a mask may begin late."""
+    late = MASK.clone()
+    late[0, 0] = False
+    got = process_advantages(STEPS, ENDS, REAL, late)
+    assert got[0, 0] == 0 and got[0, 1] != 0
+
+
 def test_bad_steps():
     ends = ENDS.clone()
     ends[1, 2] = 3
