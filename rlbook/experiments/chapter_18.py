@@ -73,11 +73,65 @@ def number_of_pairs(config: dict, progress) -> dict:
     return found | {"bayes_accuracy": held_out.bayes_accuracy(), "floor": float(entropy.mean())}
 
 
+class Stopped(reward_model.RewardModel):
+    """A reward model that interrupts its training after some batches, for the short run."""
+
+    batches_left: float = float("inf")
+
+    def forward(self, tokens, mask):
+        self.batches_left -= 1
+        if self.batches_left < 0 and torch.is_grad_enabled():
+            raise KeyboardInterrupt
+        return super().forward(tokens, mask)
+
+
+def long_training(config: dict, progress) -> dict:
+    """More comparisons and more steps than a notebook has time for.
+
+    Returns:
+        loss: (runs, steps), of each batch.
+        accuracy: (runs,), on held-out pairs, expected; NaN where the training was interrupted.
+        bayes_accuracy: what no model can exceed.
+    """
+    task, lm = Tone(), pretrained(Reviews(), progress=False)
+    held_out = compare(lm, task, 1000, seed=188, **ANNOTATORS)
+    pool = compare(lm, task, config["pool"], seed=config["seed"], **ANNOTATORS)
+    settings = reward_model.Config(
+        num_steps=config["num_steps"], random_share=ANNOTATORS["random_share"]
+    )
+    losses, accuracy = [], []
+    for run in progress(range(config["runs"])):
+        model = Stopped(lm.model, lm.tokenizer)
+        if config["stop_after"] is not None:
+            model.batches_left = config["stop_after"]
+        result = reward_model.train(model, pool.pairs(), settings, seed=run, progress=False)
+        losses.append(result.log["loss"].numpy())
+        d = differences(model, held_out)
+        right = float(held_out.accuracy(d, torch.zeros_like(d)))
+        accuracy.append(float("nan") if result.interrupted else right)
+    return {
+        "loss": np.stack(losses),
+        "accuracy": np.array(accuracy),
+        "bayes_accuracy": held_out.bayes_accuracy(),
+    }
+
+
 EXPERIMENTS = {
     "number_of_pairs": Experiment(
         number_of_pairs,
         {"seed": 180, "runs": 3, "numbers": [250, 1000, 4000], "pool": 4000, "num_steps": 300},
         {"runs": 1, "numbers": [250]},
         rtol=0.2,  # float32 training; on another machine from other pretrained weights
+    ),
+    "long_training": Experiment(
+        long_training,
+        {"seed": 1800, "runs": 3, "pool": 16_000, "num_steps": 1500, "stop_after": None},
+        {"runs": 1, "stop_after": 40},
+        corner=lambda stored, short: {
+            "loss": stored["loss"][:1, : short["stop_after"]],
+            "accuracy": np.full(1, np.nan),
+            "bayes_accuracy": stored["bayes_accuracy"],
+        },
+        rtol=0.2,
     ),
 }

@@ -1,11 +1,18 @@
-"""Chapter 20: GRPO on the solvable language model, against the exact frontier."""
+"""Chapter 20: GRPO against the exact frontier, and four learners of arithmetic.
+
+All learners of arithmetic see 128 answers a step, with the learning rate of the chapter's GRPO;
+PPO's other settings are its defaults.
+"""
 
 import numpy as np
 
 from rlbook.experiments import Experiment
+from rlbook.language import grpo, rlhf
 from rlbook.language.group_objective import Config, solvable_loss
+from rlbook.language.pretraining import pretrained
 from rlbook.language.solvable import small_world
 from rlbook.language.solvable_training import train_solvable
+from rlbook.language.tasks import Arithmetic
 
 UNBIASED = {"advantage": "leave_one_out", "aggregate": "constant", "max_length": 1}
 FORMS = {
@@ -101,6 +108,40 @@ def groups_and_supervision(config: dict, progress) -> dict:
     return {"reward": np.stack(rows).reshape(2, len(config["sizes"]), *rows[0].shape)}
 
 
+ARITHMETIC = {"num_prompts": 16, "kl_coef": 0.0, "schedule": "linear"}
+LEARNERS = {
+    "GRPO, outcome": {},
+    "GRPO, process": {"supervision": "process"},
+    "REINFORCE, group": UNBIASED | {"clip_epsilon": float("inf")},
+}
+
+
+def four_learners(config: dict, progress) -> dict:
+    """LEARNERS and PPO on arithmetic: (learners, runs, steps), the share of right answers."""
+    task = Arithmetic()
+    start = pretrained(task, progress=False)
+    stop = config["stop_after"] or config["num_steps"]
+
+    def end(step, values):
+        if step == stop:
+            raise KeyboardInterrupt
+
+    def learn(name: str, run: int):
+        sizes = {"num_steps": config["num_steps"], "learning_rate": config["learning_rate"]}
+        options = {"seed": config["seed"] + run, "progress": False}
+        if name in LEARNERS:
+            settings = grpo.Config(**sizes, **ARITHMETIC, **LEARNERS[name])
+            result = grpo.train(start.copy(), task, settings, on_step=end, **options)
+            return result.log["pass@1"][:stop].numpy()
+        settings = rlhf.Config(**sizes, batch_size=128, kl_coef=0.0)
+        reward = lambda prompts, answers: grpo.rewards_of(task, prompts, answers)  # noqa: E731
+        return rlhf.train(start, reward, task, settings, **options).log["reward"][:stop].numpy()
+
+    names = config["learners"]
+    found = [learn(name, run) for name in progress(names) for run in range(config["runs"])]
+    return {"right": np.stack(found).reshape(len(names), config["runs"], -1)}
+
+
 EXPERIMENTS = {
     "against_frontier": Experiment(
         against_frontier,
@@ -129,5 +170,18 @@ EXPERIMENTS = {
         },
         {"runs": 2, "sizes": [2, 4], "answers": 3200, "stop_after": 100},
         rtol=1e-6,
+    ),
+    "four_learners": Experiment(
+        four_learners,
+        {
+            "seed": 20,
+            "runs": 3,
+            "num_steps": 40,
+            "learning_rate": 5e-4,
+            "learners": [*LEARNERS, "PPO"],
+            "stop_after": None,
+        },
+        {"runs": 1, "learners": ["GRPO, outcome"], "stop_after": 2},
+        rtol=0.5,  # shares of right answers, which another machine samples from other weights
     ),
 }
