@@ -96,7 +96,7 @@ def aggregate_token_losses(
     how: str = "answer_mean",
     max_length: int | None = None,
 ) -> torch.Tensor:
-    """The losses of tokens as losses of answers, whose plain mean is the loss. Eqs. (20.14), (20.15).
+    """Losses of tokens as losses of answers; their plain mean is the loss. Eqs. (20.14), (20.15).
 
     "answer_mean": the mean over the answer's own tokens, sum / |o_i|: published GRPO.
     "constant": sum / max_length, the same number for all: Dr. GRPO; unbiased up to this factor.
