@@ -168,7 +168,7 @@ EXPERIMENTS = {
             "records": 10,
             "learning_rate": 0.05,
         },
-        {"runs": 2, "sizes": [2, 4], "answers": 3200, "stop_after": 100},
+        {"runs": 2, "sizes": [2], "stop_after": 320},
         rtol=1e-6,
     ),
     "four_learners": Experiment(

@@ -3,7 +3,7 @@
 from broken_claims import Broken
 
 BROKEN = [
-    Broken("share > 0.9", "written = ['the is it'] * 500", "no grammar"),
+    Broken("share > 0.9", "write = lambda *a: (0, 0, ['the is it'] * 500)", "no grammar"),
     Broken("18.1", "predicted = predicted * 1.2", "another prediction"),
     Broken("18.1", "fit_bradley_terry = lambda w: 1.2 * R_true.expand(100, 8, 6)", "no progress"),
     Broken("18.2", "accuracy = accuracy - 0.01", "the bound is not reached"),
@@ -20,7 +20,8 @@ BROKEN = [
            "pairs lose half"),
     Broken("a ranking is worth", "variance['one ranking, by Plackett-Luce'] = inverse(H) / 2",
            "a ranking is worth more than six comparisons"),
-    Broken("who knows the utilities", "utility_a = -utility_a", "tastes turned round"),
+    Broken("who knows the utilities", "taste.__class__.utility = lambda self, q, o: len(o)",
+           "another taste"),
     Broken("five points are missing", "accuracies[1] -= 0.05", "one run is not good"),
     Broken("five points are missing", "accuracies[0] += 0.1", "better than possible"),
     Broken("three of three", "scores = [[x.flip(0) for x in s] for s in scores]", "other answers"),
