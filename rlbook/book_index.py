@@ -48,10 +48,10 @@ class Section:
 
 
 @cache
-def sections(root: Path = ROOT) -> dict[str, list[Section]]:
+def sections() -> dict[str, list[Section]]:
     """The sections of every chapter, by the beginning of its file's name: 03, A."""
     found = {}
-    for path in sorted((root / "notebooks").glob("*_*.ipynb")):
+    for path in sorted((ROOT / "notebooks").glob("*_*.ipynb")):
         if path.name == NOTEBOOK:
             continue
         cells = [c.source for c in read(path).cells if c.cell_type == "markdown"]

@@ -1,5 +1,8 @@
 """Boxes, circles and arrows on a page measured in inches: what the diagrams are made of."""
 
+from collections.abc import Callable, Collection
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -71,3 +74,16 @@ def arrow(
             connectionstyle=f"arc3,rad={bend}", zorder=2,
         )
     )  # fmt: skip
+
+
+def draw_named(
+    names: list[str], known: Collection[str], draw: Callable[[str], Path], kind: str
+) -> int:
+    """The command line of what draws pictures by name, all of them without one; exit status."""
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        print(f"no {kind} called {', '.join(unknown)}; there are {', '.join(known)}")
+        return 2
+    for name in names or known:
+        print(draw(name))
+    return 0

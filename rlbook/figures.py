@@ -22,6 +22,7 @@ from rlbook import (
     diagrams_sarsa,
     diagrams_td,
 )
+from rlbook.drawing import draw_named
 from rlbook.plotting import use_style
 
 FOLDER = Path(__file__).parent.parent / "figures"
@@ -66,13 +67,7 @@ def save(name: str, folder: Path = FOLDER) -> Path:
 
 
 def main(names: list[str]) -> int:
-    unknown = sorted(set(names) - set(DIAGRAMS))
-    if unknown:
-        print(f"no diagram called {', '.join(unknown)}; there are {', '.join(DIAGRAMS)}")
-        return 2
-    for name in names or DIAGRAMS:
-        print(save(name))
-    return 0
+    return draw_named(names, DIAGRAMS, save, "diagram")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from rlbook.agents import ppo
 from rlbook.animation import animate_frames, figure_frame
 from rlbook.control_envs import ControlEnvs
 from rlbook.control_tasks import CONTROL_TASKS
+from rlbook.drawing import draw_named
 from rlbook.mazes import random_maze
 from rlbook.mdp import MDP
 from rlbook.plotting import COLORS, use_style
@@ -46,7 +47,7 @@ class Show(NamedTuple):
     """Steps from one picture to the next."""
 
 
-def control(task: str, config: ppo.Config, every: int) -> Show:
+def control(task: str, config: ppo.Config, draw: Callable, every: int) -> Show:
     """PPO in a task of continuous states; the trained policy acts greedily."""
     result = ppo.train(task, config, run_ids=[0], seed=SEED)
     streams = Streams(SEED, [0]).spawn(1)
@@ -64,9 +65,6 @@ def control(task: str, config: ppo.Config, every: int) -> Show:
         taken = rollout.valid[0, 0]
         states = rollout.observations[0, 0][taken], rollout.next_observations[0, 0][taken][-1:]
         episodes.append(list(torch.cat(states).double().numpy()))
-    draw = {"CartPole-v1": scenes.cart_pole, "Acrobot-v1": scenes.acrobot}.get(
-        task, scenes.pendulum
-    )
     return Show(
         ("before training", f"after {config.total_steps:,} steps"), tuple(episodes), draw, every
     )
@@ -142,16 +140,17 @@ def maze() -> Show:
 
 def cart_pole() -> Show:
     config = ppo.Config(total_steps=80_000, num_epochs=4, lambda_=0.99)
-    return control("CartPole-v1", config, every=4)
+    return control("CartPole-v1", config, scenes.cart_pole, every=4)
 
 
 def acrobot() -> Show:
-    return control("Acrobot-v1", ppo.Config(total_steps=60_000, num_epochs=4), every=2)
+    config = ppo.Config(total_steps=60_000, num_epochs=4)
+    return control("Acrobot-v1", config, scenes.acrobot, every=2)
 
 
 def pendulum() -> Show:
     config = ppo.Config(total_steps=100_000, num_epochs=10, discount=0.95)
-    return control("Pendulum-v1", config, every=2)
+    return control("Pendulum-v1", config, scenes.pendulum, every=2)
 
 
 SHOWS: dict[str, Callable[[], Show]] = {
@@ -185,13 +184,7 @@ def save(name: str, folder: Path = FOLDER) -> Path:
 
 def main(names: list[str]) -> int:
     """The command line; returns the exit status."""
-    unknown = sorted(set(names) - set(SHOWS))
-    if unknown:
-        print(f"no animation called {', '.join(unknown)}; there are {', '.join(SHOWS)}")
-        return 2
-    for name in names or SHOWS:
-        print(save(name))
-    return 0
+    return draw_named(names, SHOWS, save, "animation")
 
 
 if __name__ == "__main__":
