@@ -16,6 +16,7 @@ import pytest
 import rlbook.experiments as package
 from rlbook.experiments import DATA, Experiment, differences, experiments, load, stale, store
 from rlbook.experiments.__main__ import main
+from rlbook.experiments.short_runs import interrupted_after
 from rlbook.experiments.sources import Source, reached, source_hash, words
 
 CHAPTERS = sorted(
@@ -57,6 +58,14 @@ def test_short_run_gives_the_stored_numbers(name):
 def test_every_stored_file_belongs_to_an_experiment():
     chapter_files = {p.stem for p in DATA.glob("*") if re.fullmatch(r"(?:\d\d|[A-C])_\w+", p.stem)}
     assert chapter_files <= ALL.keys()
+
+
+def test_a_short_run_is_interrupted_by_the_call_after_its_last():
+    double = interrupted_after(2, lambda x, *, times=2: times * x)
+    assert [double(1), double(2, times=3)] == [2, 6]
+    with pytest.raises(KeyboardInterrupt):
+        double(3)
+    assert interrupted_after(None, abs) is abs
 
 
 # --- the machinery, tried on a made-up chapter

@@ -67,8 +67,8 @@ FLOORS: list[list[str]] = [
     ],
     [  # 4: the book
         *("exercises.expectations", "exercises", "exercises.chapter_*"),
-        *("experiments.recipes", "experiments.sources", "experiments", "experiments.chapter_*"),
-        *("experiments.__main__", "drawing", "diagrams_*", "figures"),
+        *("experiments.recipes", "experiments.sources", "experiments", "experiments.short_runs"),
+        *("experiments.chapter_*", "experiments.__main__", "drawing", "diagrams_*", "figures"),
         *(
             "scenes",
             "moving_pictures",

@@ -18,9 +18,8 @@ import numpy as np
 import torch
 
 from rlbook.agents import reinforce
-from rlbook.control_envs import ControlEnvs
-from rlbook.control_tasks import CONTROL_TASKS
 from rlbook.experiments import Experiment
+from rlbook.experiments.short_runs import interrupted_after, learning_envs
 from rlbook.seeding import Streams
 
 LONGEST = 1000
@@ -80,23 +79,9 @@ def _play(chance: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.stack(rights), np.stack(alive)
 
 
-class StoppedEnvs(ControlEnvs):
-    """Environments that interrupt the training after some episodes, for the short run."""
-
-    resets_left = math.inf
-
-    def reset(self) -> torch.Tensor:
-        self.resets_left -= 1
-        if self.resets_left < 0:
-            raise KeyboardInterrupt
-        return super().reset()
-
-
 def learn(config: reinforce.Config, run_ids: list[int], seed: int, updates: int | None):
-    streams = Streams(seed, run_ids).spawn(9)
-    envs = StoppedEnvs(CONTROL_TASKS["CartPole-v1"], num_envs=config.num_envs, streams=streams)
-    if updates is not None:
-        envs.resets_left = updates
+    envs = learning_envs("CartPole-v1", config, run_ids, seed)
+    envs.reset = interrupted_after(updates, envs.reset)
     return reinforce.train(envs, config, run_ids=run_ids, seed=seed, progress=False)
 
 

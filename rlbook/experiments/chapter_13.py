@@ -15,16 +15,13 @@ each, 50,000 steps, solved at the end (greedy, 100 episodes, mean >= 475); learn
     6        6,100           2e-3                                     10 of 10
 """
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
 from rlbook.agents import dqn
-from rlbook.control_envs import ControlEnvs
-from rlbook.control_tasks import CONTROL_TASKS
 from rlbook.experiments import Experiment
-from rlbook.seeding import Streams
+from rlbook.experiments.short_runs import interrupted_after, learning_envs
 
 NEWEST = dqn.Config().transitions_per_rollout
 VARIANTS: dict[str, dict] = {
@@ -38,23 +35,9 @@ VARIANTS: dict[str, dict] = {
 }
 
 
-class StoppedEnvs(ControlEnvs):
-    """Environments that interrupt the training after some steps, for the short run."""
-
-    steps_left = math.inf
-
-    def step(self, actions):
-        self.steps_left -= 1
-        if self.steps_left < 0:
-            raise KeyboardInterrupt
-        return super().step(actions)
-
-
 def learn(config: dqn.Config, run_ids: list[int], seed: int, stop_after: int | None):
-    streams = Streams(seed, run_ids).spawn(9)
-    envs = StoppedEnvs(CONTROL_TASKS["CartPole-v1"], num_envs=config.num_envs, streams=streams)
-    if stop_after is not None:
-        envs.steps_left = stop_after
+    envs = learning_envs("CartPole-v1", config, run_ids, seed)
+    envs.step = interrupted_after(stop_after, envs.step)
     return dqn.train(envs, config, run_ids=run_ids, seed=seed, progress=False)
 
 

@@ -4,17 +4,14 @@ The settings were found on seed 1000, ten runs each, and evaluated on seed 2,000
 chapter's runs and the stored ones have other seeds.
 """
 
-import math
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from rlbook.agents import actor_critic
-from rlbook.control_envs import ControlEnvs
-from rlbook.control_tasks import CONTROL_TASKS
 from rlbook.experiments import Experiment
-from rlbook.seeding import Streams
+from rlbook.experiments.chapter_17 import WrongFlags
+from rlbook.experiments.short_runs import interrupted_after, learning_envs
 
 SEARCH = """
   steps   E x T   actor   hidden     discount  lambda  solved, mean return of each run
@@ -52,32 +49,11 @@ VARIANTS: dict[str, dict] = {
 }
 
 
-class StoppedEnvs(ControlEnvs):
-    """Environments that interrupt the training after some steps, for the short run."""
-
-    steps_left = math.inf
-    sees_ends = True
-    """False: a terminal state is reported as a cut, after which the episode would go on."""
-
-    def step(self, actions):
-        self.steps_left -= 1
-        if self.steps_left < 0:
-            raise KeyboardInterrupt
-        step = super().step(actions)
-        if self.sees_ends:
-            return step
-        ends = step.terminated | step.truncated
-        return step._replace(terminated=torch.zeros_like(ends), truncated=ends)
-
-
-def learn(settings, config: dict, run_ids: list[int], *, sees_ends: bool = True):
-    """Train these runs on CartPole-v1; evaluations are not touched by `sees_ends`."""
-    streams = Streams(config["seed"], run_ids).spawn(9)
-    cart_pole = CONTROL_TASKS["CartPole-v1"]
-    envs = StoppedEnvs(cart_pole, num_envs=settings.num_envs, streams=streams)
-    envs.sees_ends = sees_ends
-    if config["stop_after"] is not None:
-        envs.steps_left = config["stop_after"]
+def learn(settings, config: dict, run_ids: list[int], *, wrong: str = "nothing"):
+    """Train these runs on CartPole-v1; `wrong` is what the environments say wrongly of ends."""
+    envs = learning_envs("CartPole-v1", settings, run_ids, config["seed"], WrongFlags)
+    envs.wrong = wrong
+    envs.step = interrupted_after(config["stop_after"], envs.step)
     return actor_critic.train(envs, settings, run_ids=run_ids, seed=config["seed"], progress=False)
 
 
@@ -100,7 +76,8 @@ def variants(config: dict, progress) -> dict:
     ids, results = list(range(config["runs"])), []
     for name in progress(config["variants"]):
         settings = replace(actor_critic.Config(total_steps=40_960), **VARIANTS[name])
-        results.append(learn(settings, config, ids, sees_ends=name != "no end"))
+        wrong = "terminations" if name == "no end" else "nothing"
+        results.append(learn(settings, config, ids, wrong=wrong))
     return {
         "returns": np.stack([x.evaluation_returns for x in results]),
         "env_steps": results[0].env_steps,

@@ -5,16 +5,13 @@ of 475 or more (SEARCH below). The chapter's own, 80k steps with 8 x 128 and 4 e
 third that were tried on seed 16; the chapter trains on another seed.
 """
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
 from rlbook.agents import actor_critic, ppo, trpo
-from rlbook.control_envs import ControlEnvs
-from rlbook.control_tasks import CONTROL_TASKS
 from rlbook.experiments import Experiment
-from rlbook.seeding import Streams
+from rlbook.experiments.short_runs import interrupted_after, learning_envs
 
 SEARCH = """
  steps  E x T    epochs, minibatches, learning rate, discount, lambda: solved, mean return; else
@@ -69,25 +66,11 @@ TASKS: dict[str, dict] = {
 """What all agents share in a task."""
 
 
-class StoppedEnvs(ControlEnvs):
-    """Environments that interrupt the training after some steps, for the short run."""
-
-    steps_left = math.inf
-
-    def step(self, actions):
-        self.steps_left -= 1
-        if self.steps_left < 0:
-            raise KeyboardInterrupt
-        return super().step(actions)
-
-
 def learn(agent, task: str, settings, config: dict, run_ids: list[int] | None = None):
     """The runs of one agent with these settings; 0 .. runs - 1 unless run_ids are given."""
     run_ids, seed = run_ids or list(range(config["runs"])), config["seed"]
-    streams = Streams(seed, run_ids).spawn(9)
-    envs = StoppedEnvs(CONTROL_TASKS[task], num_envs=settings.num_envs, streams=streams)
-    if config["stop_after"] is not None:
-        envs.steps_left = config["stop_after"]
+    envs = learning_envs(task, settings, run_ids, seed)
+    envs.step = interrupted_after(config["stop_after"], envs.step)
     return agent.train(envs, settings, run_ids=run_ids, seed=seed, progress=False)
 
 

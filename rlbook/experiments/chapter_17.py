@@ -5,16 +5,13 @@ had the higher final return, 500 after 4 epochs with learning rate 3e-3 and 32 u
 epochs with 1e-3 and 64. The time limit was chosen there too, after trying 25, 50 and 100 steps.
 """
 
-import math
-
 import numpy as np
 
 from rlbook.agents import ppo
 from rlbook.control_envs import ControlEnvs
-from rlbook.control_tasks import CONTROL_TASKS
 from rlbook.env_interface import Step
 from rlbook.experiments import Experiment
-from rlbook.seeding import Streams
+from rlbook.experiments.short_runs import interrupted_after, learning_envs
 
 SETTINGS = {
     "num_envs": 16,
@@ -35,13 +32,8 @@ class WrongFlags(ControlEnvs):
     """Environments that say something wrong about how episodes end; evaluations are honest."""
 
     wrong = "nothing"
-    steps_left = math.inf
-    """After so many steps the training is interrupted, for the short run."""
 
     def step(self, actions) -> Step:
-        self.steps_left -= 1
-        if self.steps_left < 0:
-            raise KeyboardInterrupt
         step = super().step(actions)
         ended = step.terminated | step.truncated
         if self.wrong == "terminations":  # a termination is reported as a truncation
@@ -55,10 +47,9 @@ def learn(task: str, config: dict, *, lambda_=0.95, wrong="nothing", limit=None)
     """PPO in `task`, runs 0 .. runs - 1, learning from episodes of at most `limit` steps."""
     seed, run_ids = config["seed"], list(range(config["runs"]))
     settings = ppo.Config(**SETTINGS, **TASKS[task], lambda_=lambda_)
-    streams = Streams(seed, run_ids).spawn(9)
-    envs = WrongFlags(CONTROL_TASKS[task], num_envs=settings.num_envs, streams=streams)
-    envs.wrong, envs.steps_left = wrong, config["stop_after"] or math.inf
-    envs.max_episode_steps = limit or envs.max_episode_steps
+    envs = learning_envs(task, settings, run_ids, seed, WrongFlags)
+    envs.wrong, envs.max_episode_steps = wrong, limit or envs.max_episode_steps
+    envs.step = interrupted_after(config["stop_after"], envs.step)
     return ppo.train(envs, settings, run_ids=run_ids, seed=seed, progress=False)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from rlbook.experiments import Experiment
+from rlbook.experiments.short_runs import interrupted_after
 from rlbook.language import reward_model
 from rlbook.language.annotators import Comparisons, Tone, compare
 from rlbook.language.pretraining import pretrained
@@ -73,18 +74,6 @@ def number_of_pairs(config: dict, progress) -> dict:
     return found | {"bayes_accuracy": held_out.bayes_accuracy(), "floor": float(entropy.mean())}
 
 
-class Stopped(reward_model.RewardModel):
-    """A reward model that interrupts its training after some batches, for the short run."""
-
-    batches_left: float = float("inf")
-
-    def forward(self, tokens, mask):
-        self.batches_left -= 1
-        if self.batches_left < 0 and torch.is_grad_enabled():
-            raise KeyboardInterrupt
-        return super().forward(tokens, mask)
-
-
 def long_training(config: dict, progress) -> dict:
     """More comparisons and more steps than a notebook has time for.
 
@@ -101,9 +90,9 @@ def long_training(config: dict, progress) -> dict:
     )
     losses, accuracy = [], []
     for run in progress(range(config["runs"])):
-        model = Stopped(lm.model, lm.tokenizer)
-        if config["stop_after"] is not None:
-            model.batches_left = config["stop_after"]
+        model = reward_model.RewardModel(lm.model, lm.tokenizer)
+        # Called with each batch's gradient, before the step.
+        model.head.weight.register_hook(interrupted_after(config["stop_after"], lambda g: None))
         result = reward_model.train(model, pool.pairs(), settings, seed=run, progress=False)
         losses.append(result.log["loss"].numpy())
         d = differences(model, held_out)

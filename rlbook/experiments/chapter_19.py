@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from rlbook.experiments import Experiment
+from rlbook.experiments.short_runs import interrupted_after
 from rlbook.language import reward_model, rlhf
 from rlbook.language.annotators import compare
 from rlbook.language.models import encode
@@ -65,13 +66,7 @@ def overoptimisation(config: dict, progress) -> dict:
         for run in range(config["runs"]):
             if (pairs, run) not in judges:
                 judges[pairs, run] = train_judge(sft, task, pairs, run, config["judge_steps"])
-            calls = iter(range(config["stop_after"] or config["rounds"]))
-
-            def reward(prompts, answers, judge=judges[pairs, run], calls=calls):
-                if next(calls, None) is None:
-                    raise KeyboardInterrupt
-                return judge.score(prompts, answers)
-
+            reward = interrupted_after(config["stop_after"], judges[pairs, run].score)
             settings = rlhf.Config(num_steps=config["rounds"], batch_size=64, kl_coef=price)
             options = {"watch": {"utility": utility}, "seed": run, "progress": False}
             result = rlhf.train(sft, reward, task, settings, **options)

@@ -7,6 +7,7 @@ PPO's other settings are its defaults.
 import numpy as np
 
 from rlbook.experiments import Experiment
+from rlbook.experiments.short_runs import interrupted_after
 from rlbook.language import grpo, rlhf
 from rlbook.language.group_objective import Config, solvable_loss
 from rlbook.language.pretraining import pretrained
@@ -38,10 +39,9 @@ def without_gradient(config: Config, **options):
 
 def learn(loss, config: dict, group_size: int, num_steps: int, **options):
     """R runs; everything that is not an argument comes from the experiment's config."""
-    stop = config.get("stop_after") or num_steps
     return train_solvable(
         small_world(),
-        Stopped(loss, stop),
+        interrupted_after(config.get("stop_after"), loss),
         num_steps=num_steps,
         group_size=group_size,
         num_runs=config["runs"],
@@ -50,19 +50,6 @@ def learn(loss, config: dict, group_size: int, num_steps: int, **options):
         progress=False,
         **options,
     )
-
-
-class Stopped:
-    """A loss that interrupts the training after some steps, for the short run."""
-
-    def __init__(self, loss, steps: int):
-        self.loss, self.steps_left = loss, steps
-
-    def __call__(self, batch):
-        self.steps_left -= 1
-        if self.steps_left < 0:
-            raise KeyboardInterrupt
-        return self.loss(batch)
 
 
 def against_frontier(config: dict, progress) -> dict:
@@ -120,17 +107,14 @@ def four_learners(config: dict, progress) -> dict:
     """LEARNERS and PPO on arithmetic: (learners, runs, steps), the share of right answers."""
     task = Arithmetic()
     start = pretrained(task, progress=False)
-    stop = config["stop_after"] or config["num_steps"]
-
-    def end(step, values):
-        if step == stop:
-            raise KeyboardInterrupt
+    stop = config["stop_after"]
 
     def learn(name: str, run: int):
         sizes = {"num_steps": config["num_steps"], "learning_rate": config["learning_rate"]}
         options = {"seed": config["seed"] + run, "progress": False}
         if name in LEARNERS:
             settings = grpo.Config(**sizes, **ARITHMETIC, **LEARNERS[name])
+            end = interrupted_after(stop, lambda step, values: None)
             result = grpo.train(start.copy(), task, settings, on_step=end, **options)
             return result.log["pass@1"][:stop].numpy()
         settings = rlhf.Config(**sizes, batch_size=128, kl_coef=0.0)

@@ -1,0 +1,29 @@
+"""The short run of an experiment: the same training, interrupted, keeps what it learned so far."""
+
+from collections.abc import Callable, Sequence
+
+from rlbook.control_envs import ControlEnvs
+from rlbook.control_tasks import CONTROL_TASKS
+from rlbook.seeding import Streams
+
+
+def interrupted_after(calls: int | None, function: Callable) -> Callable:
+    """`function`, whose next call after so many raises KeyboardInterrupt; None never does."""
+    if calls is None:
+        return function
+    left = iter(range(calls))
+
+    def counted(*args, **options):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return function(*args, **options)
+
+    return counted
+
+
+def learning_envs(
+    task: str, settings, run_ids: Sequence[int], seed: int, kind: type = ControlEnvs
+) -> ControlEnvs:
+    """Environments in which to train with these settings, ours to interrupt or to change."""
+    streams = Streams(seed, run_ids).spawn(9)
+    return kind(CONTROL_TASKS[task], num_envs=settings.num_envs, streams=streams)
