@@ -138,6 +138,22 @@ def check_count_optimal_policies(attempt) -> str:
             "best from every state.": 6,
         },
     )
+    expect_close(
+        _number(attempt(_mechanics(machine))),
+        9,
+        on="the machine with three equal mechanics, and a fourth who earns 0.00001 less",
+        mistakes={
+            "That counts 2 for each state with a tie; there may be more equally good actions.": 4,
+            "An action that is worse by 0.00001 is not optimal: count what is within 1e-8 of "
+            "the maximum (torch.isclose also allows 1e-5 of the size).": 16,
+        },
+    )
+    expect_close(
+        _number(attempt(_corridor(100))),
+        1,
+        on="a corridor of 100 states, with rewards at its ends only",
+        hint="News travels one state a sweep: settle V first.",
+    )
     for states, discount in ((3, 0.9), (10, 0.95)):
         mdp = _split_states(MDP.random(states, 3, discount=discount, generator=rng), rng)
         expect_close(
@@ -162,6 +178,24 @@ def _number(count) -> float:
 def _machine() -> MDP:
     transition = [[[0.5, 0.5], [1, 0]], [[0, 1], [1, 0]]]
     return MDP.from_arrays(torch.tensor(transition).double(), [[5, 4], [3, 0]], discount=0.9)
+
+
+def _mechanics(machine: MDP) -> MDP:
+    """The machine with four mechanics; the last one is worse by 1e-5."""
+    columns = [0, 1, 1, 1, 1]
+    less = torch.tensor([0, 0, 0, 0, 1e-5], dtype=torch.float64)
+    reward = machine.reward[:, columns] - less
+    return MDP.from_arrays(machine.transition[:, columns], reward, discount=machine.discount)
+
+
+def _corridor(length: int) -> MDP:
+    """Left or right; stepping against the left end pays 0.1, against the right end 1."""
+    cells = torch.arange(length)
+    ends = torch.stack([(cells - 1).clamp(min=0), (cells + 1).clamp(max=length - 1)], dim=1)
+    reward = torch.zeros(length, 2, dtype=torch.float64)
+    reward[0, 0], reward[-1, 1] = 0.1, 1.0
+    transition = torch.nn.functional.one_hot(ends, length).double()
+    return MDP.from_arrays(transition, reward, discount=0.95)
 
 
 def _split_states(mdp: MDP, rng: torch.Generator) -> MDP:

@@ -19,6 +19,9 @@ def check_sweeps_needed(attempt) -> str:
     rng = generator(42)
     for discount in (0.9, 0.5, 0.99):
         mdp = MDP.random(5, 3, discount=discount, generator=rng)
+        if discount == 0.5:  # all best rewards are low, so that V_1 is largest below zero
+            cost = mdp.reward.amax() - 0.25
+            mdp = MDP.from_arrays(mdp.transition, mdp.reward - cost, discount=discount)
         first = float(_backup(mdp, torch.zeros(5, dtype=torch.float64)).abs().max())
         for error in (1e-1, 1e-4, 1e-8, 1e3):
             on = f"a random model with discount {discount:g}, for an error of {error:g}"
@@ -50,13 +53,18 @@ def _sweep_mistakes(mdp: MDP, first: float, error: float, expected: int) -> dict
     without_horizon = max(0, math.ceil(_sweeps(first / error, discount)))
     without_reward = max(0, math.ceil(_sweeps(1 / (1 - discount) / error, discount)))
     only_error = max(0, math.ceil(_sweeps(1 / error, discount)))
+    highest = float(_backup(mdp, torch.zeros_like(mdp.reward[:, 0])).max())
+    without_sign = max(0, math.ceil(_sweeps(highest / (1 - discount) / error, discount)))
     without_choice = max(0, math.ceil(_sweeps(largest / (1 - discount) / error, discount)))
     return {
         "The number of sweeps cannot be negative: if zeros are good enough, it is 0.": math.ceil(k),
         "The sign is lost: log(discount) is negative.": -float(expected),
-        "That is one sweep too few: round up, not down.": math.floor(k),
+        "That is one sweep too few: round up, not down; or there is a factor discount too much "
+        "(gamma / (1 - gamma) bounds the error of V_1, not of V_0).": math.floor(k),
         "The horizon is missing: the error of V_0 is not max |V_1 - V_0|, but up to "
         "1 / (1 - discount) times that.": without_horizon,
+        "That is the largest V_1(s) with its sign. Values may be negative: take the largest "
+        "absolute value.": without_sign,
         "The size of the rewards is missing: the first change, max |V_1 - V_0|, is not 1.": (
             without_reward
         ),
@@ -92,6 +100,9 @@ def check_in_place_sweep(attempt) -> str:
                 "That is the mean over the actions; the best one is asked.": _in_place(
                     mdp, values, order, choose=lambda q: q.mean()
                 ),
+                "That starts from zeros; start from the given values.": _in_place(
+                    mdp, torch.zeros_like(values), order
+                ),
                 "Only the last state of the order keeps its new value: copy the values once, "
                 "before the loop.": _only_last(mdp, values, order),
             },
@@ -115,10 +126,11 @@ def _only_last(mdp, values, order) -> torch.Tensor:
 def check_value_bounds(attempt) -> str:
     """value_bounds(mdp, values): MacQueen's lower and upper bounds on V*."""
     rng = generator(44)
-    for discount in (0.9, 0.5, 0.99):
+    for discount, offset in ((0.9, 0.0), (0.5, 0.0), (0.99, 0.0), (0.5, 40.0), (0.5, -40.0)):
         mdp = MDP.random(5, 3, discount=discount, generator=rng)
-        values = 3 * torch.randn(5, generator=rng, dtype=torch.float64)
+        values = offset + 3 * torch.randn(5, generator=rng, dtype=torch.float64)
         on = f"a random model with 5 states and discount {discount:g}"
+        on += f", from values near {offset:g}" if offset else ""
         backed_up = _backup(mdp, values)
         change = backed_up - values
         factor = discount / (1 - discount)
@@ -143,6 +155,9 @@ def check_value_bounds(attempt) -> str:
                 "the values.": _bounds(backed_up, 1.0, change),
                 "The change has the wrong sign: it is T V - V.": _bounds(
                     backed_up, factor, -change
+                ),
+                "The smallest change may be positive, the largest negative: do not bring in 0.": (
+                    _bounds(backed_up, factor, torch.cat([change, torch.zeros_like(change[:1])]))
                 ),
                 "The changes of each state stand alone; the smallest and largest over all states "
                 "are asked, the same for every state.": torch.stack(

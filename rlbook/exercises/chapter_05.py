@@ -25,6 +25,9 @@ def check_evaluate_by_sweeps(attempt) -> str:
                 "That is what comes out without the discount.": _sweep(
                     mdp, policy, sweeps, discount=1.0
                 ),
+                "The discount multiplies the reward as well; it belongs to what comes later.": (
+                    mdp.discount * _sweep(mdp, policy, sweeps)
+                ),
                 "That is the maximum over the actions: value iteration. Here the policy "
                 "chooses, so average with its probabilities.": _sweep_best(mdp, sweeps),
                 "You updated in place, so that later states saw the new values of earlier "

@@ -167,5 +167,39 @@ def count_optimal_policies(mdp):
 """,
             "all deterministic policies",
         ),
+        (
+            """
+def count_optimal_policies(mdp):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(20):
+        V = bellman_optimality_backup(mdp, V)
+    q = action_values(mdp, V)
+    return int((q >= q.amax(dim=1, keepdim=True) - 1e-8).sum(dim=1).prod())
+""",
+            "settle V first",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(1000):
+        V = bellman_optimality_backup(mdp, V)
+    q = action_values(mdp, V)
+    return int(torch.isclose(q, q.amax(dim=1, keepdim=True)).sum(dim=1).prod())
+""",
+            "worse by 0.00001 is not optimal",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(1000):
+        V = bellman_optimality_backup(mdp, V)
+    q = action_values(mdp, V)
+    best = q >= q.amax(dim=1, keepdim=True) - 1e-8
+    return 2 ** int((best.sum(dim=1) > 1).sum())
+""",
+            "there may be more",
+        ),
     ],
 }

@@ -67,6 +67,22 @@ def sweeps_needed(mdp, error):
 """,
             "Compare with the smallest k",
         ),
+        (
+            """
+def sweeps_needed(mdp, error):
+    size = float(bellman_optimality_backup(mdp, torch.zeros(mdp.num_states)).max())
+    k = math.log(size / (1 - mdp.discount) / error) / -math.log(mdp.discount)
+    return max(0, math.ceil(k))
+""",
+            "take the largest absolute value",
+        ),
+        (
+            sweeps(
+                "    size *= mdp.discount / (1 - mdp.discount)\n"
+                "    return max(0, math.ceil(math.log(size / error) / -math.log(mdp.discount)))"
+            ),
+            "a factor discount too much",
+        ),
     ],
     "4.3": [
         (
@@ -128,6 +144,16 @@ def in_place_sweep(mdp, values, order):
 """,
             "Only the last state",
         ),
+        (
+            """
+def in_place_sweep(mdp, values, order):
+    new = torch.zeros_like(values)
+    for s in order:
+        new[s] = (mdp.reward[s] + mdp.discount * mdp.transition[s] @ new).max()
+    return new
+""",
+            "That starts from zeros",
+        ),
     ],
     "4.4": [
         (
@@ -183,6 +209,16 @@ def value_bounds(mdp, values):
     return torch.stack([backed_up + change.min(), backed_up + change.max()])
 """,
             "later sweeps go on changing",
+        ),
+        (
+            """
+def value_bounds(mdp, values):
+    backed_up = bellman_optimality_backup(mdp, values)
+    change, factor = backed_up - values, mdp.discount / (1 - mdp.discount)
+    low, high = change.min().clamp(max=0), change.max().clamp(min=0)
+    return torch.stack([backed_up + factor * low, backed_up + factor * high])
+""",
+            "do not bring in 0",
         ),
     ],
 }

@@ -65,6 +65,16 @@ def evaluate_by_sweeps(mdp, policy, sweeps):
 """,
             "the limit",
         ),
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(sweeps):
+        V = (policy * mdp.discount * (mdp.reward + mdp.transition @ V)).sum(1)
+    return V
+""",
+            "The discount multiplies the reward as well",
+        ),
     ],
     "5.3": [
         (
