@@ -72,12 +72,12 @@ def outcome_probabilities(
 ) -> torch.Tensor:
     """Pr[a preferred], Pr[tie], Pr[b preferred], where small differences go unnoticed. Eq. (18.14).
 
-    sigma(R_a - R_b - t), the rest, sigma(R_b - R_a - t): an annotator calls it a tie if the two
-    utilities that she felt differ by at most t.
+    sigma(R_a - R_b - tau), the rest, sigma(R_b - R_a - tau): an annotator calls it a tie if the two
+    utilities that she felt differ by at most tau.
 
     Args:
         rewards_a, rewards_b: (...).
-        threshold: t, not negative; 0 means no ties.
+        threshold: tau, not negative; 0 means no ties.
 
     Returns:
         (..., 3), sum 1.

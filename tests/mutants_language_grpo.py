@@ -162,11 +162,12 @@ GRPO = [
         within="collect",
     ),
     Mutant(
-        **_LEARNER,
-        old="if not found.isfinite().all():",
-        new="if found.isinf().any():",
-        why="a reward of NaN goes through",
-        within="rewards_of",
+        "language.scoring",
+        "if not scores.isfinite().all():",
+        "if scores.isinf().any():",
+        "a reward of NaN goes through",
+        within="score",
+        tests="test_grpo.py",
     ),
 ]
 

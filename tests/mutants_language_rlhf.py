@@ -130,11 +130,11 @@ RLHF = [
         within="collect",
     ),
     Mutant(
-        "language.critic",
+        "language.reader",
         "answers[:, :-1]], dim=1)  #",
         "answers[:, 1:]], dim=1)  #",
         "the critic reads the token that it judges",
-        within="Critic.forward",
+        within="answer_outputs",
         tests="test_rlhf.py",
     ),
     Mutant(
@@ -146,11 +146,11 @@ RLHF = [
         tests="test_rlhf.py",
     ),
     Mutant(
-        "language.critic",
+        "language.reader",
         "(mask.cumsum(-1) - 1).clamp(min=0)",
         "(torch.ones_like(mask).cumsum(-1) - 1)",
-        "positions that count the padding",
-        within="Critic.forward",
+        "positions that count the padding, in the critic",
+        within="last_outputs",
         tests="test_rlhf.py",
     ),
 ]

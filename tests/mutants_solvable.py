@@ -139,13 +139,12 @@ SOLVABLE: list[Mutant] = [
     *_mutants(
         LM,
         "exact_kl",
-        ("(log_probs.exp() * log_ratio)", "(ref_log_probs.exp() * log_ratio)", "under pi_ref"),
+        (
+            "kl_categorical(log_probs, ref_log_probs.expand_as(log_probs))",
+            "kl_categorical(ref_log_probs.expand_as(log_probs), log_probs)",
+            "KL(pi_ref || pi)",
+        ),
         chapters=("19",),
-    ),
-    *_mutants(
-        LM,
-        "exact_kl",
-        ("possible = log_probs > -torch.inf", "possible = log_probs == log_probs", "0 log 0"),
     ),
     *_mutants(
         LM,

@@ -242,13 +242,33 @@ def test_a_group_of_equal_rewards_changes_nothing():
         torch.testing.assert_close(a, b, atol=1e-6, rtol=0)  # k3 of equal policies is rounding
 
 
-def test_a_reward_that_is_nan_names_the_answer():
-    class Broken(Arithmetic):
-        def reward(self, prompt, answer):
-            return math.nan
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_reward_that_is_no_number_stops_and_keeps_what_was_learned(value):
+    class Broken(Odd):
+        """From the third batch on, its third answer is beyond judgement."""
 
-    with pytest.raises(ValueError, match="'arithmetic' gives the reward nan for '"):
-        grpo.train(tiny(), Broken(), grpo.Config(num_steps=1, **SMALL), progress=False)
+        def __init__(self, judge):
+            super().__init__()
+            self.calls, self.judge = 0, judge
+
+        def reward(self, prompt, answer):
+            self.calls += 1
+            return self.judge() if self.calls == 2 * 8 + 3 else super().reward(prompt, answer)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    config = grpo.Config(num_steps=4, **SMALL)
+    with pytest.warns(UserWarning, match=r"the reward of answer 2, '.*' -> '.*', is (nan|inf)"):
+        result = grpo.train(tiny(), Broken(lambda: value), config, progress=False)
+    assert "in step 2" in result.stopped and len(result.log["reward"]) == 2
+    expected = grpo.train(tiny(), Broken(interrupt), config, progress=False)
+    assert expected.interrupted and expected.stopped is None
+    for a, b in zip(*(x.models["policy"].parameters() for x in (result, expected)), strict=True):
+        assert torch.equal(a, b)
+    untrained = tiny().model.parameters()
+    moved = zip(untrained, result.models["policy"].parameters(), strict=True)
+    assert any((a != b).any() for a, b in moved)
 
 
 def test_the_first_ratio_is_one_and_the_reference_stays(monkeypatch):

@@ -334,7 +334,7 @@ def test_what_is_collected_is_what_the_formulas_say():
     critic = Critic(policy.model)
     reference = tiny(seed=1).model
     batch, _, written = rlhf.collect(
-        policy.model, critic, reference, TOKENIZER, texts, count_great, 0.2, config, generator(0)
+        policy, critic, reference, texts, count_great, 0.2, config, generator(0)
     )
     scores = count_great(texts, written)
     for row in range(4):

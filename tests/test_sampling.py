@@ -18,8 +18,16 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
-from rlbook.language.models import Prompts
-from rlbook.language.sampling import decode, evaluation_mode, pass_at_k, sample, token_log_probs
+from rlbook.language.models import LanguageModel, Prompts, encode, make_model, make_tokenizer
+from rlbook.language.sampling import (
+    decode,
+    evaluation_mode,
+    pass_at_k,
+    sample,
+    token_log_probs,
+    write,
+)
+from rlbook.language.tasks import Reviews
 from rlbook.seeding import generator
 
 PAD, EOS = 0, 1
@@ -135,6 +143,22 @@ def test_samples_have_the_distribution_of_the_model(make):
         often = expected >= 5  # the others in one class
         pool = lambda x: torch.cat([x[often], x[~often].sum()[None]]).numpy()  # noqa: E731, B023
         assert chisquare(pool(counts), pool(expected)).pvalue > 1e-3
+
+
+def test_write_is_encode_sample_and_decode():
+    tokenizer = make_tokenizer(Reviews())
+    sizes = {"hidden_size": 16, "layers": 1, "heads": 2, "context": 32}
+    lm = LanguageModel(make_model(tokenizer, **sizes), tokenizer)
+    asked = ["review of the camera", "review"] * 32
+    options = {"max_new_tokens": 12, "temperature": 0.5}
+    prompts, answers, texts = write(lm, asked, generator=generator(3), **options)
+    again = encode(tokenizer, asked)
+    ids = {name: getattr(tokenizer, name) for name in IDS}
+    slow = sample(lm.model, again, generator=generator(3), **options, **ids)
+    assert torch.equal(prompts.tokens, again.tokens) and torch.equal(prompts.mask, again.mask)
+    assert torch.equal(answers.tokens, slow.tokens) and texts == decode(tokenizer, slow)
+    assert torch.equal(answers.log_probs, slow.log_probs)
+    assert answers.finished.any() and not answers.finished.all()
 
 
 def enumerated(row, words):

@@ -6,21 +6,21 @@ numbers of comparisons and the price are those of the chapter's text.
 """
 
 import numpy as np
-import torch
 
 from rlbook.experiments import Experiment
 from rlbook.experiments.short_runs import interrupted_after
 from rlbook.language import reward_model, rlhf
 from rlbook.language.annotators import compare
-from rlbook.language.models import encode
+from rlbook.language.models import LanguageModel
 from rlbook.language.pretraining import pretrained
-from rlbook.language.sampling import decode, sample
+from rlbook.language.sampling import write
+from rlbook.language.scoring import each_answer
 from rlbook.language.tasks import Reviews
 from rlbook.seeding import generator
 
 ANNOTATORS = {"noise": 0.4, "random_share": 0.05}
 """Those of the chapter's live run, too."""
-PROMPTS = ("review of the camera", "review of the novel", "review of the bakery")
+PROMPTS = ["review of the camera", "review of the novel", "review of the bakery"]
 
 
 def train_judge(sft, task, num_pairs: int, run: int, num_steps: int):
@@ -32,35 +32,18 @@ def train_judge(sft, task, num_pairs: int, run: int, num_steps: int):
     return judge
 
 
-def texts_of(model, tokenizer, task) -> list[str]:
-    """One answer to each of PROMPTS."""
-    answers = sample(
-        model,
-        encode(tokenizer, list(PROMPTS)),
-        max_new_tokens=task.max_new_tokens,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        generator=generator(1),
-    )
-    return decode(tokenizer, answers)
-
-
 def overoptimisation(config: dict, progress) -> dict:
     """PPO against reward models from few and from many comparisons, with and without a price.
 
     Returns:
         reward, utility, kl: (cases, runs, rounds): proxy, truth and sampled KL to the reference,
             means over the answers of a round.
-        samples: (cases, runs, prompts), what the trained models write.
+        samples: (cases, runs, prompts), what the trained models write to PROMPTS.
     """
     task = Reviews()
     sft = pretrained(task, progress=False)
     found = {name: [] for name in ("reward", "utility", "kl", "samples")}
-    judges = {}
-
-    def utility(prompts, answers):
-        return torch.tensor([task.utility(p, a) for p, a in zip(prompts, answers, strict=True)])
-
+    judges, watch = {}, {"utility": each_answer(task.utility)}
     for pairs, price in progress(config["cases"]):
         rows = {name: [] for name in found}
         for run in range(config["runs"]):
@@ -68,11 +51,13 @@ def overoptimisation(config: dict, progress) -> dict:
                 judges[pairs, run] = train_judge(sft, task, pairs, run, config["judge_steps"])
             reward = interrupted_after(config["stop_after"], judges[pairs, run].score)
             settings = rlhf.Config(num_steps=config["rounds"], batch_size=64, kl_coef=price)
-            options = {"watch": {"utility": utility}, "seed": run, "progress": False}
+            options = {"watch": watch, "seed": run, "progress": False}
             result = rlhf.train(sft, reward, task, settings, **options)
             for name in ("reward", "utility", "kl"):
                 rows[name].append(result.log[name].numpy())
-            rows["samples"].append(texts_of(result.models["policy"], sft.tokenizer, task))
+            trained = LanguageModel(result.models["policy"], sft.tokenizer)
+            limit, rng = task.max_new_tokens, generator(1)
+            rows["samples"].append(write(trained, PROMPTS, max_new_tokens=limit, generator=rng)[2])
         for name, row in rows.items():
             found[name].append(np.array(row))
     return {name: np.stack(rows) for name, rows in found.items()}

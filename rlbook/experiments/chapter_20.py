@@ -11,6 +11,7 @@ from rlbook.experiments.short_runs import interrupted_after
 from rlbook.language import grpo, rlhf
 from rlbook.language.group_objective import Config, solvable_loss
 from rlbook.language.pretraining import pretrained
+from rlbook.language.scoring import each_answer
 from rlbook.language.solvable import small_world
 from rlbook.language.solvable_training import train_solvable
 from rlbook.language.tasks import Arithmetic
@@ -118,8 +119,8 @@ def four_learners(config: dict, progress) -> dict:
             result = grpo.train(start.copy(), task, settings, on_step=end, **options)
             return result.log["pass@1"][:stop].numpy()
         settings = rlhf.Config(**sizes, batch_size=128, kl_coef=0.0)
-        reward = lambda prompts, answers: grpo.rewards_of(task, prompts, answers)  # noqa: E731
-        return rlhf.train(start, reward, task, settings, **options).log["reward"][:stop].numpy()
+        result = rlhf.train(start, each_answer(task.reward), task, settings, **options)
+        return result.log["reward"][:stop].numpy()
 
     names = config["learners"]
     found = [learn(name, run) for name in progress(names) for run in range(config["runs"])]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from rlbook.language.models import LanguageModel, encode
+from rlbook.language.models import LanguageModel
 from rlbook.language.reviews import DEGREES, KIND, WORTH, Reviews
-from rlbook.language.sampling import decode, sample
+from rlbook.language.sampling import write
 from rlbook.preferences import bayes_accuracy, preference_probability
 from rlbook.seeding import generator
 
@@ -74,21 +74,12 @@ def compare(
     """
     if num_pairs < 1:
         raise ValueError(f"num_pairs must be at least 1, got {num_pairs}")
-    model, tokenizer = language_model.model, language_model.tokenizer
     rng = generator(seed)
+    options = {"generator": rng, "temperature": temperature, "max_new_tokens": task.max_new_tokens}
     found: list[tuple[str, str, str]] = []
     for _ in range(10 + 10 * num_pairs // batch_size):
         prompts = task.prompts(batch_size, rng)
-        answers = sample(
-            model,
-            encode(tokenizer, prompts * 2, model.device),
-            max_new_tokens=task.max_new_tokens,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            generator=rng,
-            temperature=temperature,
-        )
-        text = decode(tokenizer, answers)
+        _, _, text = write(language_model, prompts * 2, **options)
         rows = zip(prompts, text[:batch_size], text[batch_size:], strict=True)
         found += [row for row in rows if row[1] != row[2]]
         if len(found) >= num_pairs:

@@ -1,13 +1,12 @@
 """The critic of a language model's tokens. Chapter 19."""
 
 import copy
-import inspect
 
 import torch
 from torch import nn
 
 from rlbook.language.models import Prompts
-from rlbook.language.reader import evaluation_mode
+from rlbook.language.reader import answer_outputs
 
 
 class Critic(nn.Module):
@@ -20,11 +19,11 @@ class Critic(nn.Module):
     def __init__(self, model):
         super().__init__()
         self.body = copy.deepcopy(model.base_model)
-        self.head = nn.Linear(model.config.get_text_config().hidden_size, 1)
+        size = model.config.get_text_config().hidden_size
+        dtype = torch.promote_types(model.dtype, torch.float32)
+        self.head = nn.Linear(size, 1, dtype=dtype, device=model.device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-        self.head.to(model.device)
-        self.positions = "position_ids" in inspect.signature(self.body.forward).parameters
 
     def forward(
         self, prompts: Prompts, answers: torch.Tensor, completion_mask: torch.Tensor
@@ -33,11 +32,6 @@ class Critic(nn.Module):
 
         The value for token t has read the prompt and the tokens before t, not t itself.
         """
-        tokens = torch.cat([prompts.tokens, answers[:, :-1]], dim=1)  # (B, P + T - 1)
-        mask = torch.cat([prompts.mask, completion_mask[:, :-1]], dim=1)
-        options = {"position_ids": (mask.cumsum(-1) - 1).clamp(min=0)} if self.positions else {}
-        with evaluation_mode(self.body):
-            out = self.body(tokens, attention_mask=mask.long(), use_cache=False, **options)
-        hidden = out.last_hidden_state[:, -answers.shape[1] :]  # (B, T, hidden)
-        values = self.head(hidden.to(self.head.weight.dtype))[..., 0]
+        hidden = answer_outputs(self.body, prompts, answers, completion_mask)  # (B, T, hidden)
+        values = self.head(hidden)[..., 0]
         return torch.where(completion_mask, values, 0.0)

@@ -16,8 +16,9 @@ import torch
 
 from rlbook.language.group_objective import Config, Steps, grpo_loss, make_advantages
 from rlbook.language.loop import Loop, LoopResult
-from rlbook.language.models import LanguageModel, Prompts, encode
-from rlbook.language.sampling import Answers, decode, sample, token_log_probs
+from rlbook.language.models import LanguageModel, Prompts
+from rlbook.language.sampling import Answers, token_log_probs, write
+from rlbook.language.scoring import each_answer, score
 from rlbook.language.tasks import Task, steps_of_tokens
 
 __all__ = ["Config", "Steps", "collect", "grpo_loss", "make_advantages", "train"]
@@ -43,50 +44,26 @@ def collect(
     """Draw G answers to each of Q new prompts, and judge them.
 
     Raises:
-        ValueError: a reward that is NaN or infinite, with the prompt and the answer.
+        NotFinite: a reward is NaN or infinite; the message says of which answer.
     """
-    model, tokenizer = policy.model, policy.tokenizer
     questions = task.prompts(config.num_prompts, generator)
     questions = [question for question in questions for _ in range(config.group_size)]
-    prompts = encode(tokenizer, questions, model.device)
-    answers = sample(model, prompts, generator=generator, **limits(policy, task, config))
-    texts = decode(tokenizer, answers)
-    rewards = rewards_of(task, questions, texts).to(model.device)
+    T = {"temperature": config.temperature}
+    most = config.max_new_tokens or task.max_new_tokens
+    prompts, answers, texts = write(
+        policy, questions, max_new_tokens=most, generator=generator, **T
+    )
+    rewards = score(each_answer(task.reward), questions, texts, prompts, answers)
     tokens = answers.tokens, answers.completion_mask
-    ref_log_probs = token_log_probs(reference, prompts, *tokens, temperature=config.temperature)
+    ref_log_probs = token_log_probs(reference, prompts, *tokens, **T)
     groups = lambda x: x.unflatten(0, (config.num_prompts, config.group_size))  # noqa: E731
     steps = None
     if config.supervision == "process":
-        steps = Steps(*map(groups, steps_of_tokens(task, questions, answers, tokenizer)))
+        steps = Steps(*map(groups, steps_of_tokens(task, questions, answers, policy.tokenizer)))
     rows = rewards, answers.log_probs, ref_log_probs, answers.completion_mask
     rows = tuple(map(groups, rows))
     advantages = make_advantages(*rows, config, steps)
     return Batch(prompts, answers, rows[0], rows[2], advantages.to(rows[2]))
-
-
-def limits(policy: LanguageModel, task: Task, config: Config) -> dict:
-    """What `sample` must know beside the prompts."""
-    return {
-        "max_new_tokens": config.max_new_tokens or task.max_new_tokens,
-        "eos_token_id": policy.tokenizer.eos_token_id,
-        "pad_token_id": policy.tokenizer.pad_token_id,
-        "temperature": config.temperature,
-    }
-
-
-def rewards_of(task: Task, prompts: list[str], answers: list[str]) -> torch.Tensor:
-    """The verifier's reward of each answer, (B,).
-
-    Raises:
-        ValueError: a reward that is NaN or infinite.
-    """
-    rewards = [float(task.reward(*pair)) for pair in zip(prompts, answers, strict=True)]
-    found = torch.tensor(rewards)
-    if not found.isfinite().all():
-        row = int((~found.isfinite()).nonzero()[0])
-        words = f"{prompts[row]!r} -> {answers[row]!r}"
-        raise ValueError(f"the task {task.name!r} gives the reward {rewards[row]} for {words}")
-    return found
 
 
 def train(

@@ -8,6 +8,8 @@ from functools import cache
 import torch
 from transformers.cache_utils import DynamicCache
 
+from rlbook.language.models import Prompts
+
 
 @contextmanager
 def evaluation_mode(model) -> Iterator[None]:
@@ -22,21 +24,44 @@ def evaluation_mode(model) -> Iterator[None]:
             model.train()
 
 
-def last_logits(
-    model, tokens: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor, keep: int, **options
+def answer_outputs(
+    model, prompts: Prompts, answers: torch.Tensor, completion_mask: torch.Tensor
 ) -> torch.Tensor:
-    """The logits (B, keep, V) after the last `keep` tokens, in float32 at least.
+    """What a model puts out where each token of the answers is due, (B, T, ...), without dropout.
+
+    For token t it has read the prompt and the tokens before t, not t itself.
 
     Args:
-        tokens, positions: (B, L), what is read, and where it stands.
+        model, returned: as in `last_outputs`.
+        answers, completion_mask: (B, T).
+    """
+    # The last token is never read.
+    tokens = torch.cat([prompts.tokens, answers[:, :-1]], dim=1)  # (B, P + T - 1)
+    mask = torch.cat([prompts.mask, completion_mask[:, :-1]], dim=1)
+    with evaluation_mode(model):
+        return last_outputs(model, tokens, mask.long(), keep=answers.shape[1], use_cache=False)
+
+
+def last_outputs(
+    model, tokens: torch.Tensor, mask: torch.Tensor, keep: int, **options
+) -> torch.Tensor:
+    """What a model puts out after the last `keep` tokens, in float32 at least.
+
+    Positions count real tokens, so that padding on the left changes nothing.
+
+    Args:
+        model: with its head, for logits (B, keep, V); or its body, for hidden states.
+        tokens: (B, L), what is read.
         mask: (B, read before + L), 1 for real tokens.
         options: of the model's forward; those that it does not know are left out.
     """
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
     options |= {"position_ids": positions, "logits_to_keep": keep}
     known = _arguments(type(model))
     options = {name: value for name, value in options.items() if name in known}
-    logits = model(input_ids=tokens, attention_mask=mask, **options).logits[:, -keep:]
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+    out = model(input_ids=tokens, attention_mask=mask, **options)
+    found = (out.logits if "logits" in out else out.last_hidden_state)[:, -keep:]
+    return found.to(torch.promote_types(found.dtype, torch.float32))
 
 
 @cache
@@ -47,8 +72,7 @@ def _arguments(model_class: type) -> frozenset[str]:
 class Reader:
     """What B rows have read so far, as keys and values, and what comes next: `logits` (B, V).
 
-    Prompts that are the same are read once. Positions count real tokens, so that padding on the
-    left changes nothing.
+    Prompts that are the same are read once.
 
     Args:
         tokens, mask: (B, P), padded on the left.
@@ -60,10 +84,9 @@ class Reader:
         different, copies = torch.cat([tokens, mask], dim=1).unique(dim=0, return_inverse=True)
         self.model, self.cache = model, DynamicCache(config=model.config)
         self.mask, self.read_before = torch.cat([mask, mask.new_ones(B, room)], dim=1), P
-        self.next_position = mask.sum(-1, keepdim=True)
         if len(different) < B:
             tokens, mask = different[:, :P], different[:, P:]
-        self.logits = self._read(tokens, mask, (mask.cumsum(-1) - 1).clamp(min=0))
+        self.logits = self._read(tokens, mask)
         if len(different) < B:
             self.logits = self.logits[copies]
             self.cache.batch_select_indices(copies)
@@ -71,15 +94,13 @@ class Reader:
     def read(self, tokens: torch.Tensor) -> None:
         """One more token (B,) of each row."""
         self.read_before += 1
-        mask = self.mask[:, : self.read_before]
-        self.logits = self._read(tokens[:, None], mask, self.next_position)
-        self.next_position = self.next_position + 1
+        self.logits = self._read(tokens[:, None], self.mask[:, : self.read_before])
 
     def keep(self, rows: torch.Tensor) -> None:
         """Go on with these rows only: (B,) bool."""
         self.cache.batch_select_indices(rows)
-        self.mask, self.next_position = self.mask[rows], self.next_position[rows]
+        self.mask = self.mask[rows]
 
-    def _read(self, *what: torch.Tensor) -> torch.Tensor:
+    def _read(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         options = {"past_key_values": self.cache, "use_cache": True}
-        return last_logits(self.model, *what, keep=1, **options)[:, 0]
+        return last_outputs(self.model, tokens, mask, keep=1, **options)[:, 0]

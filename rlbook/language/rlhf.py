@@ -17,8 +17,8 @@ from torch import nn
 from rlbook.divergences import proportional_kl_coef
 from rlbook.language.critic import Critic
 from rlbook.language.loop import Loop, LoopResult
-from rlbook.language.models import LanguageModel, Prompts, encode
-from rlbook.language.sampling import decode, sample, token_log_probs
+from rlbook.language.models import LanguageModel, Prompts
+from rlbook.language.sampling import token_log_probs, write
 from rlbook.language.scoring import Reward, prompt_source, score
 from rlbook.masking import masked_mean
 from rlbook.policy_gradients import clipped_surrogate_loss
@@ -128,10 +128,9 @@ class Batch(NamedTuple):
 
 @torch.no_grad()
 def collect(
-    model,
+    policy: LanguageModel,
     critic: Critic,
     reference,
-    tokenizer,
     texts: list[str],
     reward,
     kl_coef,
@@ -139,16 +138,8 @@ def collect(
     generator,
 ) -> tuple[Batch, dict[str, torch.Tensor], list[str]]:
     """One answer to each prompt, scored; what to learn from it, what to log, and the answers."""
-    prompts = encode(tokenizer, texts, model.device)
-    answers = sample(
-        model,
-        prompts,
-        max_new_tokens=config.max_new_tokens,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        generator=generator,
-    )
-    written = decode(tokenizer, answers)
+    options = {"max_new_tokens": config.max_new_tokens, "generator": generator}
+    prompts, answers, written = write(policy, texts, **options)
     mask = answers.completion_mask
     scores = score(reward, texts, written, prompts, answers)
     ref_log_probs = token_log_probs(reference, prompts, answers.tokens, mask)
@@ -225,7 +216,7 @@ def train(
         **{"seed": seed, "progress": progress, "checkpoint": checkpoint, "resume": resume},
     )
     kl_coef = loop.remember("kl_coef", torch.tensor(config.kl_coef))
-    models = model, loop.models["critic"], anchor, policy.tokenizer
+    models = LanguageModel(model, policy.tokenizer), loop.models["critic"], anchor
     with loop:
         for _ in loop.steps():
             texts = draw(config.batch_size, loop.generator)

@@ -12,12 +12,13 @@ Nothing here uses dropout, whatever mode the model is in: then the log-probabili
 are the ones that `token_log_probs` computes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from rlbook.language.models import Prompts, context_length
-from rlbook.language.reader import Reader, evaluation_mode, last_logits
+from rlbook.language.models import LanguageModel, Prompts, context_length, encode
+from rlbook.language.reader import Reader, answer_outputs, evaluation_mode
 from rlbook.policies import inverse_cdf
 
 READ_ON = 0.8
@@ -36,6 +37,29 @@ class Answers:
     """(B, T), of each token when it was drawn; 0 off the mask."""
     finished: torch.Tensor
     """(B,) bool: the answer has an end token; others were cut."""
+
+
+def write(
+    language_model: LanguageModel,
+    texts: Sequence[str],
+    *,
+    max_new_tokens: int,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+) -> tuple[Prompts, Answers, list[str]]:
+    """An answer to each of B texts by `sample`: the prompts, the answers, and these as text."""
+    tokenizer = language_model.tokenizer
+    prompts = encode(tokenizer, texts, language_model.model.device)
+    answers = sample(
+        language_model.model,
+        prompts,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        generator=generator,
+        temperature=temperature,
+    )
+    return prompts, answers, decode(tokenizer, answers)
 
 
 @torch.no_grad()
@@ -131,13 +155,7 @@ def token_log_probs(
     check_prompts(model, prompts, completion_mask.sum(-1))
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
-    # The last token is scored, never read.
-    tokens = torch.cat([prompts.tokens, answers[:, :-1]], dim=1)  # (B, P + T - 1)
-    mask = torch.cat([prompts.mask, completion_mask[:, :-1]], dim=1)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    with evaluation_mode(model):
-        logits = last_logits(model, tokens, mask.long(), positions, keep=T, use_cache=False)
-    logits = logits / temperature  # (B, T, V)
+    logits = answer_outputs(model, prompts, answers, completion_mask) / temperature  # (B, T, V)
     chosen = logits.gather(-1, answers[..., None])[..., 0]
     return torch.where(completion_mask, chosen - logits.logsumexp(-1), 0.0)
 

@@ -17,6 +17,13 @@ Reward = Callable[[list[str], list[str]], torch.Tensor]
 """(B prompts, B answers) -> (B,): the score of each answer."""
 
 
+def each_answer(judge: Callable[[str, str], float]) -> Reward:
+    """The scores of B answers from a function of one prompt and one answer, such as task.reward."""
+    return lambda prompts, answers: torch.tensor(
+        [float(judge(*pair)) for pair in zip(prompts, answers, strict=True)]
+    )
+
+
 @torch.no_grad()
 def score(
     reward: Reward | nn.Module,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from rlbook.divergences import kl_regularized_optimum
+from rlbook.divergences import kl_categorical, kl_regularized_optimum
 from rlbook.language.answer_tree import AnswerTree
 
 
@@ -165,9 +165,7 @@ def exact_kl(log_probs: torch.Tensor, ref_log_probs: torch.Tensor) -> torch.Tens
     Returns:
         (..., Q): only the answers are reduced.
     """
-    possible = log_probs > -torch.inf
-    log_ratio = torch.where(possible, log_probs, 0.0) - torch.where(possible, ref_log_probs, 0.0)
-    return (log_probs.exp() * log_ratio).sum(-1)
+    return kl_categorical(log_probs, ref_log_probs.expand_as(log_probs))
 
 
 def frontier(

@@ -3,7 +3,8 @@
 from broken_claims import Broken
 
 BROKEN = [
-    Broken("share > 0.9", "write = lambda *a: (0, 0, ['the is it'] * 500)", "no grammar"),
+    Broken("share > 0.9", "write = lambda *a, **k: (0, 0, ['the is it'] * 500)", "no grammar"),
+    Broken("share > 0.9", "write = lambda *a, **k: (0, 0, ['it is great'] * 500)", "only praise"),
     Broken("18.1", "predicted = predicted * 1.2", "another prediction"),
     Broken("18.1", "fit_bradley_terry = lambda w: 1.2 * R_true.expand(100, 8, 6)", "no progress"),
     Broken("18.2", "accuracy = accuracy - 0.01", "the bound is not reached"),
