@@ -9,9 +9,9 @@ action | 00
 actor | 14
 advantage | 06
 agent | 00
-anchor | 19
-annotators who choose at random | 18 | random clicks
-answer of a language model | 18 | answer
+anchor | 19 | role of the anchor
+annotators who choose at random | 18 | share of random clicks
+answer of a language model | 18 | **answer**
 asynchronous value iteration | 04
 average reward | A
 backtracking line search | 15
@@ -32,7 +32,7 @@ bootstrapping | 01
 Bradley and Terry's model | 18 | Bradley and Terry
 calibrated | 18
 certainty-equivalence estimate | 08
-clipping (of ratios) | 16 | PPO-clip
+clipping (of ratios) | 16 | clips on one side only
 conjugate gradients | 15 | conjugate
 consistent estimate | 07 | consistent
 context | 19
@@ -47,7 +47,7 @@ direct preference optimisation (DPO) | 19 | direct preference optimisation
 discount | 00
 discounted visitation distribution | 02
 Double DQN | 13
-Double Q-learning | 09
+double Q-learning | 09
 dueling head | 13 | dueling
 Dyna-Q | 10
 effective horizon | 01
@@ -69,15 +69,15 @@ Fisher information matrix | 15
 fixed point | 03
 forward view | 08
 frontier of reward and KL | 19 | frontier
-GAE | 17
+GAE | 17 | generalized advantage estimate
 generalisation | 11
 GLIE | 07
 Goodhart's law | 19
 gradient ascent | 11
 gradient clipping | 11
 greedy | 00
-group | 20
-GRPO | 20
+group | 20 | **group** of
+GRPO | 20 | GRPO goes one step further
 Gumbel noise | 18 | Gumbel
 Huber loss | 13
 identifiable | 13
@@ -91,7 +91,7 @@ language model | 18
 leave one out | 12
 leave-one-out baseline | 20 | leave-one-out
 logits | 11
-Markov decision process | 02
+Markov decision process | 02 | MDP for short
 Markov property | 02
 maximisation bias | 09
 maximum norm | 03
@@ -108,7 +108,7 @@ on-policy distribution | 11
 on-policy | 10
 optimistic start | 04 | optimistic
 outcome supervision | 20
-over-optimisation | 19
+over-optimisation | 19 | stands for what we want
 padding | 18
 partial order of policies | 03 | preorder
 pass@1 | 20
@@ -117,11 +117,11 @@ performance-difference lemma | 15
 Plackett and Luce's model | 18 | Plackett and Luce
 planning | 02
 policy gradient theorem | 11
-policy improvement theorem | 05
+policy improvement theorem | 05 | (policy improvement)
 policy iteration | 05
 policy | 00
 Polyak averaging | 13
-PPO-penalty | 16
+PPO-penalty | 16 | charge for distance
 pretraining | 18
 process supervision | 20
 projected Bellman equation | 11
@@ -168,7 +168,7 @@ temporal difference learning | 08
 terminal mask | 08
 terminal state | 02
 termination | 02 | terminated
-tile coding | 11
+tile coding | 11 | tiling
 token | 18 | tokens
 total variation | 15
 trajectory | 01
@@ -224,8 +224,8 @@ R(q, o) | reward of an answer | bradley_terry_loss | 18.2
 \sigma | logistic function | | 18.2
 \pi_{\text{ref}} | the reference, the model before RL | ref_log_probs | 19.2
 \pi^*(o \mid q) | the best policy at a price of the KL | kl_regularized_optimum | 19.6
+\pi_{\text{old}} | the policy that drew the answers | old_log_probs | 19.17
 \hat A_i | advantage in a group of answers | outcome_advantages | 20.7
-\pi_{\text{old}} | the policy that drew the answers | old_log_probs | 20.8
 """
 
 # algorithm | the number of its update | where it is in rlbook
