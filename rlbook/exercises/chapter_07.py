@@ -45,6 +45,8 @@ def check_update_mean_and_variance(attempt) -> str:
                     m,
                     (variance + d * (sample - m)) / n,
                 ],
+                "The old variance is a mean over `count` samples; among all count + 1 it weighs "
+                "less.": [m, variance + d * (sample - m) / n],
             },
         )
     mean, variance, shift = 0.0, 0.0, 1e9
@@ -74,10 +76,11 @@ def _pair(result) -> torch.Tensor:
 def check_first_visit_values(attempt) -> str:
     """first_visit_values(episodes, num_states, discount)."""
     rng = generator(7)
-    small = [([0, 1, 0], [1.0, 2.0, 4.0]), ([1], [10.0])]
+    small = [([0, 1, 0, 0], [1.0, 2.0, 4.0, 3.0]), ([1], [10.0])]
+    words = "the episodes ([0, 1, 0, 0], [1, 2, 4, 3]) and ([1], [10])"
     cases = [
-        (small, 3, 1.0, "the episodes ([0, 1, 0], [1, 2, 4]) and ([1], [10]) with discount 1"),
-        (small, 3, 0.5, "the episodes ([0, 1, 0], [1, 2, 4]) and ([1], [10]) with discount 0.5"),
+        (small, 3, 1.0, f"{words} with discount 1"),
+        (small, 3, 0.5, f"{words} with discount 0.5"),
     ]
     random = []
     for length in (1, 4, 9, 6):
@@ -100,6 +103,8 @@ def check_first_visit_values(attempt) -> str:
                 "That is what comes out without the discount.": _values(episodes, num_states, 1.0),
                 "Divide by the number of returns of the state, N(s), not by the number of "
                 "episodes.": _values(episodes, num_states, discount, divide="episodes"),
+                "N(s) counts every visit, and only first visits enter the sum: both must count "
+                "the same returns.": _values(episodes, num_states, discount, divide="visits"),
                 "That is the sum of the returns; the mean is asked.": (
                     _values(episodes, num_states, discount, divide="nothing")
                 ),
@@ -122,7 +127,7 @@ def _values(
     episodes, num_states, discount, *, visits="first", divide="count", leak=False, clock=False
 ) -> torch.Tensor:
     """Means of returns, and what comes out of the usual mistakes."""
-    sums, counts = torch.zeros(2, num_states, dtype=torch.float64)
+    sums, counts, visited = torch.zeros(3, num_states, dtype=torch.float64)
     G = 0.0
     for states, rewards in episodes:
         G = G if leak else 0.0
@@ -131,13 +136,16 @@ def _values(
             G = discount**t * rewards[t] + G if clock else rewards[t] + discount * G
             returns.insert(0, G)
         for t, s in enumerate(states):
+            visited[s] += 1
             seen_before, comes_again = s in states[:t], s in states[t + 1 :]
             if visits == "every" or not (seen_before if visits == "first" else comes_again):
                 sums[s] += returns[t]
                 counts[s] += 1
     if divide == "nothing":
         return sums
-    return sums / (len(episodes) if divide == "episodes" else counts.clamp(min=1))
+    if divide == "episodes":
+        return sums / len(episodes)
+    return sums / (visited if divide == "visits" else counts).clamp(min=1)
 
 
 def check_samples_needed(attempt) -> str:

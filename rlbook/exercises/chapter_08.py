@@ -20,11 +20,11 @@ def _episode(path: list[int], rng: torch.Generator):
     return V, path[:-1], rewards, path[1:], [s == 5 for s in path[1:]]
 
 
-def _td_zero(episode, alpha, gamma, *, mask=True, fixed=False, sign=1.0):
+def _td_zero(episode, alpha, gamma, *, mask=True, fixed=False, sign=1.0, last=1.0):
     V, *steps = episode
     old, V = V.clone(), V.clone()
     for s, r, s_next, ended in zip(*steps, strict=True):
-        read = old if fixed else V
+        read, r = old if fixed else V, last * r if ended else r
         ahead = 0.0 if ended and mask else read[s_next]
         V[s] += sign * alpha * (r + gamma * ahead - read[s])
     return V
@@ -36,6 +36,9 @@ def check_td_zero_episode(attempt) -> str:
     for words, path in EPISODES:
         episode, alpha, gamma = _episode(path, rng), 0.3, 0.8
         V = episode[0]
+        no_last_step = _td_zero((V, *(x[:-1] for x in episode[1:])), alpha, gamma)
+        end_erased = _td_zero(episode, alpha, gamma)
+        end_erased[5] = 0.0
         expect_close(
             attempt(*episode, alpha, gamma),
             _td_zero(episode, alpha, gamma),
@@ -51,6 +54,12 @@ def check_td_zero_episode(attempt) -> str:
                     episode, alpha, gamma, sign=-1.0
                 ),
                 "V did not change.": V,
+                "The values are right, but V of the terminal state was overwritten: do not read "
+                "it, and leave it as it is.": end_erased,
+                "The last step is left out: there the target is the reward alone.": no_last_step,
+                "The mask took the last reward away, too: only the value behind the end is 0.": (
+                    _td_zero(episode, alpha, gamma, last=0.0)
+                ),
                 "The step size is not used: V jumped all the way to its targets.": _td_zero(
                     episode, 1.0, gamma
                 ),
@@ -140,9 +149,8 @@ def check_td_lambda_changes(attempt) -> str:
                 "The trace fades by gamma alone: lambda is not used.": _changes(
                     episode, gamma, 1.0
                 ),
-                "The trace is gone after one step: these are the changes of TD(0).": _changes(
-                    episode, gamma, 0.0
-                ),
+                "These are the changes of TD(0): each error must reach, through the trace, all "
+                "states that were visited before.": _changes(episode, gamma, 0.0),
             },
         )
     return "By Eq. (8.22) these are also the sums of the forward view."

@@ -52,6 +52,14 @@ def update_mean_and_variance(mean, variance, count, sample):
 """,
             "A difference of two huge squares",
         ),
+        (
+            """
+def update_mean_and_variance(mean, variance, count, sample):
+    new_mean = mean + (sample - mean) / (count + 1)
+    return new_mean, variance + (sample - mean) * (sample - new_mean) / (count + 1)
+""",
+            "it weighs less",
+        ),
     ],
     "7.2": [
         (
@@ -124,6 +132,21 @@ def first_visit_values(episodes, num_states, discount):
     return values
 """,
             "G starts at 0 in each",
+        ),
+        (
+            """
+def first_visit_values(episodes, num_states, discount):
+    sums, counts = torch.zeros(2, num_states, dtype=torch.float64)
+    for states, rewards in episodes:
+        G = 0.0
+        for t in reversed(range(len(states))):
+            G = rewards[t] + discount * G
+            counts[states[t]] += 1
+            if states.index(states[t]) == t:
+                sums[states[t]] += G
+    return sums / counts.clamp(min=1)
+""",
+            "both must count the same returns",
         ),
     ],
     "7.3": [

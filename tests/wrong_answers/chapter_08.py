@@ -49,6 +49,14 @@ WRONG = {
         (_td_zero(update="alpha * (V[s] - target)"), "The sign is wrong"),
         (_td_zero(update="(target - V[s])"), "The step size is not used"),
         (_td_zero().replace("V, V.clone()", "V, V"), "changed its input"),
+        (
+            _td_zero(target="r + gamma * V[s_next]").replace(
+                "        target", "        V[s_next] *= 1 - int(ended)\n        target"
+            ),
+            "leave it as it is",
+        ),
+        (_td_zero(update="(1 - int(ended)) * alpha * (target - V[s])"), "last step is left out"),
+        (_td_zero(target="0 if ended else r + gamma * V[s_next]"), "took the last reward away"),
     ],
     "8.3": [
         (
@@ -93,6 +101,12 @@ WRONG = {
         (_changes(f"        trace = lambda_ * trace\n{ADD}"), "should be gamma times lambda"),
         (_changes(f"        trace = gamma * trace\n{ADD}"), "lambda is not used"),
         (_changes(f"        trace = 0 * trace\n{ADD}"), "the changes of TD(0)"),
+        (
+            _changes(f"{FADE}\n{ADD}").replace(
+                "changes = changes + delta * trace", "changes[s] += delta * trace[s]"
+            ),
+            "must reach, through the trace, all states",
+        ),
         (
             _changes(f"{FADE}\n{ADD}", error="r + gamma * V[s_next] - V[s]"),
             "It read what V holds for the terminal state",
