@@ -18,6 +18,7 @@ def check_q_update(attempt) -> str:
         ("a step into an end whose row holds infinity", True, False, torch.inf),
     ):
         q = 2 * torch.randn(4, 3, generator=rng, dtype=torch.float64)
+        q[s_next, 1] = q[s_next].max() + 0.5  # the best action is neither 0 nor a
         if junk is not None:
             q[s_next] = junk
 
@@ -35,14 +36,24 @@ def check_q_update(attempt) -> str:
             hint="Only entry [s, a] changes, by alpha (target - Q[s, a]).",
             mistakes={
                 "A termination stops the bootstrap: the target is r alone.": after(ahead),
-                "A time limit is no end: `truncated` must not stop the bootstrap.": after(r),
+                "A time limit is no end: `truncated` must not stop the bootstrap."
+                if truncated
+                else "This step ends nothing: the target is r plus the discounted maximum.": after(
+                    r
+                ),
+                "The reward of a step that terminates is lost: there the target is r, not 0.": (
+                    after(0.0)
+                ),
                 "The end's row was multiplied by 0, and 0 times infinity is not a number: "
                 "choose with `if`.": after(torch.nan),
                 "The maximum runs over the row of s; it should be the row of s_next.": after(
                     r + discount * q[s].max()
                 ),
                 "The discount is missing.": after(r + q[s_next].max()),
+                "Nothing was learned: a step is learned from, however it ends.": after(target, 0.0),
                 "That is the target itself: alpha is not used.": after(target, 1.0),
+                "The weights are exchanged: alpha belongs to the target, 1 - alpha to the old "
+                "value.": after(target, 1 - alpha),
                 "The sign of the error: it is target - Q[s, a].": after(target, -alpha),
                 "- Q[s, a] is missing in the bracket: the old value must shrink.": after(
                     target + q[s, a]
@@ -50,6 +61,11 @@ def check_q_update(attempt) -> str:
                 "The maximum over the whole table; it should be over the row of s_next.": after(
                     r + discount * q.max()
                 ),
+                "That is the number of the best action (argmax); its value (max) is wanted.": (
+                    after(r + discount * q[s_next].argmax())
+                ),
+                "That is the value of the same action, a, in s_next; Q-learning takes the "
+                "maximum over all.": after(r + discount * q[s_next, a]),
                 "That is the mean over the next actions; Q-learning takes the maximum.": after(
                     r + discount * q[s_next].mean()
                 ),

@@ -48,6 +48,12 @@ def check_expected_sarsa_target(attempt) -> str:
                 "maximum.": target(epsilon * best + (1 - epsilon) * mean),
                 "The random action may be the greedy one too: the mean runs over all actions, "
                 "not over the others only.": target((1 - epsilon) * best + epsilon * others),
+                "Two best actions share 1 - epsilon; they do not get it each.": target(
+                    (1 - epsilon) * best * (q == best[:, None]).sum(1) + epsilon * mean
+                ),
+                "The mask is the wrong way round.": (
+                    rewards + discount * torch.where(terminated, value, 0.0)
+                ),
                 "The random action's share is a sum; divide it by the number of actions.": (
                     target((1 - epsilon) * best + epsilon * q.sum(1))
                 ),

@@ -62,6 +62,30 @@ WRONG = {
             "Q-learning takes the maximum",
         ),
         (update(move="Q[s, a] += alpha * (target - Q[s, a]); new = Q"), "changed its input `Q`"),
+        (
+            update("target = r if terminated else r + discount * Q[s_next].argmax()"),
+            "the number of the best action",
+        ),
+        (
+            update("target = r if terminated else r + discount * Q[s_next, a]"),
+            "the value of the same action",
+        ),
+        (
+            update("target = 0.0 if terminated else r + discount * Q[s_next].max()"),
+            "the target is r, not 0",
+        ),
+        (
+            update("target = r if not terminated else r + discount * Q[s_next].max()"),
+            "This step ends nothing",
+        ),
+        (
+            update(move="new[s, a] += 0 if truncated else alpha * (target - Q[s, a])"),
+            "Nothing was learned",
+        ),
+        (
+            update(move="new[s, a] = alpha * Q[s, a] + (1 - alpha) * target"),
+            "The weights are exchanged",
+        ),
     ],
     "9.3": [
         (

@@ -56,6 +56,17 @@ WRONG = {
             ),
             "may be the greedy one too",
         ),
+        (
+            EXPECTED.format(
+                "ties = (next_q == best[:, None]).sum(-1)\n"
+                "    value = (1 - epsilon) * ties * best + epsilon * mean"
+            ),
+            "they do not get it each",
+        ),
+        (
+            EXPECTED.format(RIGHT).replace("terminated, 0.0, value", "terminated, value, 0.0"),
+            "the wrong way round",
+        ),
     ],
     "10.3": [
         (dyna("for pair in pairs", "for pair in []"), "Q-learning without planning"),
