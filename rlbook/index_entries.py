@@ -132,7 +132,7 @@ Q-value iteration | 06
 random utility model | 18
 ratio of probabilities | 16 | ratio
 real-time dynamic programming | 04
-reference policy | 19 | reference
+reference policy | 18 | reference
 reinforcement learning from human feedback (RLHF) | 18 | Reinforcement learning from human feedback
 replacing trace | 08
 replay memory | 13
@@ -155,7 +155,7 @@ start distribution | 02
 state aggregation | 11
 state | 00
 stationary policy | 01 | stationary
-supervised fine-tuning (SFT) | 19 | SFT
+supervised fine-tuning (SFT) | 18 | SFT
 surrogate | 15
 sweep | 04
 target network | 13
