@@ -6,7 +6,7 @@ import torch
 
 from rlbook.control_envs import ControlEnvs
 from rlbook.control_tasks import CONTROL_TASKS
-from rlbook.env_interface import BatchedEnvs, Step, check_device, check_interface, has_interface
+from rlbook.env_interface import BatchedEnvs, Step, check_interface, has_interface
 from rlbook.gymnasium_envs import GymnasiumEnvs, probe
 from rlbook.seeding import Streams
 
@@ -34,12 +34,11 @@ def make_envs(
 
     Raises:
         ValueError: an id that does not exist, observations or actions that the learners cannot
-            use, a device that is not there, num_envs < 1, an object of other sizes. The message
-            says what to do.
+            use, num_envs < 1, an object of other sizes. The message says what to do.
     """
     if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
         raise ValueError(f"num_envs must be a whole number of at least 1, got {num_envs!r}")
-    device = check_device(device)
+    device = torch.device(device)
     if has_interface(env):
         num_runs = len(streams.run_ids)
         check_interface(env, num_runs=num_runs, num_envs=num_envs, device=device)

@@ -43,3 +43,15 @@ def masked_mean(x: torch.Tensor, mask: torch.Tensor, dim: int | tuple[int, ...] 
     if (count == 0).any():
         raise ValueError("a mean over no entry: the mask is empty somewhere along dim")
     return torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device)).sum(dim) / count
+
+
+def standardise_per_run(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """(x - mean) / standard deviation, both of each run by itself: (R, ...) -> (R, ...).
+
+    Args:
+        x: (R, ...), floating point.
+        mask: (R, ...) bool; only entries where it is True enter mean and deviation.
+    """
+    shape = (-1, *[1] * (x.ndim - 1))
+    centred = x - mean_per_run(x, mask).view(shape)
+    return centred / (mean_per_run(centred**2, mask).sqrt().view(shape) + 1e-8)

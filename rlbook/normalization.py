@@ -44,8 +44,8 @@ class RunningNormalizer(nn.Module):
 
         Args:
             observations: (R, ..., size).
-            valid: (R, ...) bool; observations where it is False, NaN even, stay out. All count
-                by default. A run with none keeps what it has.
+            valid: (R, ...) bool; observations where it is False stay out. All count by default.
+                What is not finite stays out in any case. A run with none keeps what it has.
 
         Source: Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance".
         """
@@ -55,8 +55,8 @@ class RunningNormalizer(nn.Module):
         if valid.dtype != torch.bool or valid.shape != observations.shape[:-1]:
             wanted, got = tuple(observations.shape[:-1]), f"{valid.dtype} {tuple(valid.shape)}"
             raise ValueError(f"valid must be bool {wanted}, got {got}")
-        keep = valid.flatten(1).unsqueeze(-1)  # (R, N, 1)
         x = observations.to(self.mean.dtype).flatten(1, -2)  # (R, N, size)
+        keep = (valid.flatten(1) & x.isfinite().all(-1)).unsqueeze(-1)  # (R, N, 1)
         new = keep.sum(1)  # (R, 1)
         new_mean = torch.where(keep, x, 0.0).sum(1) / new.clamp(min=1)
         deviation = torch.where(keep, x - new_mean.unsqueeze(1), 0.0)
@@ -89,39 +89,6 @@ class RunningNormalizer(nn.Module):
             raise ValueError(f"observations must have shape ({runs}, ..., {size}), got {shape}")
         if not observations.is_floating_point():
             raise ValueError(f"observations must be floating point, got {observations.dtype}")
-
-
-class ScaledCritic(nn.Module):
-    """V(s) = mean + std network(s): the network's output stays near 1 whatever the rewards are.
-
-    Args:
-        network: (R, ..., observation) -> (R, ..., 1).
-
-    Attributes:
-        returns: mean and variance of the returns that `rescale` was given so far; 0 and 1 at
-            first, and for good if it is never called.
-    """
-
-    def __init__(self, network: nn.Module, num_runs: int):
-        super().__init__()
-        self.network, self.returns = network, RunningNormalizer(num_runs, 1)
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """(R, ..., observation) -> (R, ...)."""
-        output = self.network(observations).squeeze(-1)
-        shape = (-1, *[1] * (output.ndim - 1))
-        return self.returns.mean.to(output).view(shape) + self._std(output).view(shape) * output
-
-    def squared_error(self, observations: torch.Tensor, returns: torch.Tensor) -> torch.Tensor:
-        """(V(s) - return)^2 in units of the variance of the returns, (R, B)."""
-        return ((self(observations) - returns) / self._std(returns)) ** 2
-
-    def rescale(self, returns: torch.Tensor, valid: torch.Tensor) -> None:
-        """Take in returns (R, B); what is not finite stays out."""
-        self.returns.update(returns.unsqueeze(-1), valid & returns.isfinite())
-
-    def _std(self, like: torch.Tensor) -> torch.Tensor:
-        return (self.returns.var + 1e-8).sqrt().to(like)  # (R, 1)
 
 
 class Normalizer(nn.Module):

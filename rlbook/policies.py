@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
+from rlbook.divergences import kl_categorical, kl_gaussian
 from rlbook.networks import MLP, Linear, run_module
 from rlbook.policy_gradients import entropy_bonus
 
@@ -33,6 +34,11 @@ class CategoricalPolicy(nn.Module):
         return self.network(observations)
 
     parameters_of = forward
+
+    @staticmethod
+    def kl(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        """KL(old || new) of what `parameters_of` gave, (R, ..., A) -> (R, ...). Eq. (16.1)."""
+        return kl_categorical(old, new)
 
     def distribution(self, observations: torch.Tensor) -> Categorical:
         return Categorical(logits=self.network(observations))
@@ -87,10 +93,7 @@ def inverse_cdf(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Te
 
     Args:
         probabilities: (..., A), at least one positive; they need not sum to 1.
-        uniforms: (...), in [0, 1].
-
-    Returns:
-        (...) long.
+        uniforms: (...), in [0, 1]; the actions have this shape, long.
     """
     # Masked, since a GPU adds in an order of its own: where p = 0 its sum may still grow a little.
     cumulative = probabilities.cumsum(-1).masked_fill(probabilities == 0, 0.0)
@@ -133,11 +136,15 @@ class GaussianPolicy(nn.Module):
         return (*shape[:-1], self.log_std.shape[-1])  # (R, ..., A)
 
     def _log_std_for(self, observations: torch.Tensor) -> torch.Tensor:
-        shape = self._actions_shape(observations)
-        ones = [1] * (len(shape) - 2)
-        return self.log_std.view(len(self.log_std), *ones, shape[-1]).expand(shape)
+        shape = self._actions_shape(observations)  # (R, ..., A)
+        return self.log_std.view(shape[0], *[1] * (len(shape) - 2), shape[-1]).expand(shape)
 
     parameters_of = forward
+
+    @staticmethod
+    def kl(old: tuple[torch.Tensor, ...], new: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """KL(old || new) of what `parameters_of` gave, (R, ..., A) -> (R, ...). Eq. (16.2)."""
+        return kl_gaussian(*old, *new)
 
     def distribution(self, observations: torch.Tensor) -> Independent:
         mean, log_std = self(observations)
@@ -210,13 +217,13 @@ def make_policy(
     *,
     activation: str = "tanh",
 ) -> CategoricalPolicy | GaussianPolicy:
-    """The policy that fits the action space, on the device of the environments.
+    """The policy that fits the action space, on the device of the generators.
 
     The last layer has gain 0.01: at first, nearly uniform, or with mean nearly 0.
 
     Args:
-        envs: has observation_size, num_actions (None if actions are continuous), action_size,
-            num_runs and device.
+        envs: has observation_size, num_actions (None if actions are continuous), action_size
+            and num_runs.
         generators: one torch.Generator a run.
     """
     if len(generators) != envs.num_runs:
@@ -225,8 +232,7 @@ def make_policy(
     outputs = envs.num_actions if discrete else envs.action_size
     sizes = (envs.observation_size, *hidden_sizes, outputs)
     network = MLP(sizes, generators, activation=activation, gain=0.01)
-    policy = CategoricalPolicy(network) if discrete else GaussianPolicy(network)
-    return policy.to(envs.device)
+    return CategoricalPolicy(network) if discrete else GaussianPolicy(network)
 
 
 def _taken(logits: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:

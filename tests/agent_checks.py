@@ -58,7 +58,7 @@ def check_the_same_seed_gives_the_same_bits(agent, small, env="CartPole-v1"):
 
 
 def check_a_nan_freezes_its_run_only(agent, small, env, poison):
-    """`poison(step)` is called in each environment step and returns rewards with a NaN in row 1."""
+    """`poison` is made by `poisoned`. The frozen run keeps finite networks and statistics."""
     clean = train(agent, small, env)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -142,11 +142,11 @@ class Pictures(gymnasium.Env):
     action_space = gymnasium.spaces.Discrete(2)
 
 
-class NoisyRewards:
-    """Environments whose rewards are NaN in run 1 from some step on."""
+class Poisoned:
+    """Environments in which these fields of a Step are NaN in run 1, from some step on."""
 
-    def __init__(self, envs, after: int):
-        self.envs, self.after, self.steps = envs, after, 0
+    def __init__(self, envs, after: int, names: tuple[str, ...]):
+        self.envs, self.after, self.names, self.steps = envs, after, names, 0
 
     def __getattr__(self, name):
         return getattr(self.envs, name)
@@ -156,19 +156,23 @@ class NoisyRewards:
         self.steps += 1
         if self.steps < self.after:
             return step
-        rewards = step.rewards.clone()
-        rewards[1] = torch.nan
-        return step._replace(rewards=rewards)
+        fields = {name: getattr(step, name).clone() for name in self.names}
+        for field in fields.values():
+            field[1] = torch.nan
+        return step._replace(**fields)
 
 
-def poisoned(num_envs: int, after: int, *, seed: int = 5, num_runs: int = 3):
-    """CartPole as `train(..., seed=seed)` would build it, with NaN rewards in run 1."""
+SEEN = "observations", "next_observations"
+
+
+def poisoned(num_envs: int, after: int, names=("rewards",), *, seed: int = 5, num_runs: int = 3):
+    """CartPole as `train(..., seed=seed)` would build it, with NaN in run 1."""
     from rlbook.envs import make_envs
     from rlbook.seeding import Streams
     from rlbook.training import LEARNING
 
     def wrap(env):
         streams = Streams(seed, range(num_runs)).spawn(LEARNING).spawn(0)
-        return NoisyRewards(make_envs(env, num_envs=num_envs, streams=streams), after)
+        return Poisoned(make_envs(env, num_envs=num_envs, streams=streams), after, names)
 
     return wrap

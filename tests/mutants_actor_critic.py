@@ -1,37 +1,37 @@
-"""Mutants of the actor-critic's agent."""
+"""Mutants of the actor-critic's agent, and of what it shares with TRPO and PPO."""
 
 from mutation import Mutant
 
 ACTOR_CRITIC = [
     Mutant(
-        "agents.actor_critic",
+        "critics",
         "ends = rollout.terminated, rollout.truncated",
         "ends = rollout.terminated & False, rollout.terminated | rollout.truncated",
         "bootstraps through a terminal state",
-        within="targets",
+        within="returns_and_advantages",
         chapters=("14",),
     ),
     Mutant(
-        "agents.actor_critic",
+        "critics",
         "ends = rollout.terminated, rollout.truncated",
         "ends = rollout.terminated | rollout.truncated, rollout.truncated",
         "a time limit taken for a termination",
-        within="targets",
+        within="returns_and_advantages",
     ),
     Mutant(
-        "agents.actor_critic",
+        "critics",
         "critic(rollout.next_observations)",
         "critic(rollout.observations)",
         "the value of this state in place of the next",
-        within="targets",
+        within="returns_and_advantages",
         chapters=("14",),
     ),
     Mutant(
-        "agents.actor_critic",
+        "critics",
         "return returns, returns - values",
         "return returns, values - returns",
         "the sign of the advantage",
-        within="targets",
+        within="returns_and_advantages",
         chapters=("14",),
     ),
     Mutant(
@@ -58,11 +58,25 @@ ACTOR_CRITIC = [
         chapters=("14",),
     ),
     Mutant(
-        "agents.actor_critic",
-        "masked_mean(x, valid, dims).view(shape)",
-        "x.mean()",
+        "masking",
+        "x - mean_per_run(x, mask).view(shape)",
+        "x - x[mask].mean()",
         "advantages centred over all runs",
-        within="standardised",
+        within="standardise_per_run",
+    ),
+    Mutant(
+        "masking",
+        "mean_per_run(centred**2, mask).sqrt()",
+        "mean_per_run(centred**2).sqrt()",
+        "a deviation that counts padding",
+        within="standardise_per_run",
+    ),
+    Mutant(
+        "critics",
+        "nn.Sequential(normalizer, network)",
+        "nn.Sequential(RunningNormalizer(envs.num_runs, envs.observation_size), network)",
+        "the critic has statistics of its own, that nobody updates",
+        within="make_networks",
     ),
     Mutant(
         "agents.actor_critic",
@@ -73,7 +87,7 @@ ACTOR_CRITIC = [
     ),
     Mutant(
         "agents.actor_critic",
-        "weights = standardised(advantages, rollout.valid)",
+        "weights = standardise_per_run(advantages, rollout.valid)",
         "weights = advantages",
         "advantages are not standardised",
         within="train",

@@ -215,8 +215,8 @@ _POLICIES = [
 _NORMALIZATION = [
     Mutant(
         "normalization",
-        "keep = valid.flatten(1).unsqueeze(-1)",
-        "keep = torch.ones_like(valid).flatten(1).unsqueeze(-1)",
+        "valid.flatten(1) & x.isfinite().all(-1)",
+        "x.isfinite().all(-1)",
         "invalid entries count",
     ),
     Mutant(

@@ -5,12 +5,13 @@ import dataclasses
 import agent_checks as checks
 import pytest
 import torch
+from test_critics import perfect_critic, record
 from test_trajectories import layered
 
 from rlbook.agents import actor_critic
 from rlbook.bellman import policy_values
+from rlbook.critics import returns_and_advantages
 from rlbook.networks import MLP
-from rlbook.normalization import ScaledCritic
 from rlbook.policies import CategoricalPolicy
 from rlbook.policy_gradients import discounted_visits, policy_objective
 from rlbook.rollouts import Rollout
@@ -38,8 +39,9 @@ def test_the_same_seed_gives_the_same_bits():
     checks.check_the_same_seed_gives_the_same_bits(actor_critic, SMALL)
 
 
-def test_a_nan_freezes_its_run_only():
-    poison = checks.poisoned(num_envs=4, after=30)
+@pytest.mark.parametrize("names", [("rewards",), checks.SEEN])
+def test_a_nan_freezes_its_run_only(names):
+    poison = checks.poisoned(num_envs=4, after=30, names=names)
     checks.check_a_nan_freezes_its_run_only(actor_critic, SMALL, "CartPole-v1", poison)
 
 
@@ -60,15 +62,6 @@ def test_bad_input():
 # --- the losses
 
 
-def perfect_critic(values: torch.Tensor) -> ScaledCritic:
-    """V(s) = values[s] for observations that are one-hot codes; one run."""
-    network = MLP((len(values), 1), [generator(0)]).double()
-    with torch.no_grad():
-        network.layers[0].weight.copy_(values[None, :, None])
-        network.layers[0].bias.zero_()
-    return ScaledCritic(network, 1)
-
-
 @pytest.mark.parametrize("lambda_", [0.0, 0.7, 1.0])
 def test_with_the_true_values_the_losss_gradient_is_that_of_chapter_14(lambda_):
     """All trajectories as episodes, each with its probability; the end of the table is an end."""
@@ -87,7 +80,7 @@ def test_with_the_true_values_the_losss_gradient_is_that_of_chapter_14(lambda_):
     fields += [torch.zeros_like(terminated), tau.valid]
     rollout = Rollout(*(x[None] for x in fields), last_observations=rooms[tau.states[:, 0]][None])
     config = dataclasses.replace(SMALL, discount=0.8, lambda_=lambda_)
-    _, advantages = actor_critic.targets(critic, rollout, config)
+    _, advantages = returns_and_advantages(critic, rollout, config)
     weights = advantages * p[None, :, None] * 0.8 ** torch.arange(3, **F64) * tau.valid.sum()
     loss = actor_critic.actor_loss(policy, rollout, weights, entropy_coef=0.0)
     found = torch.autograd.grad(-loss.sum(), list(policy.parameters()), retain_graph=True)
@@ -95,37 +88,6 @@ def test_with_the_true_values_the_losss_gradient_is_that_of_chapter_14(lambda_):
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
     assert discounted_visits(mdp, table.detach()).sum() > 1  # more than one step counts
-
-
-def record(terminated, truncated, values, rewards=(1.0, 1.0, 1.0)) -> tuple:
-    """Three steps of one environment: a critic with these values of s_0 .. s_3, and a rollout."""
-    codes = torch.eye(4, **F64)
-    flags = [torch.tensor([[x]], dtype=torch.bool) for x in (terminated, truncated, [1, 1, 1])]
-    numbers = torch.tensor([[list(rewards)]], **F64)
-    seen, later = codes[None, None, :3], codes[None, None, 1:]
-    actions = torch.tensor([[[0, 1, 0]]])
-    rollout = Rollout(seen, actions, numbers, later, *flags, last_observations=later[:, :, -1])
-    return perfect_critic(torch.tensor(values, **F64)), rollout
-
-
-@pytest.mark.parametrize(
-    ("terminated", "truncated", "expected"),
-    [
-        ([0, 0, 0], [0, 0, 0], [1 + 0.5 * (1 + 0.5 * 5), 1 + 0.5 * 5, 5]),
-        ([0, 1, 0], [0, 0, 0], [1 + 0.5 * 1, 1, 5]),
-        ([0, 0, 0], [0, 1, 0], [1 + 0.5 * (1 + 0.5 * 6), 1 + 0.5 * 6, 5]),
-        ([0, 1, 0], [0, 1, 0], [1 + 0.5 * 1, 1, 5]),
-    ],
-)
-def test_targets_at_the_end_at_a_cut_and_at_the_end_of_the_record(terminated, truncated, expected):
-    critic, rollout = record(terminated, truncated, [2.0, 4.0, 6.0, 8.0])
-    config = dataclasses.replace(SMALL, discount=0.5, lambda_=1.0)
-    returns, advantages = actor_critic.targets(critic, rollout, config)
-    wanted = torch.tensor(expected, **F64)
-    torch.testing.assert_close(returns[0, 0], wanted, atol=1e-6, rtol=0)
-    values = torch.tensor([2.0, 4.0, 6.0], **F64)
-    torch.testing.assert_close(advantages[0, 0], wanted - values, atol=1e-6, rtol=0)
-    assert not returns.requires_grad and not advantages.requires_grad
 
 
 def test_the_losses_by_hand():
@@ -146,15 +108,6 @@ def test_the_losses_by_hand():
     assert not loss.sum().requires_grad or returns.grad is None
     nothing = actor_critic.critic_loss(critic, rollout, returns).sum()
     assert torch.autograd.grad(nothing, [returns], allow_unused=True) == (None,)
-
-
-def test_advantages_are_standardised_run_by_run_over_valid_steps():
-    x = torch.tensor([[[1.0, 3.0, 99.0]], [[10.0, 10.0, 40.0]]], **F64)
-    valid = torch.tensor([[[1, 1, 0]], [[1, 1, 1]]], dtype=torch.bool)
-    found = actor_critic.standardised(x, valid)
-    torch.testing.assert_close(found[0, 0, :2], torch.tensor([-1.0, 1.0], **F64))
-    torch.testing.assert_close(found[1].mean(), torch.tensor(0.0, **F64))
-    torch.testing.assert_close(found[1].square().mean(), torch.tensor(1.0, **F64))
 
 
 def test_an_update_uses_one_rollout_for_both_networks(monkeypatch):

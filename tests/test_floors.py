@@ -43,7 +43,7 @@ FLOORS: list[list[str]] = [
         *("tabular_envs", "tabular_tasks", "tabular_worlds", "episodes", "random_walks"),
         *("networks", "policies", "normalization", "saving"),
         *("env_interface", "control_tasks", "control_envs", "gymnasium_envs", "envs"),
-        *("rollouts", "evaluation", "replay", "config", "records", "results"),
+        *("rollouts", "critics", "evaluation", "replay", "config", "records", "results"),
         *("training",),
     ],
     [  # 3: learners

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook.masking import masked_mean, mean_per_run
+from rlbook.masking import masked_mean, mean_per_run, standardise_per_run
 
 NAN, INF = float("nan"), float("inf")
 
@@ -78,3 +78,14 @@ def test_mean_per_run_over_the_entries_of_a_mask():
     assert mean_per_run(x, mask).tolist() == [3.0, 4.0]
     with pytest.raises(ValueError, match="no entry"):
         mean_per_run(x[:1], mask[:1] & False)
+
+
+def test_standardised_run_by_run_over_the_entries_of_a_mask():
+    x = torch.tensor([[[1.0, 3.0, 99.0]], [[10.0, 10.0, 40.0]]])
+    mask = torch.tensor([[[1, 1, 0]], [[1, 1, 1]]], dtype=torch.bool)
+    found = standardise_per_run(x, mask)
+    torch.testing.assert_close(found[0, 0, :2], torch.tensor([-1.0, 1.0]))
+    torch.testing.assert_close(found[1].mean(), torch.tensor(0.0))
+    torch.testing.assert_close(found[1].square().mean(), torch.tensor(1.0))
+    torch.testing.assert_close(standardise_per_run(x.flatten(1), mask.flatten(1)), found.flatten(1))
+    assert (standardise_per_run(torch.ones(2, 3), torch.ones(2, 3) > 0) == 0).all()

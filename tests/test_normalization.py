@@ -86,6 +86,21 @@ def test_a_run_without_valid_data_keeps_what_it_has():
     torch.testing.assert_close(dict(normalizer.state_dict()), before)
 
 
+@pytest.mark.parametrize("bad", [NAN, float("inf")])
+def test_what_is_not_finite_stays_out(bad):
+    """Of run 1 all, and one feature of one observation of run 0."""
+    normalizer, other, x = RunningNormalizer(R, SIZE), RunningNormalizer(R, SIZE), data(R, 5, SIZE)
+    for each in (normalizer, other):
+        each.update(data(R, 4, SIZE, seed=1))
+    valid = torch.ones(R, 5, dtype=torch.bool)
+    valid[1], valid[0, 2] = False, False
+    other.update(x, valid)
+    x[1], x[0, 2, 1] = bad, bad
+    normalizer.update(x)
+    torch.testing.assert_close(normalizer.state_dict(), other.state_dict(), rtol=0, atol=0)
+    assert normalizer.count.tolist() == [[8.0], [4.0], [9.0]]
+
+
 @pytest.mark.parametrize("middle", [(200,), (4, 50), ()])
 def test_normalised_data_have_mean_0_and_variance_1(middle):
     normalizer, x = RunningNormalizer(R, SIZE), data(R, 200, SIZE, offset=7.0)

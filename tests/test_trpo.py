@@ -10,8 +10,8 @@ import torch
 
 import rlbook.training
 from rlbook.agents import trpo
-from rlbook.agents.trpo import advantages_of, fisher_of, mean_kl, update_policy
-from rlbook.returns import lambda_returns
+from rlbook.agents.trpo import fisher_of, mean_kl, update_policy
+from rlbook.critics import returns_and_advantages
 from rlbook.rollouts import Rollout
 from rlbook.training import Training
 
@@ -46,10 +46,11 @@ def test_the_same_seed_gives_the_same_bits():
     checks.check_the_same_seed_gives_the_same_bits(trpo, SMALL)
 
 
+@pytest.mark.parametrize("names", [("rewards",), checks.SEEN])
 @pytest.mark.parametrize("line_search", [True, False])
-def test_a_nan_freezes_its_run_only(line_search):
+def test_a_nan_freezes_its_run_only(line_search, names):
     config = dataclasses.replace(SMALL, line_search=line_search)
-    poison = checks.poisoned(num_envs=4, after=30)
+    poison = checks.poisoned(num_envs=4, after=30, names=names)
     checks.check_a_nan_freezes_its_run_only(trpo, config, "CartPole-v1", poison)
 
 
@@ -131,7 +132,7 @@ def test_the_step_is_that_of_dense_matrices(env, line_search, radius):
     networks, rollout, config = prepared(
         env, line_search=line_search, max_kl=radius, cg_iterations=100, hidden_sizes=(4,)
     )
-    _, advantages = advantages_of(networks["critic"], rollout, config)
+    _, advantages = returns_and_advantages(networks["critic"], rollout, config)
     policy = networks["policy"]
     want = [dense_step(policy, rollout, advantages, config, k) for k in range(R)]
     search, usable = update_policy(policy, rollout, advantages, config)
@@ -159,7 +160,7 @@ def test_the_kl_stays_in_the_radius_and_the_surrogate_rises():
 
 def test_inactive_runs_stay_and_the_others_do_not_notice():
     networks, rollout, config = prepared()
-    _, advantages = advantages_of(networks["critic"], rollout, config)
+    _, advantages = returns_and_advantages(networks["critic"], rollout, config)
     before = [p.detach().clone() for p in networks["policy"].parameters()]
     active = torch.tensor([True, False, True])
     update_policy(networks["policy"], rollout, advantages, config, active)
@@ -204,38 +205,21 @@ def test_steps_that_are_not_valid_do_not_enter():
         torch.testing.assert_close(one, other)
 
 
-# --- the batch
+def test_the_step_is_made_of_advantages_standardised_run_by_run(monkeypatch):
+    seen, update = [], trpo.update_policy
 
+    def watched(policy, rollout, advantages, *options):
+        seen.append(advantages)
+        return update(policy, rollout, advantages, *options)
 
-def test_advantages_are_lambda_returns_minus_values_normalised_per_run():
-    networks, rollout, config = prepared(normalize_advantages=False, lambda_=0.7, discount=0.9)
-    ends = torch.rand(2, R, E, T, generator=torch.Generator().manual_seed(1)) < 0.2
-    rollout = dataclasses.replace(rollout, terminated=ends[0], truncated=ends[1])
-    critic = networks["critic"]
-    targets, advantages = advantages_of(critic, rollout, config)
-    with torch.no_grad():
-        values, following = critic(rollout.observations), critic(rollout.next_observations)
-    want = lambda_returns(
-        rollout.rewards, following, ends[0], ends[1], discount=0.9, lambda_=0.7
-    )  # fmt: skip
-    torch.testing.assert_close(targets, want)
-    torch.testing.assert_close(advantages, want - values)
-    config = dataclasses.replace(config, normalize_advantages=True)
-    _, normal = advantages_of(critic, rollout, config)
-    torch.testing.assert_close(normal.mean((1, 2)), torch.zeros(R).double())
-    torch.testing.assert_close(normal.std((1, 2), correction=0), torch.ones(R).double())
-
-
-def test_a_time_limit_bootstraps_and_a_termination_does_not():
-    """A critic that says 10 everywhere, rewards 1: r, or r + discount 10, at an end."""
-    networks, rollout, config = prepared(normalize_advantages=False, lambda_=0.0, discount=0.5)
-    flags = torch.zeros(2, R, E, T, dtype=torch.bool)
-    flags[0, :, 0], flags[1, :, 1] = True, True
-    rollout = dataclasses.replace(
-        rollout, rewards=torch.ones(R, E, T), terminated=flags[0], truncated=flags[1]
-    )
-    targets, _ = advantages_of(lambda x: torch.full(x.shape[:-1], 10.0), rollout, config)
-    assert (targets[:, 0] == 1).all() and (targets[:, 1:] == 6).all()
+    monkeypatch.setattr(trpo, "update_policy", watched)
+    for wanted in (True, False):
+        seen.clear()
+        config = dataclasses.replace(SMALL, normalize_advantages=wanted)
+        checks.train(trpo, config, num_runs=2)
+        for advantages in seen:
+            is_zero = advantages.mean((1, 2)).abs() < 1e-5
+            assert is_zero.all() if wanted else not is_zero.any()
 
 
 # --- it learns

@@ -8,16 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from rlbook.config import TrainingConfig
-from rlbook.masking import masked_mean, mean_per_run
-from rlbook.networks import MLP
-from rlbook.normalization import RunningNormalizer, ScaledCritic
-from rlbook.policies import make_policy
+from rlbook.critics import make_networks, returns_and_advantages
+from rlbook.masking import mean_per_run, standardise_per_run
 from rlbook.policy_gradients import policy_gradient_loss
 from rlbook.results import Result
-from rlbook.returns import lambda_returns
 from rlbook.rollouts import Rollout
 from rlbook.training import Training
 
@@ -63,38 +59,6 @@ class Config(TrainingConfig):
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
 
-def make_networks(envs, config: Config, generators: Sequence[torch.Generator]) -> dict:
-    """The actor pi and the critic V; they share the statistics of the observations, no weights."""
-    policy = make_policy(envs, config.hidden_sizes, generators)
-    network = MLP((envs.observation_size, *config.hidden_sizes, 1), generators)
-    if config.normalize_observations:
-        normalizer = RunningNormalizer(envs.num_runs, envs.observation_size)
-        policy.network = nn.Sequential(normalizer, policy.network)
-        network = nn.Sequential(normalizer, network)
-    return {"policy": policy, "critic": ScaledCritic(network, envs.num_runs)}
-
-
-@torch.no_grad()
-def targets(critic, rollout: Rollout, config: Config) -> tuple[torch.Tensor, torch.Tensor]:
-    """The lambda-returns, and the advantages, lambda-return - V(s_t): (R, E, T) each. Eq. (14.12).
-
-    No gradient passes: for both losses they are numbers.
-    """
-    values, next_values = critic(rollout.observations), critic(rollout.next_observations)
-    ends = rollout.terminated, rollout.truncated
-    horizon = {"discount": config.discount, "lambda_": config.lambda_}
-    returns = lambda_returns(rollout.rewards, next_values, *ends, **horizon)
-    return returns, returns - values
-
-
-def standardised(x: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """(x - mean) / standard deviation, of each run by itself: (R, ...) -> (R, ...)."""
-    dims = tuple(range(1, x.ndim))
-    shape = (-1, *[1] * len(dims))
-    centred = x - masked_mean(x, valid, dims).view(shape)
-    return centred / (masked_mean(centred.square(), valid, dims).sqrt().view(shape) + 1e-8)
-
-
 def actor_loss(policy, rollout: Rollout, advantages: torch.Tensor, entropy_coef: float):
     """The mean of - A_t log pi(a_t|s_t) - entropy_coef H(pi(.|s_t)), (R,). Eq. (14.13)."""
     log_probs, entropies = policy.log_prob_and_entropy(rollout.observations, rollout.actions)
@@ -135,10 +99,10 @@ def train(
             run.anneal(actor_optimizer, config.learning_rate)
             run.anneal(critic_optimizer, config.value_learning_rate)
             rollout = run.collect(config.rollout_steps)
-            returns, advantages = targets(critic, rollout, config)
+            returns, advantages = returns_and_advantages(critic, rollout, config)  # (R, E, T)
             weights = advantages
             if config.normalize_advantages:
-                weights = standardised(advantages, rollout.valid)
+                weights = standardise_per_run(advantages, rollout.valid)
 
             loss = actor_loss(policy, rollout, weights, config.entropy_coef)
             run.step(actor_optimizer, loss, max_gradient_norm=config.max_gradient_norm)

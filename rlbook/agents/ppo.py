@@ -14,14 +14,11 @@ import torch
 from torch import nn
 
 from rlbook.config import TrainingConfig
-from rlbook.divergences import adapt_kl_coef, kl_categorical, kl_gaussian
-from rlbook.masking import mean_per_run
-from rlbook.networks import MLP
-from rlbook.normalization import RunningNormalizer, ScaledCritic
-from rlbook.policies import make_policy
+from rlbook.critics import ScaledCritic, make_networks, returns_and_advantages
+from rlbook.divergences import adapt_kl_coef
+from rlbook.masking import mean_per_run, standardise_per_run
 from rlbook.policy_gradients import clipped_surrogate_loss
 from rlbook.results import Result
-from rlbook.returns import lambda_returns
 from rlbook.rollouts import Rollout
 from rlbook.training import Training
 
@@ -85,17 +82,6 @@ class Config(TrainingConfig):
             raise ValueError(f"num_minibatches must be at most {steps}, the steps of a rollout")
 
 
-def make_networks(envs, config: Config, generators) -> dict[str, nn.Module]:
-    """Policy and critic; both see observations normalised by the same statistics."""
-    policy = make_policy(envs, config.hidden_sizes, generators)
-    network = MLP((envs.observation_size, *config.hidden_sizes, 1), generators)
-    if config.normalize_observations:
-        normalizer = RunningNormalizer(envs.num_runs, envs.observation_size)
-        policy.network = nn.Sequential(normalizer, policy.network)
-        network = nn.Sequential(normalizer, network)
-    return {"policy": policy, "critic": ScaledCritic(network, envs.num_runs)}
-
-
 class Batch(NamedTuple):
     """What an update needs of a rollout, (R, N, ...) with N = E T; no gradients in it."""
 
@@ -106,8 +92,8 @@ class Batch(NamedTuple):
     returns: torch.Tensor
     log_probs: torch.Tensor
     """log pi_old(a|s)."""
-    parameters: tuple[torch.Tensor, ...]
-    """Of pi_old(.|s): (logits,), or (mean, log_std)."""
+    parameters: torch.Tensor | tuple[torch.Tensor, ...]
+    """Of pi_old(.|s), by `policy.parameters_of`: logits, or (mean, log_std)."""
 
     def take(self, rows: torch.Tensor) -> "Batch":
         """Rows (R, B) of each run."""
@@ -119,31 +105,13 @@ class Batch(NamedTuple):
 @torch.no_grad()
 def make_batch(policy: nn.Module, critic: ScaledCritic, rollout: Rollout, config: Config) -> Batch:
     """Advantages, returns and the old policy, once for all epochs."""
-    values, next_values = critic(rollout.observations), critic(rollout.next_observations)
-    ends = rollout.terminated, rollout.truncated
-    horizon = {"discount": config.discount, "lambda_": config.lambda_}
-    returns = lambda_returns(rollout.rewards, next_values, *ends, **horizon)  # (R, E, T)
-    advantages, valid = (returns - values).flatten(1), rollout.valid.flatten(1)
+    returns, advantages = returns_and_advantages(critic, rollout, config)  # (R, E, T)
     if config.normalize_advantages:
-        centred = advantages - mean_per_run(advantages, valid).unsqueeze(1)
-        deviation = mean_per_run(centred**2, valid).sqrt().unsqueeze(1)
-        advantages = centred / (deviation + 1e-8)
+        advantages = standardise_per_run(advantages, rollout.valid)
     observations, actions = rollout.observations.flatten(1, 2), rollout.actions.flatten(1, 2)
-    parameters = as_tuple(policy.parameters_of(observations))
+    steps = [x.flatten(1) for x in (rollout.valid, advantages, returns)]  # (R, N)
     log_probs = policy.log_prob(observations, actions)
-    return Batch(
-        observations, actions, valid, advantages, returns.flatten(1), log_probs, parameters
-    )
-
-
-def as_tuple(parameters) -> tuple[torch.Tensor, ...]:
-    return parameters if isinstance(parameters, tuple) else (parameters,)
-
-
-def kl_from_old(batch: Batch, parameters) -> torch.Tensor:
-    """KL(old || new) in each state, (R, B). Eqs. (16.1) and (16.2)."""
-    kl = kl_gaussian if isinstance(parameters, tuple) else kl_categorical
-    return kl(*batch.parameters, *as_tuple(parameters))
+    return Batch(observations, actions, *steps, log_probs, policy.parameters_of(observations))
 
 
 def ppo_loss(
@@ -152,7 +120,7 @@ def ppo_loss(
     """Surrogate + value_coef error^2 - entropy_coef H, and the mean KL: both (R,). Eq. (16.21)."""
     parameters = policy.parameters_of(batch.observations)
     log_probs, entropy = policy.log_prob_and_entropy_of(parameters, batch.actions)
-    kl = kl_from_old(batch, parameters)
+    kl = policy.kl(batch.parameters, parameters)  # KL(old || new)
     ratio_from = log_probs, batch.log_probs, batch.advantages
     if config.surrogate == "clip":
         loss = clipped_surrogate_loss(*ratio_from, clip_epsilon=config.clip_epsilon)
@@ -172,7 +140,7 @@ def measure(policy: nn.Module, batch: Batch, config: Config) -> dict[str, torch.
     ratio = torch.where(batch.valid, (log_probs - batch.log_probs).exp(), 1.0)
     outside = (ratio - 1).abs() > config.clip_epsilon
     return {
-        "kl": mean_per_run(kl_from_old(batch, parameters), batch.valid),
+        "kl": mean_per_run(policy.kl(batch.parameters, parameters), batch.valid),
         "entropy": mean_per_run(entropy, batch.valid),
         "outside": mean_per_run(outside.to(ratio), batch.valid),
         "largest_ratio": ratio.amax(1),

@@ -63,7 +63,7 @@ def make_networks(envs, config: Config, generators: Sequence[torch.Generator]) -
     sizes = (envs.observation_size, *config.hidden_sizes, 1)
     return {
         "policy": make_policy(envs, config.hidden_sizes, generators),
-        "value": MLP(sizes, generators).to(envs.device),
+        "value": MLP(sizes, generators),
     }
 
 

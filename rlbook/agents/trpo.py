@@ -11,13 +11,9 @@ import torch
 from torch import nn
 
 from rlbook.config import TrainingConfig
-from rlbook.divergences import kl_categorical, kl_gaussian
-from rlbook.masking import mean_per_run
-from rlbook.networks import MLP
-from rlbook.normalization import RunningNormalizer, ScaledCritic
-from rlbook.policies import make_policy
+from rlbook.critics import make_networks, returns_and_advantages
+from rlbook.masking import mean_per_run, standardise_per_run
 from rlbook.results import Result
-from rlbook.returns import lambda_returns
 from rlbook.rollouts import Rollout
 from rlbook.training import Training
 from rlbook.trust_region import (
@@ -78,47 +74,13 @@ class Config(TrainingConfig):
             raise ValueError(f"max_kl must be positive, got {self.max_kl}")
 
 
-def make_networks(envs, config: Config, generators) -> dict[str, nn.Module]:
-    """Policy and critic; both see observations normalised by the same statistics."""
-    policy = make_policy(envs, config.hidden_sizes, generators)
-    network = MLP((envs.observation_size, *config.hidden_sizes, 1), generators)
-    if config.normalize_observations:
-        normalizer = RunningNormalizer(envs.num_runs, envs.observation_size)
-        policy.network = nn.Sequential(normalizer, policy.network)
-        network = nn.Sequential(normalizer, network)
-    return {"policy": policy, "critic": ScaledCritic(network, envs.num_runs)}
-
-
 def mean_kl(policy: nn.Module, old, observations: torch.Tensor, valid: torch.Tensor):
     """The mean over states of KL(old || policy), (R,). Eq. (15.14).
 
     Args:
         old: what policy.parameters_of(observations) was before the update, detached.
     """
-    new = policy.parameters_of(observations)
-    if isinstance(new, torch.Tensor):
-        return mean_per_run(kl_categorical(old, new), valid)
-    return mean_per_run(kl_gaussian(*old, *new), valid)
-
-
-@torch.no_grad()
-def advantages_of(critic: nn.Module, rollout: Rollout, config: Config):
-    """lambda-returns, and lambda-returns minus values, both (R, E, T)."""
-    values, next_values = critic(rollout.observations), critic(rollout.next_observations)
-    targets = lambda_returns(
-        rollout.rewards,
-        next_values,
-        rollout.terminated,
-        rollout.truncated,
-        discount=config.discount,
-        lambda_=config.lambda_,
-    )
-    advantages = targets - values
-    if config.normalize_advantages:
-        centred = advantages - mean_per_run(advantages, rollout.valid)[:, None, None]
-        variance = mean_per_run(centred**2, rollout.valid)[:, None, None]
-        advantages = centred / (variance.sqrt() + 1e-8)
-    return targets, advantages
+    return mean_per_run(policy.kl(old, policy.parameters_of(observations)), valid)
 
 
 def update_policy(
@@ -220,7 +182,9 @@ def train(
         optimizer = run.optimizer("critic", critic)
         for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
             rollout = run.collect(config.rollout_steps)
-            targets, advantages = advantages_of(critic, rollout, config)  # (R, E, T)
+            targets, advantages = returns_and_advantages(critic, rollout, config)  # (R, E, T)
+            if config.normalize_advantages:
+                advantages = standardise_per_run(advantages, rollout.valid)
             active = torch.tensor([k not in run.frozen for k in run.run_ids], device=run.device)
             radius = config.max_kl * (1 - run.fraction if config.anneal else 1)
             now = replace(config, max_kl=radius)
