@@ -16,6 +16,8 @@ def _gae(mistake: str = ""):
         advantages, after = torch.zeros_like(rewards), 0.0
         if mistake == "gamma":
             gamma = 1.0
+        if mistake == "exchanged":
+            gamma, lambda_ = lambda_, gamma
         decay = {"lambda": gamma, "swapped": lambda_}.get(mistake, gamma * lambda_)
         for t in reversed(range(len(rewards))):
             no_guess = bool(terminated[t]) and mistake != "mask"
@@ -51,6 +53,7 @@ GAE_MISTAKES = {
     "lambda": "lost lambda. Try a lambda other than 1.",
     "swapped": "lets the trace fade by lambda and not by gamma lambda. Try a gamma other than 1, "
     "and look at more than the last step.",
+    "exchanged": "exchanges gamma and lambda. Try two different numbers.",
 }
 
 
@@ -65,7 +68,7 @@ def check_is_sound(attempt) -> str:
     for mistake, why in GAE_MISTAKES.items():
         if _flag(attempt(_gae(mistake)), "a wrong version"):
             raise WrongAnswer(f"It said yes to a version that {why}")
-    return "Seven bugs, seven times no, and a test that you can keep."
+    return "Eight bugs, eight times no, and a test that you can keep."
 
 
 def _flag(answer, words: str) -> bool:

@@ -48,6 +48,7 @@ WRONG = {
         (_is_sound(truncated="[7]"), "lets the trace run through a time limit"),
         (_is_sound(gamma=1.0), "lost the discount"),
         (_is_sound(lambda_=1.0), "lost lambda"),
+        (_is_sound(lambda_=0.9), "exchanges gamma and lambda"),
         (_is_sound(compare="[7:]", terminated="[7]"), "takes a time limit for an end"),
         ("def is_sound(gae):\n    return 'yes'", "return True or False, not 'yes'"),
     ],
