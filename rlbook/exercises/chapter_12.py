@@ -99,8 +99,13 @@ def check_reinforce_loss(attempt) -> str:
     log_probs, returns, values = leaves
     log_probs = -log_probs.abs()
     expected = -((returns - values) * valid).detach() / 3
-    for padding, words in ((0.0, on), (5.0, f"{on}, with numbers behind their ends")):
-        inputs = [x.masked_fill(~valid, padding).requires_grad_() for x in (log_probs, values)]
+    for padding, unlikely, words in (
+        (0.0, 0.0, on),
+        (5.0, 5.0, f"{on}, with numbers behind their ends"),
+        (5.0, torch.nan, f"{on}, with NaN in log_probs behind their ends"),
+    ):
+        paddings = (log_probs, unlikely), (values, padding)
+        inputs = [x.masked_fill(~valid, p).requires_grad_() for x, p in paddings]
         targets = returns.masked_fill(~valid, padding + 1.0)
         loss = attempt(inputs[0], targets, inputs[1], valid)
         expect_shape(loss, (), on=words, hint="One number: a sum over steps, a mean over episodes.")
@@ -109,6 +114,12 @@ def check_reinforce_loss(attempt) -> str:
             on=words,
             what="no gradient flows back to log_probs.",
             hint="Keep to tensors: .item(), float() and .detach() cut the way back.",
+        )
+        expect_true(
+            bool(loss.isfinite()),
+            on=words,
+            what="the loss is not finite.",
+            hint="0 times NaN is NaN: a mask by a product lets it in, torch.where does not.",
         )
         slope, value_slope = torch.autograd.grad(loss, inputs, allow_unused=True)
         expect_true(slope is not None, on=words, what="the loss does not depend on log_probs.")

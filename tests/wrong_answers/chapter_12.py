@@ -60,6 +60,7 @@ WRONG = {
     ],
     "12.4": [
         (_loss(masked="-log_probs * advantage"), "Steps behind the end of an episode entered"),
+        (_loss(masked="-log_probs * advantage * valid"), "0 times NaN is NaN"),
         (_loss(mean="terms.sum() / valid.sum()"), "divided by the number of steps"),
         (_loss(mean="terms.mean()"), "padding counted"),
         (
