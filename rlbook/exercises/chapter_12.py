@@ -90,6 +90,34 @@ def check_leave_one_out(attempt) -> str:
     )
 
 
+def _slope(attempt, inputs, targets, valid, on: str) -> torch.Tensor:
+    """The gradient of the attempt's loss with respect to log_probs, the first of the inputs."""
+    loss = attempt(inputs[0], targets, inputs[1], valid)
+    expect_shape(loss, (), on=on, hint="One number: a sum over steps, a mean over episodes.")
+    expect_true(
+        isinstance(loss, torch.Tensor) and loss.requires_grad,
+        on=on,
+        what="no gradient flows back to log_probs.",
+        hint="Keep to tensors: .item(), float() and .detach() cut the way back.",
+    )
+    expect_true(
+        bool(loss.isfinite()),
+        on=on,
+        what="the loss is not finite.",
+        hint="0 times NaN is NaN: a mask by a product lets it in, torch.where does not.",
+    )
+    slope, value_slope = torch.autograd.grad(loss, inputs, allow_unused=True)
+    expect_true(slope is not None, on=on, what="the loss does not depend on log_probs.")
+    expect_true(
+        value_slope is None or (value_slope == 0).all(),
+        on=on,
+        what="a gradient flows into the values: the loss of the policy would move the "
+        "baseline, in a direction that has nothing to do with predicting returns.",
+        hint="Detach the advantage.",
+    )
+    return slope
+
+
 def check_reinforce_loss(attempt) -> str:
     """reinforce_loss(log_probs, returns, values, valid) -> a number."""
     rng = generator(1204)
@@ -107,22 +135,7 @@ def check_reinforce_loss(attempt) -> str:
         paddings = (log_probs, unlikely), (values, padding)
         inputs = [x.masked_fill(~valid, p).requires_grad_() for x, p in paddings]
         targets = returns.masked_fill(~valid, padding + 1.0)
-        loss = attempt(inputs[0], targets, inputs[1], valid)
-        expect_shape(loss, (), on=words, hint="One number: a sum over steps, a mean over episodes.")
-        expect_true(
-            isinstance(loss, torch.Tensor) and loss.requires_grad,
-            on=words,
-            what="no gradient flows back to log_probs.",
-            hint="Keep to tensors: .item(), float() and .detach() cut the way back.",
-        )
-        expect_true(
-            bool(loss.isfinite()),
-            on=words,
-            what="the loss is not finite.",
-            hint="0 times NaN is NaN: a mask by a product lets it in, torch.where does not.",
-        )
-        slope, value_slope = torch.autograd.grad(loss, inputs, allow_unused=True)
-        expect_true(slope is not None, on=words, what="the loss does not depend on log_probs.")
+        slope = _slope(attempt, inputs, targets, valid, words)
         advantages = targets - inputs[1].detach()
         flat = -advantages / 3
         expect_close(
@@ -143,13 +156,6 @@ def check_reinforce_loss(attempt) -> str:
                 "The values were not subtracted.": -(targets * valid) / 3,
                 "The sum over the episodes is not divided by their number.": expected * 3,
             },
-        )
-        expect_true(
-            value_slope is None or (value_slope == 0).all(),
-            on=words,
-            what="a gradient flows into the values: the loss of the policy would move the "
-            "baseline, in a direction that has nothing to do with predicting returns.",
-            hint="Detach the advantage.",
         )
     return "None of the three bugs raises an error: this is what silent bugs look like."
 
