@@ -48,14 +48,12 @@ def collect(
     """
     questions = task.prompts(config.num_prompts, generator)
     questions = [question for question in questions for _ in range(config.group_size)]
-    T = {"temperature": config.temperature}
-    most = config.max_new_tokens or task.max_new_tokens
-    prompts, answers, texts = write(
-        policy, questions, max_new_tokens=most, generator=generator, **T
-    )
+    at = {"temperature": config.temperature}
+    options = {"max_new_tokens": config.max_new_tokens or task.max_new_tokens} | at
+    prompts, answers, texts = write(policy, questions, generator=generator, **options)
     rewards = score(each_answer(task.reward), questions, texts, prompts, answers)
     tokens = answers.tokens, answers.completion_mask
-    ref_log_probs = token_log_probs(reference, prompts, *tokens, **T)
+    ref_log_probs = token_log_probs(reference, prompts, *tokens, **at)
     groups = lambda x: x.unflatten(0, (config.num_prompts, config.group_size))  # noqa: E731
     steps = None
     if config.supervision == "process":
@@ -89,7 +87,7 @@ def train(
         on_step: is told each step's number and log.
     """
     config = config or Config()
-    model, T = policy.model, {"temperature": config.temperature}
+    model, at = policy.model, {"temperature": config.temperature}
     reference = copy.deepcopy(model).requires_grad_(False)
     settings = {"num_steps": config.num_steps, "learning_rate": config.learning_rate}
     same = "schedule", "warmup_steps", "max_gradient_norm"
@@ -102,7 +100,7 @@ def train(
             tokens = batch.answers.tokens, batch.answers.completion_mask
             mask = tokens[1].view_as(batch.advantages)
             for inner in range(config.inner_steps):
-                log_probs = token_log_probs(model, batch.prompts, *tokens, **T).view_as(mask)
+                log_probs = token_log_probs(model, batch.prompts, *tokens, **at).view_as(mask)
                 if inner == 0:
                     old_log_probs = log_probs.detach()  # the policy that drew the answers
                 rows = log_probs, old_log_probs, batch.ref_log_probs, batch.advantages, mask

@@ -38,7 +38,7 @@ class LoopResult:
     interrupted: bool
     """By Ctrl-C, or by the stop button of a notebook."""
     stopped: str | None
-    """Why the training stopped early: a loss or gradient that is not finite."""
+    """Why the training stopped early: a reward, loss or gradient that is not finite."""
     seconds: float
     """Of all steps, earlier ones of a continued training included."""
 
