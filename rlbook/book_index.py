@@ -18,6 +18,7 @@ from rlbook.launch import ROOT, read, to_text
 
 NOTEBOOK = "D_index.ipynb"
 HEADING = re.compile(r"^#{1,4} (.+)$", re.MULTILINE)
+REPEATS = ("## Summary", "## Further reading")  # they explain nothing for the first time
 OFTEN, EVERYWHERE = 6, 5  # uses that name a chapter beside a definition; chapters that are too many
 
 
@@ -59,7 +60,7 @@ def sections() -> dict[str, list[Section]]:
         name, last = path.name.split("_")[0], ""
         for piece in filter(str.strip, pieces):
             heading = HEADING.match(piece)
-            if heading and (re.match(r"\w+\.\d+ ", heading[1]) or not last):
+            if heading and (re.match(r"\w+\.\d+ |Exercises$", heading[1]) or not last):
                 last = heading[1]
             found.setdefault(name, []).append(Section(path.name, last, piece))
     return found
@@ -68,14 +69,17 @@ def sections() -> dict[str, list[Section]]:
 def where(chapter: str, phrase: str) -> Section:
     """The section of a chapter in which a phrase stands first, set in bold if it ever is.
 
+    In a section with a number, rather than in a chapter's opening; never in its summary.
+
     Raises:
         ValueError: the chapter is not there, or does not contain the phrase.
     """
     if chapter not in sections():
         raise ValueError(f"there is no chapter {chapter}, which should explain {phrase!r}")
     words = r"\s+".join(map(re.escape, phrase.split()))
+    opening, *others = [s for s in sections()[chapter] if not s.text.startswith(REPEATS)]
     for pattern in (rf"\*\*[^*\n]*?(?<!\w){words}[^*\n]*\*\*", rf"(?<!\w){words}"):
-        for section in sections()[chapter]:
+        for section in [*others, opening]:
             if re.search(pattern, section.text, re.IGNORECASE):
                 return section
     raise ValueError(f"chapter {chapter} does not contain {phrase!r}")

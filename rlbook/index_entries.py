@@ -3,14 +3,14 @@
 # term | chapter that explains it | words to look for, if they are others
 TERMS = r"""
 absorbing state | 02 | absorbing
+action | 00
 action gap | 06
 action value | 01
-action | 00
-actor | 14
+actor | 14 | the *actor*
 advantage | 06
 agent | 00
 anchor | 19 | role of the anchor
-annotators who choose at random | 18 | share of random clicks
+annotators who choose at random | 18 | random clicks
 answer of a language model | 18 | **answer**
 asynchronous value iteration | 04
 average reward | A
@@ -32,7 +32,7 @@ bootstrapping | 01
 Bradley and Terry's model | 18 | Bradley and Terry
 calibrated | 18
 certainty-equivalence estimate | 08
-clipping (of ratios) | 16 | clips on one side only
+clipping (of ratios) | 16 | PPO-clip
 conjugate gradients | 15 | conjugate
 consistent estimate | 07 | consistent
 context | 19
@@ -69,7 +69,9 @@ Fisher information matrix | 15
 fixed point | 03
 forward view | 08
 frontier of reward and KL | 19 | frontier
-GAE | 17 | generalized advantage estimate
+GAE | 17
+gamma-just estimate | 17 | $\gamma$-just
+Gaussian policy | 11
 generalisation | 11
 GLIE | 07
 Goodhart's law | 19
@@ -77,7 +79,7 @@ gradient ascent | 11
 gradient clipping | 11
 greedy | 00
 group | 20 | **group** of
-GRPO | 20 | GRPO goes one step further
+GRPO | 20
 Gumbel noise | 18 | Gumbel
 Huber loss | 13
 identifiable | 13
@@ -91,7 +93,7 @@ language model | 18
 leave one out | 12
 leave-one-out baseline | 20 | leave-one-out
 logits | 11
-Markov decision process | 02 | MDP for short
+Markov decision process | 02
 Markov property | 02
 maximisation bias | 09
 maximum norm | 03
@@ -104,11 +106,12 @@ Monte Carlo | 01
 n-step return | 08 | $n$-step return
 natural gradient | 15
 off-policy | 09
-on-policy distribution | 11
 on-policy | 10
+on-policy distribution | 11
 optimistic start | 04 | optimistic
 outcome supervision | 20
-over-optimisation | 19 | stands for what we want
+over-optimisation | 19
+overfitting | 18
 padding | 18
 partial order of policies | 03 | preorder
 pass@1 | 20
@@ -116,12 +119,12 @@ pass@k | 20
 performance-difference lemma | 15
 Plackett and Luce's model | 18 | Plackett and Luce
 planning | 02
-policy gradient theorem | 11
-policy improvement theorem | 05 | (policy improvement)
-policy iteration | 05
 policy | 00
+policy gradient theorem | 11
+policy improvement theorem | 05
+policy iteration | 05
 Polyak averaging | 13
-PPO-penalty | 16 | charge for distance
+PPO-penalty | 16
 pretraining | 18
 process supervision | 20
 projected Bellman equation | 11
@@ -137,8 +140,8 @@ reinforcement learning from human feedback (RLHF) | 18 | Reinforcement learning 
 replacing trace | 08
 replay memory | 13
 return | 00
-reward model | 18
 reward | 00
+reward model | 18
 reward-to-go | 12
 Robbins and Monro's conditions | 07 | Robbins and Monro
 rollout | 11
@@ -152,8 +155,8 @@ softmax | 11
 solvable language model | 19
 solved | 12
 start distribution | 02
-state aggregation | 11
 state | 00
+state aggregation | 11
 stationary policy | 01 | stationary
 supervised fine-tuning (SFT) | 18 | SFT
 surrogate | 15
@@ -164,21 +167,23 @@ TD error | 08
 TD(0) | 08
 TD(lambda) | 08 | TD($\lambda$)
 telescoping sum | 17 | telescopes
+temperature | 18 | **temperature**
 temporal difference learning | 08
 terminal mask | 08
 terminal state | 02
 termination | 02 | terminated
-tile coding | 11 | tiling
+tile coding | 11
 token | 18 | tokens
 total variation | 15
 trajectory | 01
-transition kernel | 02
 transition | 01
+transition kernel | 02
+trembling hand | 06 | trembling
 truncation | 02 | truncated
 trust region | 15
 upper confidence bound (UCB) | 07 | upper confidence bound
-value iteration | 04
 value | 00
+value iteration | 04
 verifier | 20
 """
 
@@ -197,6 +202,7 @@ J(\pi) | objective: expected return from the start | | 2.6
 T, T_\pi | Bellman's operators | bellman_optimality_backup | 3.9
 V^*, Q^* | optimal values | solution.values | 3.7
 A^\pi(s,a) | advantage | | 6.6
+\varepsilon | probability of a random action | epsilon | 6.12
 \alpha | step size | alpha | 7.9
 d_t | 1 if the step terminates | terminated[t] | 8.1
 \delta_t | TD error | td_errors | 8.2
@@ -205,6 +211,7 @@ G_t^\lambda | lambda-return | lambda_returns | 8.15
 z_t(s) | eligibility trace | | 8.20
 \rho | importance weight | | 10.9
 w, x(s) | weights and features of a linear value function | | 11.1
+\mu(s) | share of the time that is spent in a state | on_policy_distribution | 11.4
 \theta | parameters of a policy | | 11.8
 \eta(s) | discounted visits, not normalised | | 11.9
 H(\pi) | entropy | entropy_bonus | 11.24

@@ -13,6 +13,7 @@ from collections import defaultdict
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import hypothesis
 import pytest
 from broken_claims import breaking_sources
 from clean_process import in_clean_process
@@ -20,6 +21,8 @@ from mutant_runs import run_chapter, run_unit_tests
 from parsed_notebook import chapters
 
 RUN_SECONDS = 1500
+hypothesis.settings.register_profile("book", deadline=None)  # no test depends on the time it takes
+hypothesis.settings.load_profile("book")
 PART_4 = re.compile(r"[/\[](?:18|19|20)[_\]-]")
 SMALL_MODELS = """
 from rlbook.language.pretraining import pretrained

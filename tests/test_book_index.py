@@ -77,3 +77,9 @@ def test_writing_twice_changes_nothing(tmp_path):
     path.write_text(text.replace("## Symbols", "## Symbols (old)"), encoding="utf-8")
     book_index.write(path)
     assert "(old)" in path.read_text("utf-8")  # another heading is another cell
+
+
+def test_a_summary_explains_nothing_and_an_opening_only_what_no_section_does():
+    assert where("16", "PPO-clip").number == "16.3"  # the summary has it in bold
+    assert where("17", "GAE").number == "17.2"  # the opening has it first
+    assert where("10", "Dyna-Q").link == "[Ch. 10](10_sarsa.ipynb#Exercises)"
