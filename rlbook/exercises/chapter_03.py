@@ -125,6 +125,31 @@ def check_count_optimal_policies(attempt) -> str:
             "best from every state.": 2,
         },
     )
+    _check_ties(attempt, machine)
+    expect_close(
+        _number(attempt(_corridor(100))),
+        1,
+        on="a corridor of 100 states, with rewards at its ends only",
+        hint="News travels one state a sweep: settle V first.",
+    )
+    for states, discount in ((3, 0.9), (10, 0.95)):
+        mdp = _split_states(MDP.random(states, 3, discount=discount, generator=rng), rng)
+        expect_close(
+            _number(attempt(mdp)),
+            2 ** (2 * states),
+            on=f"a model with {2 * states} states, each with two equally good best actions",
+            hint="Equally good actions may differ by rounding, and by as much as V is not yet "
+            "settled: settle V well below the tolerance with which you compare.",
+            mistakes={
+                "There are ties: several actions may be best in one state.": 1,
+                "That adds up the best actions of all states; a policy chooses in every state, "
+                "so the counts multiply.": 4 * states,
+            },
+        )
+    return "Every one of these policies has the same values, V*."
+
+
+def _check_ties(attempt, machine: MDP) -> None:
     twins = MDP.from_arrays(
         machine.transition[:, [0, 1, 1]], machine.reward[:, [0, 1, 1]], discount=0.9
     )
@@ -148,27 +173,6 @@ def check_count_optimal_policies(attempt) -> str:
             "the maximum (torch.isclose also allows 1e-5 of the size).": 16,
         },
     )
-    expect_close(
-        _number(attempt(_corridor(100))),
-        1,
-        on="a corridor of 100 states, with rewards at its ends only",
-        hint="News travels one state a sweep: settle V first.",
-    )
-    for states, discount in ((3, 0.9), (10, 0.95)):
-        mdp = _split_states(MDP.random(states, 3, discount=discount, generator=rng), rng)
-        expect_close(
-            _number(attempt(mdp)),
-            2 ** (2 * states),
-            on=f"a model with {2 * states} states, each with two equally good best actions",
-            hint="Equally good actions may differ by rounding, and by as much as V is not yet "
-            "settled: settle V well below the tolerance with which you compare.",
-            mistakes={
-                "There are ties: several actions may be best in one state.": 1,
-                "That adds up the best actions of all states; a policy chooses in every state, "
-                "so the counts multiply.": 4 * states,
-            },
-        )
-    return "Every one of these policies has the same values, V*."
 
 
 def _number(count) -> float:

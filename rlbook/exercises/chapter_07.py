@@ -18,36 +18,12 @@ def check_update_mean_and_variance(attempt) -> str:
             float(everything.mean()),
             float((everything - everything.mean()).square().sum()),
         )
-        d = sample - mean
         expect_close(
             _pair(attempt(mean, variance, n - 1, sample)),
             torch.tensor([m, squares / n], dtype=torch.float64),
             on=f"the samples {numbers[:-1]} and the new sample {sample:g}",
             hint="Compare with the mean and the variance of all the samples, computed anew.",
-            mistakes={
-                "`count` is the number of old samples; with the new one there are count + 1.": (
-                    _updated(mean, variance, n - 1, sample, n - 1)
-                ),
-                "Both deviations are taken from the old mean; the second belongs to the new "
-                "mean.": [m, ((n - 1) * variance + d * d) / n],
-                "Both deviations are taken from the new mean; the first belongs to the old mean.": [
-                    m,
-                    ((n - 1) * variance + (sample - m) ** 2) / n,
-                ],
-                "The variance is asked with count + 1 in the denominator, that is the sum of "
-                "squares over all samples; yours divides by count.": [m, squares / (n - 1)],
-                "That is the sum of the squared deviations; divide it by the number of samples.": (
-                    [m, squares]
-                ),
-                "That averages the old variance with the squared deviation as if the mean had "
-                "not moved, with the step 1 / count.": [m, variance + (d * d - variance) / (n - 1)],
-                "The old variance must be multiplied by `count` to be the sum of squares again.": [
-                    m,
-                    (variance + d * (sample - m)) / n,
-                ],
-                "The old variance is a mean over `count` samples; among all count + 1 it weighs "
-                "less.": [m, variance + d * (sample - m) / n],
-            },
+            mistakes=_welford_slips(mean, variance, n, sample, m, squares),
         )
     mean, variance, shift = 0.0, 0.0, 1e9
     for count, sample in enumerate((shift + 1, shift + 2, shift + 3)):
@@ -61,6 +37,39 @@ def check_update_mean_and_variance(attempt) -> str:
         rtol=1e-4,
     )
     return "Exact for any number of samples, and safe far away from zero."
+
+
+def _welford_slips(mean, variance, n, sample, m, squares) -> dict[str, list[float]]:
+    """n samples with the new one; m, squares: their mean, and the sum of squares about it."""
+    d = sample - mean
+    return {
+        "`count` is the number of old samples; with the new one there are count + 1.": (
+            _updated(mean, variance, n - 1, sample, n - 1)
+        ),
+        "Both deviations are taken from the old mean; the second belongs to the new mean.": [
+            m,
+            ((n - 1) * variance + d * d) / n,
+        ],
+        "Both deviations are taken from the new mean; the first belongs to the old mean.": [
+            m,
+            ((n - 1) * variance + (sample - m) ** 2) / n,
+        ],
+        "The variance is asked with count + 1 in the denominator, that is the sum of "
+        "squares over all samples; yours divides by count.": [m, squares / (n - 1)],
+        "That is the sum of the squared deviations; divide it by the number of samples.": (
+            [m, squares]
+        ),
+        "That averages the old variance with the squared deviation as if the mean had "
+        "not moved, with the step 1 / count.": [m, variance + (d * d - variance) / (n - 1)],
+        "The old variance must be multiplied by `count` to be the sum of squares again.": [
+            m,
+            (variance + d * (sample - m)) / n,
+        ],
+        "The old variance is a mean over `count` samples; among all count + 1 it weighs less.": [
+            m,
+            variance + d * (sample - m) / n,
+        ],
+    }
 
 
 def _updated(mean, variance, count, sample, n) -> list[float]:

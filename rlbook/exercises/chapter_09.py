@@ -27,51 +27,54 @@ def check_q_update(attempt) -> str:
             new[s, a] = q[s, a] + step * (target - q[s, a])
             return new
 
-        ahead = r + discount * q[s_next].max()
-        target = r if terminated else ahead
+        target = r if terminated else r + discount * q[s_next].max()
         expect_close(
             attempt(q.clone(), s, a, r, s_next, terminated, truncated, alpha, discount),
             after(target),
             on=words,
             hint="Only entry [s, a] changes, by alpha (target - Q[s, a]).",
-            mistakes={
-                "A termination stops the bootstrap: the target is r alone.": after(ahead),
-                "A time limit is no end: `truncated` must not stop the bootstrap."
-                if truncated
-                else "This step ends nothing: the target is r plus the discounted maximum.": after(
-                    r
-                ),
-                "The reward of a step that terminates is lost: there the target is r, not 0.": (
-                    after(0.0)
-                ),
-                "The end's row was multiplied by 0, and 0 times infinity is not a number: "
-                "choose with `if`.": after(torch.nan),
-                "The maximum runs over the row of s; it should be the row of s_next.": after(
-                    r + discount * q[s].max()
-                ),
-                "The discount is missing.": after(r + q[s_next].max()),
-                "Nothing was learned: a step is learned from, however it ends.": after(target, 0.0),
-                "That is the target itself: alpha is not used.": after(target, 1.0),
-                "The weights are exchanged: alpha belongs to the target, 1 - alpha to the old "
-                "value.": after(target, 1 - alpha),
-                "The sign of the error: it is target - Q[s, a].": after(target, -alpha),
-                "- Q[s, a] is missing in the bracket: the old value must shrink.": after(
-                    target + q[s, a]
-                ),
-                "The maximum over the whole table; it should be over the row of s_next.": after(
-                    r + discount * q.max()
-                ),
-                "That is the number of the best action (argmax); its value (max) is wanted.": (
-                    after(r + discount * q[s_next].argmax())
-                ),
-                "That is the value of the same action, a, in s_next; Q-learning takes the "
-                "maximum over all.": after(r + discount * q[s_next, a]),
-                "That is the mean over the next actions; Q-learning takes the maximum.": after(
-                    r + discount * q[s_next].mean()
-                ),
-            },
+            mistakes=_q_update_slips(
+                after, q, (s, a, r, s_next), truncated, target, alpha, discount
+            ),
         )
     return "The behaviour does not occur in it: that is what off-policy means."
+
+
+def _q_update_slips(after, q, step, truncated, target, alpha, discount) -> dict:
+    """What usual mistakes make of the table; after(target, step): after a step towards a target."""
+    s, a, r, s_next = step
+    return {
+        "A termination stops the bootstrap: the target is r alone.": after(
+            r + discount * q[s_next].max()
+        ),
+        "A time limit is no end: `truncated` must not stop the bootstrap."
+        if truncated
+        else "This step ends nothing: the target is r plus the discounted maximum.": after(r),
+        "The reward of a step that terminates is lost: there the target is r, not 0.": (after(0.0)),
+        "The end's row was multiplied by 0, and 0 times infinity is not a number: "
+        "choose with `if`.": after(torch.nan),
+        "The maximum runs over the row of s; it should be the row of s_next.": after(
+            r + discount * q[s].max()
+        ),
+        "The discount is missing.": after(r + q[s_next].max()),
+        "Nothing was learned: a step is learned from, however it ends.": after(target, 0.0),
+        "That is the target itself: alpha is not used.": after(target, 1.0),
+        "The weights are exchanged: alpha belongs to the target, 1 - alpha to the old "
+        "value.": after(target, 1 - alpha),
+        "The sign of the error: it is target - Q[s, a].": after(target, -alpha),
+        "- Q[s, a] is missing in the bracket: the old value must shrink.": after(target + q[s, a]),
+        "The maximum over the whole table; it should be over the row of s_next.": after(
+            r + discount * q.max()
+        ),
+        "That is the number of the best action (argmax); its value (max) is wanted.": (
+            after(r + discount * q[s_next].argmax())
+        ),
+        "That is the value of the same action, a, in s_next; Q-learning takes the "
+        "maximum over all.": after(r + discount * q[s_next, a]),
+        "That is the mean over the next actions; Q-learning takes the maximum.": after(
+            r + discount * q[s_next].mean()
+        ),
+    }
 
 
 def check_double_q_targets(attempt) -> str:

@@ -21,48 +21,54 @@ def check_expected_sarsa_target(attempt) -> str:
         q = torch.randn(6, 4, generator=rng, dtype=torch.float64)
         q[0] = torch.tensor([1.0, 2.0, 2.0, -1.0])  # two best actions
         q[terminated] = dead
-        best, mean = q.amax(1), q.mean(1)
-        value = (1 - epsilon) * best + epsilon * mean
-        others = (q.sum(1) - best) / 3
+        value = (1 - epsilon) * q.amax(1) + epsilon * q.mean(1)
 
         def target(value, discount=discount, rewards=rewards, terminated=terminated):
             return rewards + discount * torch.where(terminated, 0.0, value)
 
-        product = rewards + discount * value * ~terminated
         expect_close(
             attempt(rewards, q, terminated, epsilon, discount),
             target(value),
             on=words,
             hint="r + discount [(1 - epsilon) max Q + epsilon mean Q]; at a termination r alone.",
-            mistakes={
-                "The mask is a product, and 0 times NaN is NaN: choose with torch.where.": product,
-                "The terminal mask is missing: behind a termination nothing follows, whatever "
-                "next_q holds.": rewards + discount * value,
-                "The discount is missing.": target(value, discount=1.0),
-                "That is Q-learning's target: the maximum, without the share of the random "
-                "action.": target(best),
-                "That is the target of the uniform policy: the greedy share is missing.": (
-                    target(mean)
-                ),
-                "The weights are swapped: epsilon belongs to the mean, 1 - epsilon to the "
-                "maximum.": target(epsilon * best + (1 - epsilon) * mean),
-                "The random action may be the greedy one too: the mean runs over all actions, "
-                "not over the others only.": target((1 - epsilon) * best + epsilon * others),
-                "Two best actions share 1 - epsilon; they do not get it each.": target(
-                    (1 - epsilon) * best * (q == best[:, None]).sum(1) + epsilon * mean
-                ),
-                "The mask is the wrong way round.": (
-                    rewards + discount * torch.where(terminated, value, 0.0)
-                ),
-                "The random action's share is a sum; divide it by the number of actions.": (
-                    target((1 - epsilon) * best + epsilon * q.sum(1))
-                ),
-                "The reward of a terminal step is lost: there the target is r, not 0.": (
-                    target(value) * ~terminated
-                ),
-            },
+            mistakes=_expected_sarsa_slips(target, rewards, q, terminated, epsilon, discount),
         )
     return "The same mean as SARSA's target, without the noise of the next action."
+
+
+def _expected_sarsa_slips(target, rewards, q, terminated, epsilon, discount) -> dict:
+    """What usual mistakes give; target(value): the right one for a value of the next state."""
+    best, mean = q.amax(1), q.mean(1)
+    value, others = (1 - epsilon) * best + epsilon * mean, (q.sum(1) - best) / 3
+    return {
+        "The mask is a product, and 0 times NaN is NaN: choose with torch.where.": (
+            rewards + discount * value * ~terminated
+        ),
+        "The terminal mask is missing: behind a termination nothing follows, whatever "
+        "next_q holds.": rewards + discount * value,
+        "The discount is missing.": target(value, discount=1.0),
+        "That is Q-learning's target: the maximum, without the share of the random action.": target(
+            best
+        ),
+        "That is the target of the uniform policy: the greedy share is missing.": (target(mean)),
+        "The weights are swapped: epsilon belongs to the mean, 1 - epsilon to the maximum.": target(
+            epsilon * best + (1 - epsilon) * mean
+        ),
+        "The random action may be the greedy one too: the mean runs over all actions, "
+        "not over the others only.": target((1 - epsilon) * best + epsilon * others),
+        "Two best actions share 1 - epsilon; they do not get it each.": target(
+            (1 - epsilon) * best * (q == best[:, None]).sum(1) + epsilon * mean
+        ),
+        "The mask is the wrong way round.": (
+            rewards + discount * torch.where(terminated, value, 0.0)
+        ),
+        "The random action's share is a sum; divide it by the number of actions.": (
+            target((1 - epsilon) * best + epsilon * q.sum(1))
+        ),
+        "The reward of a terminal step is lost: there the target is r, not 0.": (
+            target(value) * ~terminated
+        ),
+    }
 
 
 def _dyna(q, steps, replays, alpha, discount, mistake: str = "") -> torch.Tensor:
