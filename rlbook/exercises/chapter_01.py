@@ -85,7 +85,7 @@ def check_returns_of_record(attempt) -> str:
                 "The discount multiplies the reward, too; it belongs to what follows "
                 "only.": discount * _returns(rewards, terminated, discount),
                 "Those are discounted sums of the past: the return looks ahead.": _returns(
-                    rewards[::-1], [True, *terminated[::-1][1:]], discount
+                    rewards[::-1], [*terminated[::-1][1:], True], discount
                 ).flip(0),
             },
         )

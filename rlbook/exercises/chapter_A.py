@@ -53,6 +53,9 @@ def check_unrolled(attempt) -> str:
                     "One term too many: with m terms the sum ends at k = m - 1.": (
                         _unrolled(*case, m + 1, m)
                     ),
+                    "The sum begins at k = 0, with phi itself; yours begins at k = 1.": (
+                        _unrolled(gamma * P_pi @ phi, *case[1:], m, m)
+                    ),
                     "There are m terms but m + 1 steps in the remainder.": (
                         _unrolled(*case, m, m + 1)
                     ),
@@ -150,6 +153,8 @@ def _average_reward_gradient(P, r, logits, mistake: str = ""):
     if mistake == "reward":
         q, h = r, r_pi
     gradient = mu[:, None] * pi * (q - h[:, None])
+    if mistake == "no mu":
+        return pi * (q - h[:, None])
     if mistake == "q":
         gradient = mu[:, None] * pi * q
     return gradient / pi if mistake == "no pi" else gradient
@@ -181,6 +186,9 @@ def check_average_reward_gradient(attempt) -> str:
                 ),
                 "Discounted values (0.9) are used; here there is no discount.": (
                     wrong(*case, "discounted")
+                ),
+                "The weight mu(s) is missing: a state counts as often as it is visited.": (
+                    wrong(*case, "no mu")
                 ),
                 "The probability pi(a|s) is missing.": wrong(*case, "no pi"),
                 "The sign is wrong: that goes downhill.": -wrong(*case),

@@ -144,6 +144,18 @@ def returns_of_record(rewards, terminated, discount):
 """,
             "The discount multiplies the reward, too",
         ),
+        (
+            """
+def returns_of_record(rewards, terminated, discount):
+    returns, so_far = [], 0.0
+    for reward, ended in zip(rewards, terminated):
+        so_far = reward + discount * so_far
+        returns.append(so_far)
+        so_far = 0.0 if ended else so_far
+    return returns
+""",
+            "sums of the past",
+        ),
     ],
     "1.4": [
         (

@@ -55,6 +55,7 @@ WRONG = {
         (_unrolled(count="m + 1"), "That is m + 1 steps"),
         (_unrolled(result="total + term + remainder"), "One term too many"),
         (_unrolled(result="total + gamma * P_pi @ remainder"), "m + 1 steps in the remainder"),
+        (_unrolled(result="gamma * P_pi @ total + remainder"), "The sum begins at k = 0"),
         (
             _unrolled(term="gamma * P_pi.T @ term", remainder="gamma * P_pi.T @ remainder"),
             "P_pi is transposed",
@@ -106,6 +107,7 @@ def average_reward_gradient(P, r, logits):
 """,
             "Discounted values (0.9)",
         ),
+        (_average(result="pi * (q - h[:, None])"), "The weight mu(s) is missing"),
         (_average(result="mu[:, None] * (q - h[:, None])"), "The probability pi(a|s) is missing"),
         (_average(result="mu[:, None] * pi * (h[:, None] - q)"), "The sign is wrong"),
     ],
