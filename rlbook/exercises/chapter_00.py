@@ -5,7 +5,7 @@ import torch
 from rlbook.exercises.expectations import expect_close
 
 CASES = (  # rewards, discount
-    ((1.0, 0.0, 2.0), 0.5),
+    ((2.0, 3.0, 6.0), 0.5),  # tells all the mistakes below apart
     ((3.0, -1.0, 4.0, 1.0, -5.0), 0.9),
     ((2.0, 7.0), 0.0),
     ((5.0,), 0.9),
@@ -37,10 +37,16 @@ def check_first_return(attempt) -> str:
                 "That is the average; the return is the sum.": right / len(rewards),
                 "The last reward is missing.": (weights * rewards)[:-1].sum(),
                 "The first reward is missing.": (weights * rewards)[1:].sum(),
-                "The weights are not right: a reward k steps away has gamma to the power k, "
-                "not gamma times k, and not the same gamma for all that comes later.": (
+                "Only the first reward is there: does `return` stand inside the loop?": rewards[0],
+                "Only the last reward is there: a sum needs `+=` in the place of `=`.": (
+                    weights * rewards
+                )[-1],
+                "A reward k steps away has gamma to the power k, not gamma times k.": (
                     discount * steps * rewards
                 ).sum(),
+                "All later rewards have the same gamma; each step further away multiplies "
+                "by one more.": rewards[0] + discount * rewards[1:].sum(),
+                "Those are the discounted rewards one by one; add them up.": weights * rewards,
             },
         )
     return "You are ready for Chapter 1."

@@ -33,16 +33,61 @@ def first_return(rewards, discount):
         (
             """
 def first_return(rewards, discount):
+    return sum(discount**t * rewards[t] for t in range(1, len(rewards)))
+""",
+            "The first reward is missing",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    for t, r in enumerate(rewards):
+        return discount**t * r
+""",
+            "does `return` stand inside the loop?",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    for t, r in enumerate(rewards):
+        total = discount**t * r
+    return total
+""",
+            "a sum needs `+=`",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    return discount * sum(rewards)
+""",
+            "one power of gamma stands in front of every reward",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    return torch.stack([discount**t * r for t, r in enumerate(rewards)]).mean()
+""",
+            "the return is the sum",
+        ),
+        (
+            """
+def first_return(rewards, discount):
+    return [discount**t * r for t, r in enumerate(rewards)]
+""",
+            "add them up",
+        ),
+        (
+            """
+def first_return(rewards, discount):
     return sum(discount * t * r for t, r in enumerate(rewards))
 """,
-            "gamma to the power k",
+            "not gamma times k",
         ),
         (
             """
 def first_return(rewards, discount):
     return rewards[0] + discount * rewards[1:].sum()
 """,
-            "not the same gamma for all that comes later",
+            "All later rewards have the same gamma",
         ),
         (
             """
