@@ -52,6 +52,7 @@ BROKEN = [
         "SARSA, late:", "late_ones = late_ones[[1, 1, 2]]", "SARSA does not care about the step"
     ),
     Broken("10.6", "bias = 0 * bias", "no weights are needed"),
+    Broken("10.6", "bias_rho = bias", "the weights do not help"),
     Broken("10.6", "std_weighted = std_plain", "the weights cost nothing"),
     Broken("10.7", 'changed["λ = 0.9"] = 1', "traces do not reach back"),
     Broken("10.7", 'changed["one step"] = 5', "one step reaches back"),
