@@ -17,6 +17,11 @@ BROKEN = [
     Broken("7.6", "error['$1/i$'] = error['$1/i^{0.6}$']", "the mean is no better than others"),
     Broken("7.6", "error['$1/(i+1)^2$'] = error['$1/i$']", "steps with a finite sum arrive"),
     Broken("7.7", "V_20 = -V_20", "losing is winning"),
+    Broken(
+        "7.7",
+        "dealer = on_table\non_table = lambda values: dealer(values).flip(-1)",
+        "the dealer's ten is the darkest",
+    ),
     Broken("7.7", "estimates[10_000] = estimates[500_000]", "few episodes are enough"),
     Broken("slopes = ", "curves = curves[:, :1].expand(-1, 5)", "the error does not fall"),
     Broken("slopes = ", "inside = inside - 0.05", "intervals that are too narrow"),
