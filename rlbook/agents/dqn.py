@@ -25,7 +25,7 @@ class Config(TrainingConfig):
 
     total_steps: int = 50_000
     """Environment steps of each run."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     """Of Adam, at the beginning; it falls in a straight line to 0 at the end."""
     rollout_steps: int = 32
     """Steps of each environment between two rounds of learning."""

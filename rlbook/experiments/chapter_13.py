@@ -1,6 +1,6 @@
 """Chapter 13: deep Q-learning on CartPole-v1, and what each part is for.
 
-The settings of `rlbook.agents.dqn.Config` were found on seeds 1000 and 1001, ten or twenty runs
+The settings of `rlbook.agents.dqn.Config` were found on seeds 1000 and 1001, ten to forty runs
 each, 50,000 steps, solved at the end (greedy, 100 episodes, mean >= 475); learning rate falling to
 0, observations normalised, 64 x 64 units, batches of 64, tau 0.05 unless said:
 
@@ -13,6 +13,24 @@ each, 50,000 steps, solved at the end (greedy, 100 episodes, mean >= 475); learn
     1        6,100           1e-3           batches of 256            5 of 10
     1        18,400          3e-3                                     15 of 20
     6        6,100           2e-3                                     10 of 10
+
+The last line was the book's choice, and ten other runs were all solved, too; of a hundred runs
+with seed 1313, 85 were. So the search was taken up again on seed 1000, forty runs each:
+
+    6        6,100           1e-3                                     30 of 40
+    6        6,100           4e-3                                     40 of 40  the defaults
+    6        6,100           6e-3                                     39 of 40
+    6        6,100           4e-3           tau 0.02                  39 of 40
+    6        6,100           4e-3           tanh                      39 of 40
+    10       6,100           4e-3                                     39 of 40
+    10       6,100           6e-3                                     38 of 40
+    10       6,100           2e-3           batches of 128            36 of 40
+    12       6,100           1e-3                                     34 of 40
+    12       6,100           2e-3                                     38 of 40
+    20       6,100           2e-3                                     38 of 40
+    20       6,100           2e-3           epsilon 0.02 at the end   35 of 40
+    20       9,200           2e-3                                     39 of 40
+    20       6,100           4e-3                                     40 of 40
 """
 
 from dataclasses import replace
@@ -64,7 +82,27 @@ def ablation(config: dict, progress) -> dict:
     }
 
 
+def hundred(config: dict, progress) -> dict:
+    """The chapter's training with other seeds, some runs at a time.
+
+    Returns:
+        returns: (runs, evaluations), each a mean over 100 greedy episodes; the last one counts.
+    """
+    settings, runs, batch = dqn.Config(num_evals=2, evaluation_episodes=100), config["runs"], 20
+    parts = [list(range(k, min(k + batch, runs))) for k in range(0, runs, batch)]
+    results = [
+        learn(settings, ids, config["seed"], config["stop_after"]) for ids in progress(parts)
+    ]
+    return {"returns": np.concatenate([x.evaluation_returns for x in results])}
+
+
 EXPERIMENTS = {
+    "hundred": Experiment(
+        hundred,
+        {"seed": 1313, "runs": 100, "stop_after": None},
+        {"stop_after": 224, "runs": 20},
+        rtol=1e-3,
+    ),
     "ablation": Experiment(
         ablation,
         {

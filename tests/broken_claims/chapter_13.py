@@ -4,6 +4,11 @@ from broken_claims import Broken
 
 BROKEN = [
     Broken(
+        "more than nine in ten of such runs",
+        "low, high = proportion_interval(90, 100)",
+        "ten of the hundred fail",
+    ),
+    Broken(
         "guess.new_tensor([0.5, 0.75, 0.25])",
         "guess = torch.tensor([0.5, 1.0, 0.0], dtype=torch.float64)",
         "the true gradient finds the truth",

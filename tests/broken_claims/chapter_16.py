@@ -8,6 +8,11 @@ NO_LESSON = (
 )
 
 BROKEN = [
+    Broken(
+        'load("16_hundred")',
+        "proportion_interval = lambda successes, trials, exact=proportion_interval: exact(80, 100)",
+        "two in ten fail",
+    ),
     Broken("16.1", 'gain["noisy"] = gain["exact"]', "noise makes no difference"),
     Broken("16.1", 'gain["exact"] = gain["noisy"]', "exact advantages hurt, too"),
     Broken(
