@@ -12,6 +12,7 @@ import torch
 from huggingface_hub import model_info, try_to_load_from_cache
 from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers, processors
 from tokenizers.models import WordLevel
+from torch import nn
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -19,6 +20,7 @@ from transformers import (
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -35,6 +37,11 @@ class LanguageModel:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
 
     def copy(self) -> "LanguageModel":
         """The same weights again, to be trained or kept apart; the tokenizer is shared."""
@@ -193,9 +200,17 @@ def _require_causal(name: str, model) -> None:
         raise ValueError(f"{name!r} is not causal: a token depends on those behind it")
 
 
-def context_length(model) -> int | None:
+def config_of(model: nn.Module) -> PreTrainedConfig:
+    """The configuration of a model, or of the one that it wraps (PEFT, DistributedDataParallel)."""
+    for module in model.modules():
+        if isinstance(config := getattr(module, "config", None), PreTrainedConfig):
+            return config
+    raise ValueError(f"{type(model).__name__} is no model of transformers: it has no config")
+
+
+def context_length(model: nn.Module) -> int | None:
     """The most tokens that a model can read, prompt and answer together; None if it sets none."""
-    return getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return getattr(config_of(model).get_text_config(), "max_position_embeddings", None)
 
 
 def encode(

@@ -3,12 +3,21 @@
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 import torch
+from torch import nn
 from transformers.cache_utils import DynamicCache
 
-from rlbook.language.models import Prompts
+from rlbook.language.models import Prompts, config_of
+
+CACHE_NAMES = ("cache", "past_key_values")
+"""What `forward` calls its cache: from transformers 5.24 on, and before."""
+MAY_BE_ABSENT = {
+    "position_ids": "the model then counts its positions from the mask, or has none",
+    "logits_to_keep": "it then gives the logits of all tokens, of which `last_outputs` keeps these",
+    "use_cache": "it then keeps nothing that it was not given a cache for",
+}
+"""Options that a `forward` may lack, and why nothing is lost; any other that it lacks raises."""
 
 
 @contextmanager
@@ -53,36 +62,61 @@ def last_outputs(
         model: with its head, for logits (B, keep, V); or its body, for hidden states.
         tokens: (B, L), what is read.
         mask: (B, read before + L), 1 for real tokens.
-        options: of the model's forward; those that it does not know are left out.
+        options: of the model's forward.
+
+    Raises:
+        TypeError: the model takes no such option, and it is none that may be absent.
     """
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
     options |= {"position_ids": positions, "logits_to_keep": keep}
-    known = _arguments(type(model))
+    known = _arguments(model)
+    if unknown := options.keys() - known - MAY_BE_ABSENT.keys():
+        name = type(model).__name__
+        raise TypeError(f"forward of {name} takes no {sorted(unknown)}, only {sorted(known)}")
     options = {name: value for name, value in options.items() if name in known}
     out = model(input_ids=tokens, attention_mask=mask, **options)
     found = (out.logits if "logits" in out else out.last_hidden_state)[:, -keep:]
     return found.to(torch.promote_types(found.dtype, torch.float32))
 
 
-@cache
-def _arguments(model_class: type) -> frozenset[str]:
-    return frozenset(inspect.signature(model_class.forward).parameters)
+def _arguments(model: nn.Module) -> set[str]:
+    """What `model.forward` takes by name, and what it hands on as **kwargs to the model it wraps.
+
+    The first module that takes a cache is the causal model; those before it are wrappers (PEFT,
+    DistributedDataParallel, one's own).
+    """
+    found: set[str] = set()
+    for module in model.modules():
+        parameters = inspect.signature(module.forward).parameters.values()
+        found |= {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
+        if found & set(CACHE_NAMES) or not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return found
 
 
 class Reader:
     """What B rows have read so far, as keys and values, and what comes next: `logits` (B, V).
 
-    Prompts that are the same are read once.
+    Prompts that are the same are read once. After each reading the cache is seen to have grown by
+    what was read: a model that has forgotten its prompt answers, too, but something else.
 
     Args:
         tokens, mask: (B, P), padded on the left.
         room: how many tokens each row may still get.
+
+    Raises:
+        ValueError: the model takes no cache, or leaves the one that it is given as it was.
     """
 
     def __init__(self, model, tokens: torch.Tensor, mask: torch.Tensor, room: int):
         (B, P), mask = tokens.shape, mask.long()
         different, copies = torch.cat([tokens, mask], dim=1).unique(dim=0, return_inverse=True)
-        self.model, self.cache = model, DynamicCache(config=model.config)
+        self.model, self.cache = model, DynamicCache(config=config_of(model))
+        named = [name for name in CACHE_NAMES if name in _arguments(model)]
+        if not named:
+            names, wanted = " nor ".join(CACHE_NAMES), type(model).__name__
+            raise ValueError(f"forward of {wanted} takes neither {names}: it cannot read on")
+        self.cache_name = named[0]
         self.mask, self.read_before = torch.cat([mask, mask.new_ones(B, room)], dim=1), P
         if len(different) < B:
             tokens, mask = different[:, :P], different[:, P:]
@@ -102,5 +136,12 @@ class Reader:
         self.mask = self.mask[rows]
 
     def _read(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        options = {"past_key_values": self.cache, "use_cache": True}
-        return last_outputs(self.model, tokens, mask, keep=1, **options)[:, 0]
+        options = {self.cache_name: self.cache, "use_cache": True}
+        logits = last_outputs(self.model, tokens, mask, keep=1, **options)[:, 0]
+        if (held := self.cache.get_seq_length()) != self.read_before:
+            raise ValueError(
+                f"{type(self.model).__name__} has read {self.read_before} tokens of each row, and"
+                f" its cache, given as {self.cache_name}, holds {held}: it would answer without"
+                " what it has read"
+            )
+        return logits

@@ -49,7 +49,7 @@ def write(
 ) -> tuple[Prompts, Answers, list[str]]:
     """An answer to each of B texts by `sample`: the prompts, the answers, and these as text."""
     tokenizer = language_model.tokenizer
-    prompts = encode(tokenizer, texts, language_model.model.device)
+    prompts = encode(tokenizer, texts, language_model.device)
     answers = sample(
         language_model.model,
         prompts,

@@ -66,7 +66,7 @@ def prompt_source(policy: LanguageModel, prompts: "Sequence[str] | Task", max_ne
     pool = list(prompts)
     if isinstance(prompts, str) or not pool:
         raise ValueError("prompts must be a list of texts, at least one, or a task")
-    encoded = encode(policy.tokenizer, pool, policy.model.device)
+    encoded = encode(policy.tokenizer, pool, policy.device)
     check_prompts(policy.model, encoded, max_new_tokens)
 
     def draw(n: int, generator: torch.Generator) -> list[str]:
