@@ -30,23 +30,6 @@ def unflatten_per_run(vector: Vector, like: Sequence[torch.Tensor]) -> list[torc
     return [row.view_as(x) for row, x in zip(vector.split(sizes, dim=1), like, strict=True)]
 
 
-def surrogate(
-    log_probs: torch.Tensor, old_log_probs: torch.Tensor, advantages: torch.Tensor
-) -> torch.Tensor:
-    """pi(a|s) / pi_old(a|s) times A(s, a), for a drawn from pi_old. Eq. (15.8).
-
-    To be maximised. Its mean under pi_old is the gain of the surrogate objective, but for the
-    factor 1 / (1 - discount); where pi = pi_old, its gradient is the policy gradient.
-
-    Args:
-        log_probs, old_log_probs, advantages: one shape (...); gradients flow through log_probs.
-
-    Source: Schulman et al. 2015, Eq. 14.
-    """
-    if not log_probs.shape == old_log_probs.shape == advantages.shape:
-        shapes = [tuple(x.shape) for x in (log_probs, old_log_probs, advantages)]
-        raise ValueError(f"log_probs, old_log_probs, advantages need one shape, got {shapes}")
-    return (log_probs - old_log_probs.detach()).exp() * advantages.detach()
 
 
 def fisher_operator(

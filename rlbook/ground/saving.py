@@ -5,10 +5,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
 import safetensors
 import torch
 from safetensors.torch import save
+
+
 
 
 def save_tensors(
@@ -76,3 +77,22 @@ def _to_json(metadata: Mapping[str, Any]) -> str:
         return json.dumps(metadata)
     except TypeError as error:
         raise ValueError(f"metadata must be JSON: {error}") from error
+
+
+def optimizer_state(optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, torch.Tensor]:
+    """Adam's moments and step counts, by name, for a file."""
+    return {
+        f"optimizer.{name}.{index}.{key}": value
+        for name, optimizer in optimizers.items()
+        for index, parameter in enumerate(p for g in optimizer.param_groups for p in g["params"])
+        for key, value in optimizer.state[parameter].items()
+    }
+
+
+def load_optimizer(name: str, optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Go on from what `optimizer_state` gave."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for index, parameter in enumerate(parameters):
+        prefix = f"optimizer.{name}.{index}."
+        own = {k.removeprefix(prefix): v.clone() for k, v in state.items() if k.startswith(prefix)}
+        optimizer.state[parameter] = own

@@ -179,24 +179,3 @@ def grpo_loss(
     return aggregate_token_losses(losses, completion_mask, *how).mean(-1)
 
 
-def solvable_loss(config: Config, *, num_groups: int = 1) -> Callable[["Batch"], torch.Tensor]:
-    """What `train_solvable` minimises for GRPO: a batch with R runs -> (R,), the mean over prompts.
-
-    Every word is a step of its own for supervision "process". The numbers of steps, answers and
-    so on are those given to train_solvable, not those of the config.
-
-    Args:
-        num_groups: into which the answers to a prompt are divided; their losses are averaged.
-    """
-
-    def loss(batch: "Batch") -> torch.Tensor:
-        names = "log_probs", "old_log_probs", "ref_log_probs", "completion_mask"
-        names += "rewards", "step_rewards"
-        rows = [getattr(batch, name).unflatten(2, (num_groups, -1)) for name in names]
-        log_probs, *before, mask, rewards, step_rewards = rows  # (R, Q, groups, G, T)
-        ends = torch.arange(mask.shape[-1], device=mask.device).expand(mask.shape)
-        steps = Steps(step_rewards, ends, mask)
-        advantages = make_advantages(rewards, *before, mask, config, steps)
-        return grpo_loss(log_probs, *before, advantages, mask, config).mean((1, 2))
-
-    return loss

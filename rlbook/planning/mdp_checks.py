@@ -5,47 +5,16 @@ import torch
 SUM_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-5}
 
 
-def numbers(value, device=None) -> torch.Tensor:
-    """A tensor; Python floats keep their 64 bits, which torch.as_tensor would round to 32."""
-    tensor = torch.as_tensor(value, device=device)
-    if tensor.is_floating_point() and not hasattr(value, "dtype"):
-        tensor = torch.as_tensor(value, dtype=torch.float64, device=device)
-    return tensor
 
 
-def floating(name: str, value) -> torch.Tensor:
-    """A float tensor: float32 tensors stay, everything else becomes float64."""
-    tensor = numbers(value)
-    if tensor.is_complex():
-        raise ValueError(f"{name} must be real, got {tensor.dtype}")
-    return tensor if tensor.dtype == torch.float32 else tensor.to(torch.float64)
 
 
-def flags(name: str, value, shape: tuple[int, ...], default: bool, device) -> torch.Tensor:
-    """A bool tensor of the given shape, all `default` where value is None."""
-    if value is None:
-        return torch.full(shape, default, device=device)
-    tensor = torch.as_tensor(value, device=device)
-    if tensor.dtype != torch.bool:
-        raise ValueError(f"{name} must be bool, got {tensor.dtype}")
-    return require_shape(name, tensor, shape)
 
 
-def require_shape(name: str, tensor: torch.Tensor, *shapes: tuple[int, ...]) -> torch.Tensor:
-    """The tensor, if it has one of the given shapes."""
-    if tuple(tensor.shape) not in [tuple(shape) for shape in shapes]:
-        wanted = " or ".join(str(tuple(shape)) for shape in shapes)
-        raise ValueError(f"{name} must have shape {wanted}, got {tuple(tensor.shape)}")
-    return tensor
 
 
-def check_discount(discount: float) -> None:
-    if not 0 <= discount <= 1:
-        raise ValueError(f"discount must be in [0, 1], got {discount}")
 
 
-def first_index(mask: torch.Tensor) -> list[int]:
-    return mask.nonzero()[0].tolist()
 
 
 def check_next_states(next_states: torch.Tensor) -> None:

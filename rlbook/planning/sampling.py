@@ -29,21 +29,6 @@ class Trajectories(NamedTuple):
     """(N, T) bool: s_{t+1} is terminal."""
 
 
-def draw(probabilities: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """An index k with probability probabilities[..., k], one for each row.
-
-    Args:
-        probabilities: (..., K); a row need not sum to one exactly, its total is used.
-        generator: on the device of the probabilities.
-
-    Returns:
-        (...) int64.
-    """
-    cumulative = probabilities.to(torch.float64).cumsum(-1)
-    shape = (*probabilities.shape[:-1], 1)
-    uniform = torch.rand(shape, dtype=torch.float64, device=generator.device, generator=generator)
-    target = uniform * cumulative[..., -1:]  # below the total: the last index is K - 1
-    return torch.searchsorted(cumulative, target, right=True).squeeze(-1)
 
 
 def sample_starts(mdp: MDP, num_walkers: int, generator: torch.Generator) -> torch.Tensor:

@@ -14,7 +14,6 @@ from rlbook.seeding import run_generators
 from rlbook.tabular_tasks import TabularTask
 
 STEPS_PER_BLOCK = 256  # noise is drawn for so many steps of one run in one call
-MAX_ENTRIES = 3 * 10**8  # 2.4 GB of float64
 
 
 class Step(NamedTuple):
@@ -140,25 +139,5 @@ class Outcomes(NamedTuple):
         return torch.add(drawn, pairs, alpha=len(self.thresholds) + 1)
 
 
-def thresholds(probabilities: torch.Tensor) -> torch.Tensor:
-    """Cumulative sums without the last, (..., K) -> (..., K - 1) float32, for numbers in [0, 1).
-
-    Where nothing can follow, the threshold is infinite: rounding never draws the impossible.
-    """
-    cumulative = probabilities.cumsum(-1)
-    left = probabilities.flip(-1).cumsum(-1).flip(-1)[..., 1:]
-    cumulative = (cumulative / cumulative[..., -1:])[..., :-1]
-    return cumulative.masked_fill(left <= 0, torch.inf).float()
 
 
-def check_memory(what: str, *sizes: int) -> None:
-    """Refuse a table that does not fit in memory, before anything is computed."""
-    entries = 1
-    for size in sizes:
-        entries *= size
-    if entries > MAX_ENTRIES:
-        shape = " x ".join(str(size) for size in sizes)
-        raise ValueError(
-            f"{what} would hold {shape} = {entries:,} numbers, more than {MAX_ENTRIES:,}; "
-            "use fewer runs, or fewer episodes"
-        )

@@ -85,22 +85,6 @@ class CategoricalPolicy(nn.Module):
         return run_module(self.network, k)
 
 
-def inverse_cdf(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """The first action whose cumulative probability exceeds the uniform number.
-
-    Rounding does no harm: an action of probability zero is never taken, not even by uniforms of
-    exactly 0 or 1, nor one beyond the last.
-
-    Args:
-        probabilities: (..., A), at least one positive; they need not sum to 1.
-        uniforms: (...), in [0, 1]; the actions have this shape, long.
-    """
-    # Masked, since a GPU adds in an order of its own: where p = 0 its sum may still grow a little.
-    cumulative = probabilities.cumsum(-1).masked_fill(probabilities == 0, 0.0)
-    # The largest float below 1, times the total, rounds to less than the total.
-    below_one = 1 - torch.finfo(probabilities.dtype).eps / 2
-    threshold = uniforms.to(probabilities.dtype).clamp(max=below_one) * cumulative.amax(-1)
-    return (cumulative > threshold.unsqueeze(-1)).byte().argmax(-1)
 
 
 class GaussianPolicy(nn.Module):

@@ -100,23 +100,8 @@ class Result:
         return self.run_ids.index(run_id)
 
 
-def optimizer_state(optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, torch.Tensor]:
-    """Adam's moments and step counts, by name, for a file."""
-    return {
-        f"optimizer.{name}.{index}.{key}": value
-        for name, optimizer in optimizers.items()
-        for index, parameter in enumerate(p for g in optimizer.param_groups for p in g["params"])
-        for key, value in optimizer.state[parameter].items()
-    }
 
 
-def load_optimizer(name: str, optimizer: torch.optim.Optimizer, state: dict) -> None:
-    """Go on from what `optimizer_state` gave."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for index, parameter in enumerate(parameters):
-        prefix = f"optimizer.{name}.{index}."
-        own = {k.removeprefix(prefix): v.clone() for k, v in state.items() if k.startswith(prefix)}
-        optimizer.state[parameter] = own
 
 
 def _shapes(networks: nn.Module) -> dict[str, tuple[int, ...]]:

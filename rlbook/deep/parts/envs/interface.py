@@ -94,25 +94,5 @@ def check_interface(envs: BatchedEnvs, *, num_runs: int, num_envs: int, device: 
             raise ValueError(f"{name}: action_low and action_high must be ({envs.action_size},)")
 
 
-def check_device(device: str | torch.device) -> torch.device:
-    """The device, if this machine has it.
-
-    Raises:
-        ValueError: no such device.
-    """
-    try:
-        device = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"there is no device {device!r}; use 'cpu', or 'cuda'") from error
-    count = {"cpu": 1, "meta": 0, "cuda": torch.cuda.device_count()}.get(device.type)
-    if device.type == "mps":
-        count = int(torch.backends.mps.is_available())
-    if count is not None and (device.index or 0) >= count:
-        raise ValueError(f"device '{device}' is not there; this machine has {available_devices()}")
-    return device
 
 
-def available_devices() -> str:
-    cuda = [f"'cuda:{index}'" for index in range(torch.cuda.device_count())]
-    mps = ["'mps'"] if torch.backends.mps.is_available() else []
-    return ", ".join(["'cpu'", *cuda, *mps])
