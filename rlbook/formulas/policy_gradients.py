@@ -1,12 +1,10 @@
-"""Policies with parameters: the objective and its gradient, exactly on a model and as losses.
+"""Policies with parameters: the losses whose gradients improve them.
 
-The exact functions solve linear equations and sample nothing. The losses are elementwise: the
-mean over what was sampled is a line of its own, `mean_per_run` or `masked_mean`.
+The losses are elementwise: the mean over what was sampled is a line of its own, `mean_per_run` or
+`masked_mean`. The exact objective and its gradient are in `rlbook.planning.exact_gradients`.
 """
 
 import torch
-from rlbook.bellman import action_values
-from rlbook.mdp import MDP
 
 
 

@@ -5,9 +5,7 @@ hands back what it has; `residual` says how far that is from done.
 """
 
 from contextlib import suppress
-
 import torch
-
 from rlbook.asynchronous import asynchronous_value_iteration
 from rlbook.bellman import (
     action_values,
@@ -19,6 +17,67 @@ from rlbook.bellman import (
 )
 from rlbook.mdp import MDP
 from rlbook.solution import Solution, rounds, start_values
+from collections.abc import Iterator
+from dataclasses import dataclass
+import torch
+from rlbook.mdp import MDP
+from rlbook.mdp_checks import first_index, numbers, require_shape
+from rlbook.progress import progress
+from contextlib import suppress
+import torch
+from rlbook.bellman import bellman_optimality_backup, greedy_actions
+from rlbook.mdp import MDP
+from rlbook.solution import Solution, rounds, start_values
+
+
+MAX_SWEEPS = 1_000_000  # where none is given: reaching it is a divergence, and raises
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """What a planning method returns.
+
+    Attributes:
+        values: (S,).
+        policy: (S,) integers, greedy for the values; in `policy_evaluation` the given policy.
+        sweeps: how many times every state was backed up (policy iteration: its rounds).
+        residual: max_s |(T V)(s) - V(s)| at the last backup, the last change of the values.
+        action_values: (S, A), from `q_value_iteration` only.
+    """
+
+    values: torch.Tensor
+    policy: torch.Tensor
+    sweeps: int
+    residual: float
+    action_values: torch.Tensor | None = None
+
+
+def start_values(mdp: MDP, initial_values) -> torch.Tensor:
+    """(S,) values to start from: zero by default, and 0 at terminal states."""
+    if initial_values is None:
+        return torch.zeros_like(mdp.reward[:, 0])
+    values = require_shape("initial_values", numbers(initial_values), (mdp.num_states,))
+    values = values.to(mdp.reward).clone()
+    if (values[mdp.terminal] != 0).any():
+        s = first_index((values != 0) & mdp.terminal)[0]
+        raise ValueError(f"initial_values[{s}] is {float(values[s])}, but state {s} is terminal")
+    return values
+
+
+def rounds(what: str, tolerance: float, limit: int | None) -> Iterator[int]:
+    """1, 2, ... up to the limit, with a progress bar; without a limit, a divergence raises."""
+    if not tolerance > 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}")
+    with progress(total=limit, description=what) as bar:
+        for number in range(1, (MAX_SWEEPS if limit is None else limit) + 1):
+            yield number
+            bar.update()
+    if limit is None:
+        raise ValueError(f"{what}: not settled after {MAX_SWEEPS} rounds; do the values diverge?")
+
+
+# ---------------------------------------------------------------- all states at once
+
 
 __all__ = [
     "Solution",
@@ -185,4 +244,61 @@ def modified_policy_iteration(
             for _ in range(min(evaluation_sweeps, left)):
                 values = bellman_optimality_backup(chain, values)
                 sweeps += 1
+    return Solution(values, greedy_actions(mdp, values), sweeps, residual)
+
+
+# ---------------------------------------------------------------- one state at a time, in any order
+
+
+def asynchronous_value_iteration(
+    mdp: MDP,
+    *,
+    order: str = "in_place",
+    num_updates: int,
+    horizon: int | None = None,
+    generator: torch.Generator | None = None,
+    initial_values=None,
+) -> Solution:
+    """V(s) <- (T V)(s) for one state at a time, each update using all earlier ones. Eq. (4.10).
+
+    Args:
+        order: "in_place" (0, 1, ..., S - 1, and again), "random" (states drawn uniformly), or
+            "trajectory": the updates follow the greedy action from a start state, as in
+            real-time dynamic programming; states off the trajectory are never updated.
+        num_updates: how many single-state updates to make.
+        horizon: "trajectory" only: start afresh after so many steps. Without it, only a
+            terminal state starts afresh.
+        generator: for "random" and "trajectory".
+
+    Returns:
+        `sweeps` is the number of updates made / S, rounded up; `residual` is
+        max_s |(T V)(s) - V(s)| at the values returned.
+
+    Source: Bertsekas (1982); Barto, Bradtke & Singh (1995) for trajectories.
+    """
+    if order not in ("in_place", "random", "trajectory"):
+        raise ValueError(f'order must be "in_place", "random" or "trajectory", got {order!r}')
+    if order != "in_place" and generator is None:
+        raise ValueError(f'order="{order}" draws random states: give a generator')
+    values, s, age, update = start_values(mdp, initial_values), None, 0, 0
+    actions = torch.arange(mdp.num_actions, device=values.device)
+    with suppress(KeyboardInterrupt):
+        for update in rounds("asynchronous value iteration", 1.0, num_updates):
+            if order == "in_place":
+                s = (update - 1) % mdp.num_states
+            elif order == "random":
+                s = int(
+                    torch.randint(mdp.num_states, (), generator=generator, device=values.device)
+                )
+            elif s is None or bool(mdp.terminal[s]) or age == horizon:
+                s, age = int(torch.multinomial(mdp.start, 1, generator=generator)), 0
+            successors, probabilities = mdp.kernel.gather(torch.full_like(actions, s), actions)
+            q = mdp.reward[s] + mdp.discount * (probabilities * values[successors]).sum(-1)
+            a = int(q.masked_fill(~mdp.allowed[s], -torch.inf).argmax())
+            values[s] = q[a]
+            if order == "trajectory":
+                k = int(torch.multinomial(probabilities[a], 1, generator=generator))
+                s, age = int(successors[a, k]), age + 1
+    residual = float((bellman_optimality_backup(mdp, values) - values).abs().max())
+    sweeps = -(-update // mdp.num_states)
     return Solution(values, greedy_actions(mdp, values), sweeps, residual)

@@ -1,5 +1,8 @@
-"""The objective of a policy and its gradient, exactly on a model: linear equations are solved, nothing
-is sampled."""
+"""The objective of a policy and its gradient, exactly on a model.
+
+Linear equations are solved, nothing is sampled. The losses that learners use in their place are in
+`rlbook.formulas.policy_gradients`.
+"""
 
 import torch
 

@@ -1,14 +1,27 @@
-"""Q-learning and double Q-learning, R runs at once.
+"""Control by temporal differences, R runs at once: Q-learning, SARSA, and their relatives.
 
-Both take the keyword arguments of `rlbook.tabular.control.ControlConfig`: num_runs or run_ids,
+All take the keyword arguments of `rlbook.tabular.control.ControlConfig`: num_runs or run_ids,
 num_steps or num_episodes, step_size, epsilon, initial_q, seed, evaluate_every.
 """
 
 from contextlib import suppress
-
 from rlbook.mdp import MDP
 from rlbook.returns import td_targets
 from rlbook.tabular.control import ControlConfig, ControlLoop, ControlResult
+from rlbook.tabular_tasks import TabularTask
+from contextlib import suppress
+import torch
+from rlbook.exploration import epsilon_greedy_policy
+from rlbook.mdp import MDP
+from rlbook.returns import td_targets
+from rlbook.tabular.control import ControlConfig, ControlLoop, ControlResult
+from rlbook.tabular_tasks import TabularTask
+from contextlib import suppress
+import torch
+from rlbook.mdp import MDP
+from rlbook.returns import td_errors, td_targets
+from rlbook.tabular.control import ControlConfig, ControlLoop, ControlResult, ControlStep
+from rlbook.tabular.tables import QTable
 from rlbook.tabular_tasks import TabularTask
 
 
@@ -53,3 +66,152 @@ def double_q_learning(task: MDP | TabularTask, **config) -> ControlResult:
                 own.move(step.pairs, loop.alpha(counts, step.pairs, turn), target)
             mean.flat[step.pairs] = sum(table.flat[step.pairs] for table, _ in tables) / 2
     return loop.result(mean.tensor())
+
+
+# ---------------------------------------------------------------- SARSA and expected SARSA
+
+
+def sarsa(task: MDP | TabularTask, **config) -> ControlResult:
+    """Q(s, a) <- Q(s, a) + alpha [r + discount Q(s', a') - Q(s, a)]. Eq. (10.2).
+
+    a' is the action that the behaviour takes next, chosen before the update. Where a time limit
+    cuts the episode, a' is drawn in the true next state, and not taken.
+
+    Source: Rummery and Niranjan 1994; Sutton & Barto (2018), section 6.4.
+    """
+    loop = ControlLoop(task, ControlConfig(**config), extra_noise=2)
+    q = loop.table()
+    with suppress(KeyboardInterrupt):
+        for step in loop.steps(q, next_actions=True):
+            value = q.of(step.next_states, step.next_actions)
+            target = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
+            q.move(step.pairs, step.alpha, target)
+    return loop.result(q.tensor())
+
+
+def expected_sarsa(task: MDP | TabularTask, **config) -> ControlResult:
+    """Q(s, a) <- Q(s, a) + alpha [r + discount sum_a' pi(a'|s') Q(s', a') - Q(s, a)]. Eq. (10.5).
+
+    pi is the epsilon-greedy policy in Q, which also acts.
+
+    Source: van Seijen et al. 2009; Sutton & Barto (2018), section 6.6.
+    """
+    loop = ControlLoop(task, ControlConfig(**config))
+    q = loop.table()
+    with suppress(KeyboardInterrupt):
+        for step in loop.steps(q):
+            value = expected_value(q.rows(step.next_states), loop.current_epsilon)
+            target = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
+            q.move(step.pairs, step.alpha, target)
+    return loop.result(q.tensor())
+
+
+def expected_value(q: torch.Tensor, epsilon: float | torch.Tensor) -> torch.Tensor:
+    """sum_a pi(a|s) Q(s, a), pi epsilon-greedy in Q: (A, R) -> (R,). In Eq. (10.5).
+
+    Args:
+        q: (A, R); -inf where an action is not allowed.
+        epsilon: a number or (R,).
+    """
+    epsilon = torch.as_tensor(epsilon, dtype=q.dtype, device=q.device).unsqueeze(-1)
+    policy = epsilon_greedy_policy(q.T, epsilon).T
+    return (policy * q.masked_fill(policy == 0, 0.0)).sum(0)
+
+
+# ---------------------------------------------------------------- n-step SARSA and SARSA(lambda)
+
+
+TRACES = ("accumulating", "replacing")
+
+
+def n_step_sarsa(task: MDP | TabularTask, *, n: int, **config) -> ControlResult:
+    """Q(s_t, a_t) <- Q(s_t, a_t) + alpha [G_t - Q(s_t, a_t)] with n rewards in G_t. Eq. (10.7).
+
+    G_t = r_t + ... + discount^(n-1) r_{t+n-1} + discount^n Q(s_{t+n}, a_{t+n}); it is known, and
+    the update made, n steps later, or at the end of the episode, for all that still wait.
+
+    Args:
+        n: at least 1; 1 is SARSA.
+
+    Source: Sutton & Barto (2018), section 7.2.
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    loop = ControlLoop(task, ControlConfig(**config), extra_noise=2)
+    q, waiting = loop.table(), Waiting(n, loop)
+    with suppress(KeyboardInterrupt):
+        for step in loop.steps(q, next_actions=True):
+            value = q.of(step.next_states, step.next_actions)
+            last = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
+            waiting.add(step, last)
+            waiting.update(q, step.terminated | step.truncated)
+    return loop.result(q.tensor())
+
+
+class Waiting:
+    """The last n pairs of each run that still wait for their return, the newest in slot 0.
+
+    `returns` holds the return of each as it is if the sum stops with the last step.
+    """
+
+    def __init__(self, n: int, loop: ControlLoop):
+        R, like = loop.num_runs, loop.mdp.reward
+        self.discount, self.n = loop.discount, n
+        self.pairs = torch.zeros(n, R, dtype=torch.int64, device=like.device)
+        self.rewards, self.alpha = like.new_zeros(2, n, R)
+        self.length = torch.zeros(R, dtype=torch.int64, device=like.device)
+
+    def add(self, step: ControlStep, last: torch.Tensor) -> None:
+        """A new step; `last`, (R,), is its one-step target r + discount Q(s', a')."""
+        for buffer, new in ((self.pairs, step.pairs), (self.alpha, step.alpha)):
+            buffer.copy_(buffer.roll(1, 0))
+            buffer[0] = new
+        self.rewards.copy_(self.rewards.roll(1, 0))
+        self.rewards[0] = step.rewards
+        self.length = (self.length + 1).clamp_(max=self.n)
+        self.returns = torch.empty_like(self.rewards)
+        self.returns[0] = last
+        for k in range(1, self.n):  # G_t = r_t + discount G_{t+1}
+            self.returns[k] = self.rewards[k] + self.discount * self.returns[k - 1]
+
+    def update(self, q: QTable, ended: torch.Tensor) -> None:
+        """Move Q for the pair that has waited n steps; at an end for all, the oldest first."""
+        for k in reversed(range(self.n)):
+            due = (self.length > k) & (ended | (k == self.n - 1))
+            if k < self.n - 1 and not due.any():
+                continue
+            alpha = torch.where(due, self.alpha[k], 0.0)
+            q.move(self.pairs[k], alpha, self.returns[k])
+        self.length = torch.where(ended, 0, self.length)
+
+
+def sarsa_lambda(
+    task: MDP | TabularTask, *, lambda_: float, traces: str = "replacing", **config
+) -> ControlResult:
+    """Q <- Q + alpha delta_t z_t for all pairs at once, z_t a trace of those visited. Eq. (10.11).
+
+    delta_t = r_t + discount Q(s', a') - Q(s, a); z <- discount lambda z, then z(s, a) <- z(s, a)
+    + 1 (accumulating) or 1 (replacing); z is 0 at the start of an episode.
+
+    Args:
+        lambda_: in [0, 1]; 0 is SARSA.
+        traces: "accumulating" or "replacing".
+
+    Source: Sutton & Barto (2018), section 12.7, with one feature a pair.
+    """
+    if not 0 <= lambda_ <= 1:
+        raise ValueError(f"lambda_ must be in [0, 1], got {lambda_}")
+    if traces not in TRACES:
+        raise ValueError(f"traces must be one of {TRACES}, got {traces!r}")
+    loop = ControlLoop(task, ControlConfig(**config), extra_noise=2)
+    q, trace = loop.table(), torch.zeros_like(loop.table().flat)
+    by_run = trace.view(-1, *q.shape[:2])  # (A, R, S)
+    with suppress(KeyboardInterrupt):
+        for step in loop.steps(q, next_actions=True):
+            old, value = q.flat[step.pairs], q.of(step.next_states, step.next_actions)
+            error = td_errors(step.rewards, old, value, step.terminated, discount=loop.discount)
+            trace *= loop.discount * lambda_
+            trace[step.pairs] = 1.0 if traces == "replacing" else trace[step.pairs] + 1
+            q.by_action.view_as(by_run).add_((step.alpha * error).unsqueeze(-1) * by_run)
+            by_run.masked_fill_((step.terminated | step.truncated).unsqueeze(-1), 0.0)
+    return loop.result(q.tensor())

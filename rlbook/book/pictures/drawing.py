@@ -1,14 +1,18 @@
-"""Boxes, circles and arrows on a page measured in inches: what the diagrams are made of."""
+"""What the pictures are made of: boxes, circles and arrows on a page measured in inches; and frames,
+which become a small animation."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
-
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
-
 from rlbook.plotting import COLORS
+from pathlib import Path
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
 
 WIDTH = 7.3  # in, 700 px in a browser
 INK, GREY = "#222222", "#777777"
@@ -87,3 +91,34 @@ def draw_named(
     for name in names or known:
         print(draw(name))
     return 0
+
+
+# ---------------------------------------------------------------- animations: frames in, a GIF out
+
+
+def figure_frame(fig: Figure) -> np.ndarray:
+    """The figure as it looks now: (height, width, 3), uint8; a frame of an animation."""
+    fig.canvas.draw()
+    return np.asarray(fig.canvas.buffer_rgba())[..., :3].copy()
+
+
+def animate_frames(frames, path: str | Path, *, fps: float = 5) -> Path:
+    """Write a looping GIF whose bytes depend on the frames only; the last one stays 2 s.
+
+    Args:
+        frames: images of one shape (height, width, 3), uint8, as `figure_frame` makes them.
+        path: where to write; its folder exists.
+    """
+    frames = [np.asarray(frame) for frame in frames]
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) != 1 or frames[0].dtype != np.uint8 or frames[0].shape[2:] != (3,):
+        got = f"{sorted(shapes)} {sorted({str(frame.dtype) for frame in frames})}"
+        raise ValueError(f"frames must be uint8 of one shape (height, width, 3), got {got}")
+    sample = np.concatenate([frames[i] for i in (0, len(frames) // 2, -1)])
+    palette = Image.fromarray(sample).quantize(128)  # one for all frames: no flicker
+    images = [
+        Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in frames
+    ]
+    duration = [round(1000 / fps)] * (len(images) - 1) + [2000]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=duration, loop=0)
+    return Path(path)

@@ -1,13 +1,21 @@
-"""Diagrams of Part I: one step, one episode, backups, ends of episodes, policy iteration."""
+"""Diagrams of Part I: one step, one episode, models, backups, ends, policy iteration, acting."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Arc
-
 from rlbook.drawing import GREY, INK, WIDTH, arrow, box, node, page, write
 from rlbook.plotting import COLORS
+import numpy as np
+from matplotlib.figure import Figure
+from rlbook.drawing import arrow, node, page, write
+from rlbook.plotting import COLORS
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from rlbook.drawing import GREY, INK, arrow, box, node, page, tint, write
+from rlbook.plotting import COLORS
+
 
 BLUE, ORANGE, GREEN, RED = (COLORS[c] for c in ("blue", "orange", "green", "vermillion"))
 
@@ -228,4 +236,82 @@ def generalised_dp_family() -> Figure:
         "work: each square is one pass over all states",
         color=GREY,
     )
+    return fig
+
+
+# ---------------------------------------------------------------- models
+
+
+def can_robot() -> Figure:
+    """A small MDP as a graph: states are circles, actions are dots, transitions are arrows."""
+    fig, ax = page(3.45)
+    high, low = (1.9, 1.75), (5.4, 1.75)
+    for (x, y), name in ((high, "high\n(0)"), (low, "low\n(1)")):
+        node(ax, x, y, 0.42, name, size=11)
+
+    def action(state, dot, name, where, color, bend=0.0):
+        direction = np.array(dot) - np.array(state)
+        direction = direction / np.hypot(*direction)
+        arrow(ax, tuple(state + 0.42 * direction), tuple(dot - 0.07 * direction), color=color,
+              width=1.8, bend=bend)  # fmt: skip
+        node(ax, *dot, 0.07, kind="action")
+        write(ax, *where, name, size=10.5, weight="bold", color=color)
+
+    def outcome(dot, end, words, where, bend, **style):
+        arrow(ax, dot, end, bend=bend)
+        write(ax, *where, words, size=10, **style)
+
+    action(high, (3.65, 2.75), "search", (2.62, 2.5), BLUE)
+    outcome((3.72, 2.76), (5.13, 2.07), "0.25, pays 2", (4.95, 2.62), -0.12)
+    outcome((3.6, 2.81), (1.9, 2.17), "0.75, pays 2", (2.2, 3.05), 0.42)
+    action(high, (0.75, 1.75), "wait", (1.1, 1.92), GREEN)
+    outcome((0.72, 1.69), (1.6, 1.45), "1, pays 0.5", (0.72, 1.2), 0.62)
+    action(low, (3.65, 1.75), "recharge", (4.32, 1.92), ORANGE)
+    outcome((3.58, 1.75), (2.32, 1.75), "1, pays 0", (2.9, 1.9), 0.0)
+    action(low, (3.65, 0.75), "search", (4.72, 1.08), BLUE)
+    outcome((3.58, 0.74), (2.17, 1.43), "0.25, pays -3\n(flat: carried home)", (2.2, 0.72), -0.12)
+    outcome((3.72, 0.69), (5.4, 1.33), "0.75, pays 2", (5.1, 0.4), 0.42)
+    action(low, (6.55, 1.75), "wait", (6.2, 1.92), GREEN)
+    outcome((6.58, 1.69), (5.7, 1.45), "1, pays 0.5", (6.55, 1.2), -0.62)
+    return fig
+
+
+# ---------------------------------------------------------------- acting from V and from Q
+
+
+def acting_from_v_and_q() -> Figure:
+    """Left: a look-ahead through the model to the values of next states. Right: a row of Q."""
+    fig, ax = page(3.2)
+    write(ax, 1.95, 2.98, "from $V$: imagine every action", size=11.5, weight="bold")
+    box(ax, 1.91, 1.5, 3.62, 1.42, color="orange")
+    write(ax, 3.62, 2.03, "the model", size=10, ha="right", color=GREY)
+    node(ax, 1.95, 2.58, 0.17, "$s$", size=12)
+    for a, x in enumerate((0.75, 1.95, 3.15)):
+        arrow(ax, (1.95, 2.41), (x, 1.62), head=False)
+        node(ax, x, 1.58, 0.07, kind="action")
+        write(ax, x - 0.36, 1.58, f"$r(s,{a})$", size=9.5)
+        for side in (-0.3, 0.3):
+            arrow(ax, (x, 1.58), (x + side, 1.0), head=False)
+            node(ax, x + side, 0.98, 0.11)
+            arrow(ax, (x + side, 0.87), (x + side, 0.6))
+            corner = (x + side - 0.24, 0.34)
+            style = {"facecolor": tint(COLORS["blue"]), "edgecolor": COLORS["blue"]}
+            ax.add_patch(plt.Rectangle(corner, 0.48, 0.26, **style))
+            write(ax, x + side, 0.47, "$V(s')$", size=9.5)
+    write(ax, 1.95, 0.14, r"then the largest $r + \gamma \sum P\, V$", size=10)
+
+    write(ax, 5.65, 2.98, "from $Q$: read a row", size=11.5, weight="bold")
+    node(ax, 4.55, 1.5, 0.17, "$s$", size=12)
+    arrow(ax, (4.74, 1.5), (4.98, 1.5))
+    for row in range(5):
+        y = 2.3 - 0.4 * row
+        for a in range(3):
+            here = row == 2
+            face = tint(COLORS["blue"], 0.45 if here else 0.1)
+            corner = (5.02 + 0.66 * a, y - 0.2)
+            ax.add_patch(plt.Rectangle(corner, 0.66, 0.4, facecolor=face, edgecolor="#9AA5B1"))
+            if here:
+                write(ax, 5.35 + 0.66 * a, y, f"$Q(s,{a})$", size=10, color=INK)
+    ax.add_patch(plt.Rectangle((5.68, 1.3), 0.66, 0.4, fill=False, edgecolor=RED, linewidth=2.2))
+    write(ax, 6.01, 0.32, "the largest entry", size=10, color=RED)
     return fig

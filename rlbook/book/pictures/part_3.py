@@ -1,13 +1,19 @@
-"""The diagrams of chapter 11: tile coding, the run axis, and what a rollout records."""
+"""Diagrams of Part III: tile coding, the run axis, what a rollout records, the loop of DQN, GAE."""
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
 from rlbook.drawing import GREY, INK, box, page, tint, write
 from rlbook.features import tile_indices
 from rlbook.plotting import COLORS
+from matplotlib.figure import Figure
+from rlbook.drawing import GREY, arrow, box, page, write
+from rlbook.plotting import COLORS
+from matplotlib.figure import Figure
+from rlbook.drawing import GREY, WIDTH, arrow, box, page, write
+from rlbook.plotting import COLORS
+
 
 RUNS = ("blue", "orange", "green", "purple")
 
@@ -99,3 +105,74 @@ def rollout_fields() -> Figure:
     write(ax, first + pitch * 1, 0.14, "one episode", color=COLORS["blue"])
     write(ax, first + pitch * 3.5, 0.14, "the next one, after a reset", color=COLORS["orange"])
     return fig
+
+
+# ---------------------------------------------------------------- DQN
+
+
+def dqn_loop() -> Figure:
+    """Environments, memory, online network, target network and loss, with what flows."""
+    fig, ax = page(3.3)
+    box(ax, 0.95, 2.5, 1.5, 0.62, "environments", color="green", size=11)
+    box(ax, 3.4, 2.5, 1.5, 0.62, "replay memory", color="orange", size=11)
+    box(ax, 0.95, 0.85, 1.5, 0.75, "online\nnetwork $Q_\\theta$", size=11)
+    box(ax, 6.25, 2.5, 1.5, 0.75, "target\nnetwork $Q_{\\bar\\theta}$", color="sky", size=11)
+    box(ax, 6.25, 0.85, 1.5, 0.62, "loss", color="vermillion", size=11)
+    arrow(ax, (1.7, 2.5), (2.65, 2.5))
+    write(ax, 2.17, 2.78, "$s, a, r, s', d$", size=9.5)
+    arrow(ax, (0.95, 1.23), (0.95, 2.19))
+    write(ax, 1.03, 1.7, "acts, $\\varepsilon$-greedy", ha="left", size=9.5)
+    arrow(ax, (4.15, 2.5), (5.5, 2.5))
+    write(ax, 4.82, 2.78, "batch: $r, s', d$", size=9.5)
+    arrow(ax, (3.4, 2.19), (1.7, 1.05), bend=-0.12)
+    write(ax, 2.95, 1.55, "batch: $s, a$", ha="left", size=9.5)
+    arrow(ax, (1.7, 0.85), (5.5, 0.85))
+    write(ax, 3.6, 1.02, "$Q_\\theta(s, a)$", size=10)
+    arrow(ax, (6.25, 2.12), (6.25, 1.16))
+    write(ax, 6.17, 1.72, "labels $y$", ha="right", size=9.5)
+    red = COLORS["vermillion"]
+    arrow(ax, (6.25, 0.54), (0.95, 0.47), color=red, bend=-0.12)
+    write(ax, 3.6, 0.36, "gradient: here, and nowhere else", color=red, size=9.5)
+    write(ax, 7.0, 3.05, "copied from $\\theta$, now and then", color=GREY, size=9.5, ha="right")
+    return fig
+
+
+# ---------------------------------------------------------------- GAE
+
+
+STEPS, END = 8, 4  # an episode ends after step 4: the sums of steps 0 .. 4 stop there
+LEFT, GAP, TOP, FALL = 1.28, 0.79, 3.62, 0.95
+
+
+def gae_scan() -> Figure:
+    """Three passes over eight steps; each box says which terms its sum holds by then."""
+    fig, ax = page(4.75)
+    xs = [LEFT + GAP * t for t in range(STEPS)]
+    names = [r"$\delta_t$", "1 apart", "2 apart", "4 apart"]
+    for row, name in enumerate(names):
+        y = TOP - FALL * row
+        write(ax, 0.08, y, name, ha="left", size=11, color=GREY if row else "#222222")
+        for t, x in enumerate(xs):
+            last = _last(t, 2**row)
+            done = last == (END if t <= END else STEPS - 1)
+            text = f"{t}" if last == t else f"{t}..{last}"
+            box(ax, x, y, 0.56, 0.36, text, color="green" if done else "blue", size=10)
+            if row:
+                above, shift = y + FALL - 0.2, 2 ** (row - 1)
+                arrow(ax, (x, above), (x, y + 0.2), width=1.0, color="#999999")
+                if t + shift < STEPS and _last(t, shift) == t + shift - 1 != END:
+                    start = (xs[t + shift] - 0.05, above)
+                    arrow(ax, start, (x + 0.08, y + 0.2), color=COLORS["blue"], width=1.3)
+    for t, x in enumerate(xs):
+        write(ax, x, 4.12, f"$t = {t}$", size=10)
+    middle = (xs[END] + xs[END + 1]) / 2
+    ax.plot([middle, middle], [0.42, 4.3], color=COLORS["vermillion"], lw=1.6, ls=(0, (4, 2)))
+    write(ax, middle, 4.5, "an episode ends", color=COLORS["vermillion"])
+    legend = "each box: which terms its sum holds.  Green: it holds all terms up to its end"
+    write(ax, WIDTH / 2, 0.16, legend, color=GREY, size=10)
+    return fig
+
+
+def _last(t: int, span: int) -> int:
+    """The last term in the sum at t, once sums of `span` terms are known."""
+    return min(t + span - 1, END if t <= END else STEPS - 1)

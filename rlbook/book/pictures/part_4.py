@@ -1,4 +1,4 @@
-"""The diagram of chapter 19: an answer as an episode, and who has a part in it."""
+"""The diagram of Part IV: an answer as an episode, and who has a part in it."""
 
 from matplotlib.figure import Figure
 
