@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbCell
 
-from rlbook.notebooks import ENVIRONMENT
+from rlbook.book.publish.execute import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent
 

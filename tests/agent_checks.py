@@ -2,7 +2,7 @@
 
     import agent_checks as checks
 
-`agent` is a module of rlbook.agents, `small` a Config of some ten quick updates.
+`agent` is a module of rlbook.deep, `small` a Config of some ten quick updates.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook.results import load_result
+from rlbook.deep.parts.results import load_result
 
 
 def train(agent, config, env="CartPole-v1", **options):
@@ -75,7 +75,7 @@ def check_a_nan_freezes_its_run_only(agent, small, env, poison):
 
 
 def check_an_interruption_keeps_what_was_learned(agent, small, monkeypatch, env="CartPole-v1"):
-    from rlbook.training import Training
+    from rlbook.deep.parts.training import Training
 
     calls, step = [], Training.step
 
@@ -167,9 +167,9 @@ SEEN = "observations", "next_observations"
 
 def poisoned(num_envs: int, after: int, names=("rewards",), *, seed: int = 5, num_runs: int = 3):
     """CartPole as `train(..., seed=seed)` would build it, with NaN in run 1."""
-    from rlbook.envs import make_envs
-    from rlbook.seeding import Streams
-    from rlbook.training import LEARNING
+    from rlbook.deep.parts.envs.make import make_envs
+    from rlbook.deep.parts.training import LEARNING
+    from rlbook.ground.seeding import Streams
 
     def wrap(env):
         streams = Streams(seed, range(num_runs)).spawn(LEARNING).spawn(0)

@@ -9,42 +9,48 @@ import mutants_part_3
 from mutation import Mutant
 
 FORMULA_MODULES = (
-    *("kernels", "mdp", "grids", "bellman", "asynchronous", "dynamic_programming"),
-    *("exploration", "returns", "tabular_envs", "car_rental"),
+    *(
+        "planning.kernels",
+        "planning.mdp",
+        "planning.grids",
+        "planning.bellman",
+        "planning.dynamic_programming",
+    ),
+    *("formulas.exploration", "formulas.returns", "planning.sampling", "planning.car_rental"),
     *mutants_part_2.MODULES,
     *mutants_part_3.MODULES,
 )
 """Every public function of these has a mutant below, or stands in EXEMPT."""
 
 EXEMPT: dict[str, str] = {
-    "kernels.check_size": "a guard against running out of memory; its test is its message",
-    "kernels.DenseKernel.dtype": "hands out an attribute",
-    "kernels.DenseKernel.dense": "hands out an attribute",
-    "kernels.DenseKernel.to": "moves tensors",
-    "kernels.SuccessorKernel.dtype": "hands out an attribute",
-    "kernels.SuccessorKernel.to": "moves tensors",
-    "mdp.MDP.num_states": "reads a shape",
-    "mdp.MDP.num_actions": "reads a shape",
-    "mdp.MDP.transition": "calls the kernel's dense",
-    "mdp.MDP.to": "moves tensors",
-    "mdp.MDP.policy_probabilities": "calls check_policy of mdp_checks",
-    "grids.GridKernel.to": "moves tensors",
-    "grids.GridKernel.under": "calls the SuccessorKernel of `rows`",
-    "grids.GridKernel.dense": "calls the SuccessorKernel of `rows`",
-    "grids.GridKernel.gather": "reads `rows`",
-    "grids.GridWorld.shape": "reads a shape",
+    "planning.kernels.check_size": "a guard against running out of memory; its test is its message",
+    "planning.kernels.DenseKernel.dtype": "hands out an attribute",
+    "planning.kernels.DenseKernel.dense": "hands out an attribute",
+    "planning.kernels.DenseKernel.to": "moves tensors",
+    "planning.kernels.SuccessorKernel.dtype": "hands out an attribute",
+    "planning.kernels.SuccessorKernel.to": "moves tensors",
+    "planning.mdp.MDP.num_states": "reads a shape",
+    "planning.mdp.MDP.num_actions": "reads a shape",
+    "planning.mdp.MDP.transition": "calls the kernel's dense",
+    "planning.mdp.MDP.to": "moves tensors",
+    "planning.mdp.MDP.policy_probabilities": "calls check_policy of mdp_checks",
+    "planning.grids.GridKernel.to": "moves tensors",
+    "planning.grids.GridKernel.under": "calls the SuccessorKernel of `rows`",
+    "planning.grids.GridKernel.dense": "calls the SuccessorKernel of `rows`",
+    "planning.grids.GridKernel.gather": "reads `rows`",
+    "planning.grids.GridWorld.shape": "reads a shape",
 }
 
 KERNELS = [
     Mutant(
-        "kernels",
+        "planning.kernels",
         "values @ self.transition[states, a].T",
         "values @ self.transition[:, a, states]",
         "transposed kernel",
         chapters=("03",),
     ),
     Mutant(
-        "kernels",
+        "planning.kernels",
         '"sa,sat->st", policy, self.transition',
         '"sa,sat->st", policy.round(), self.transition',
         "the most likely action stands for the policy",
@@ -52,7 +58,7 @@ KERNELS = [
         chapters=("03",),
     ),
     Mutant(
-        "kernels",
+        "planning.kernels",
         "self.transition[states, actions]",
         "self.transition[states, actions.flip(0)]",
         "rows of other pairs",
@@ -60,34 +66,34 @@ KERNELS = [
         chapters=("04",),
     ),
     Mutant(
-        "kernels",
+        "planning.kernels",
         "permute(1, 2, 0).to(torch.int32)",
         "permute(1, 2, 0).flip(1).to(torch.int32)",
         "successors beside the wrong probabilities",
     ),
     Mutant(
-        "kernels",
+        "planning.kernels",
         "for k in range(1, len(chances))",
         "for k in range(1, len(chances) - 1)",
         "the last successor is left out",
         within="SuccessorKernel.expectations",
     ),
     Mutant(
-        "kernels",
+        "planning.kernels",
         "policy.T.unsqueeze(1) * self.probabilities",
         "self.probabilities / A",
         "the uniform policy stands for every policy",
         within="SuccessorKernel.under",
     ),
     Mutant(
-        "kernels",
+        "planning.kernels",
         "dense.scatter_add_(",
         "dense.scatter_(",
         "a state listed twice counts once",
         within="SuccessorKernel.dense",
     ),
     Mutant(
-        "kernels",
+        "planning.kernels",
         "self.next_states[actions, :, states]",
         "self.next_states[actions, :, states].flip(-1)",
         "successors beside the wrong probabilities, gathered",
@@ -97,7 +103,7 @@ KERNELS = [
 
 MDPS = [
     Mutant(
-        "mdp",
+        "planning.mdp",
         "mean = (probabilities * detail).sum(-1)",
         "mean = detail.mean(-1)",
         "r(s, a) is the plain mean of R(s, a, s')",
@@ -105,14 +111,14 @@ MDPS = [
         chapters=("02",),
     ),
     Mutant(
-        "mdp",
+        "planning.mdp",
         "live = allowed & ~terminal.unsqueeze(1)",
         "live = allowed | terminal.unsqueeze(1)",
         "terminal states go on",
         stands_for=("MDP.from_arrays", "MDP.from_successors"),
     ),
     Mutant(
-        "mdp",
+        "planning.mdp",
         "S if done else int(next_state)",
         "int(next_state)",
         "done is ignored",
@@ -120,14 +126,14 @@ MDPS = [
         chapters=("02",),
     ),
     Mutant(
-        "mdp",
+        "planning.mdp",
         "weights / weights.sum(-1, keepdim=True)",
         "weights.softmax(-1)",
         "rows of random models are softmaxes",
         within="MDP.random",
     ),
     Mutant(
-        "mdp",
+        "planning.mdp",
         "reward = (policy * self.reward).sum(dim=1, keepdim=True)",
         "reward = self.reward.mean(1, keepdim=True)",
         "the chain's reward forgets the policy",
@@ -138,7 +144,7 @@ MDPS = [
 
 GRIDS = [
     Mutant(
-        "grids",
+        "planning.grids",
         "torch.where(ahead | self.walls | self.ends, cells, reached)",
         "reached",
         "walks through walls, and around the edge",
@@ -146,7 +152,7 @@ GRIDS = [
         chapters=("04",),
     ),
     Mutant(
-        "grids",
+        "planning.grids",
         "sides[a % 2], alpha",
         "sides[(a + 1) % 2], alpha",
         "slips forwards and backwards",
@@ -154,7 +160,7 @@ GRIDS = [
         chapters=("04",),
     ),
     Mutant(
-        "grids",
+        "planning.grids",
         "self.slip / 2, self.slip / 2]",
         "self.slip, 0.0]",
         "slips to one side only",
@@ -162,7 +168,7 @@ GRIDS = [
         chapters=("04",),
     ),
     Mutant(
-        "grids",
+        "planning.grids",
         "torch.where(where[symbol], reward, pay)",
         "torch.where(where[symbol], -reward, pay)",
         "an end pays the opposite",
@@ -170,14 +176,14 @@ GRIDS = [
         chapters=("04",),
     ),
     Mutant(
-        "grids",
+        "planning.grids",
         "row * W + column",
         "row * H + column",
         "numbered by the height",
         within="GridWorld.state",
     ),
     Mutant(
-        "grids",
+        "planning.grids",
         "entry[next_states]",
         "entry.view(-1, 1, 1)",
         "pays for leaving a cell, not for entering",
@@ -187,7 +193,7 @@ GRIDS = [
 
 BELLMAN = [
     Mutant(
-        "bellman",
+        "planning.bellman",
         "expected, alpha=mdp.discount)",
         "expected)",
         "lost gamma",
@@ -195,7 +201,7 @@ BELLMAN = [
         chapters=("03",),
     ),
     Mutant(
-        "bellman",
+        "planning.bellman",
         "torch.add(mdp.reward[states, a], expected, alpha=mdp.discount)",
         "torch.add(mdp.reward[states, a], expected).mul(mdp.discount)",
         "gamma on the reward too",
@@ -203,7 +209,7 @@ BELLMAN = [
         chapters=("03",),
     ),
     Mutant(
-        "bellman",
+        "planning.bellman",
         "(probabilities * q.masked_fill(probabilities == 0, 0.0)).sum(-1)",
         "q.amax(-1)",
         "maximum for the policy's mean",
@@ -211,7 +217,7 @@ BELLMAN = [
         chapters=("03",),
     ),
     Mutant(
-        "bellman",
+        "planning.bellman",
         "probabilities = mdp.policy_probabilities(policy)",
         "probabilities = mdp.allowed / mdp.allowed.sum(-1, keepdim=True)",
         "the uniform policy, whatever the policy",
@@ -219,7 +225,7 @@ BELLMAN = [
         chapters=("03",),
     ),
     Mutant(
-        "bellman",
+        "planning.bellman",
         "reduce(torch.maximum, in_turn)",
         "reduce(torch.minimum, in_turn)",
         "minimum for maximum",
@@ -227,7 +233,7 @@ BELLMAN = [
         chapters=("03",),
     ),
     Mutant(
-        "bellman",
+        "planning.bellman",
         "actions.masked_fill_(q > best, a)",
         "actions.masked_fill_(q < best, a)",
         "the worst action is greedy",
@@ -235,7 +241,7 @@ BELLMAN = [
         chapters=("03",),
     ),
     Mutant(
-        "bellman",
+        "planning.bellman",
         "mdp.discount * step.T, (1",
         "mdp.discount * step, (1",
         "transposed chain in the visitation",
@@ -243,7 +249,7 @@ BELLMAN = [
         chapters=("02",),
     ),
     Mutant(
-        "bellman",
+        "planning.bellman",
         "(1 - mdp.discount) * mdp.start",
         "mdp.start",
         "the visitation lost its 1 - gamma",
@@ -251,7 +257,7 @@ BELLMAN = [
         chapters=("02",),
     ),
     Mutant(
-        "bellman",
+        "planning.bellman",
         "eye - chain.discount * step",
         "eye - step * chain.discount**2",
         "gamma squared in the linear equations",
@@ -259,7 +265,7 @@ BELLMAN = [
         chapters=("03",),
     ),
     Mutant(
-        "bellman",
+        "planning.bellman",
         "eye - chain.discount * step",
         "eye - chain.discount * step.T",
         "transposed chain in the linear equations",
@@ -270,41 +276,46 @@ BELLMAN = [
 
 PLANNING = [
     Mutant(
-        "asynchronous",
+        "planning.dynamic_programming",
         "mdp.discount * (probabilities",
         "(probabilities",
         "lost gamma",
         chapters=("04",),
+        tests="test_asynchronous.py",
     ),
     Mutant(
-        "asynchronous",
+        "planning.dynamic_programming",
         "int(torch.multinomial(mdp.start, 1, generator=generator)), 0",
         "0, 0",
         "every trajectory starts in state 0",
         chapters=("04",),
+        tests="test_asynchronous.py",
     ),
     Mutant(
-        "asynchronous",
+        "planning.dynamic_programming",
         "s = (update - 1) % mdp.num_states",
         "s = update % (mdp.num_states - 1)",
         "the last state is forgotten",
         chapters=("04",),
+        tests="test_asynchronous.py",
     ),
     Mutant(
-        "asynchronous",
+        "planning.dynamic_programming",
         "values[s] = q[a]",
         "values[s] = q.mean()",
         "mean for maximum",
         chapters=("04",),
+        tests="test_asynchronous.py",
     ),
     Mutant(
-        "asynchronous",
+        "planning.dynamic_programming",
         "age == horizon",
         "age == 0",
         "the horizon is not observed",
+        tests="test_asynchronous.py",
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "chain, tolerance=tolerance",
         "mdp, tolerance=tolerance",
         "evaluates the best policy, not the given one",
@@ -312,7 +323,7 @@ PLANNING = [
         chapters=("05",),
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "(backed_up - values).abs().max()",
         "(backed_up - values).max()",
         "stops when no value rises",
@@ -320,7 +331,7 @@ PLANNING = [
         chapters=("04",),
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "action_values(mdp, q.amax(dim=-1))",
         "action_values(mdp, q.mean(dim=-1))",
         "mean for maximum",
@@ -328,7 +339,7 @@ PLANNING = [
         chapters=("06",),
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "q = action_values(mdp, values)",
         "q = torch.zeros_like(mdp.reward)",
         "starts from Q = 0, one sweep behind value iteration",
@@ -336,14 +347,14 @@ PLANNING = [
         chapters=("06",),
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "(backed_up - q)[mdp.allowed].abs().max()",
         "(backed_up - q)[mdp.allowed].max()",
         "stops when no action value rises",
         within="q_value_iteration",
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "if policy.ndim == 1 and not better.any():",
         "if policy.ndim == 1:",
         "stops after one improvement",
@@ -351,7 +362,7 @@ PLANNING = [
         chapters=("05",),
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "torch.where(better, greedy, policy) if policy.ndim == 1 else greedy",
         "greedy",
         "a tie changes the action",
@@ -359,14 +370,14 @@ PLANNING = [
         chapters=("05",),
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "rounding = max(1e-10, 100 * torch.finfo(mdp.reward.dtype).eps)",
         "rounding = 0.0",
         "an action better by rounding only is taken: it may never end",
         within="policy_iteration",
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "values = bellman_optimality_backup(chain, values)",
         "pass",
         "no evaluation between improvements",
@@ -374,7 +385,7 @@ PLANNING = [
         chapters=("05",),
     ),
     Mutant(
-        "dynamic_programming",
+        "planning.dynamic_programming",
         "chain = mdp.induced_chain(policy, must_end=False)",
         "chain = mdp",
         "every backup is greedy: value iteration under another name",
@@ -385,7 +396,7 @@ PLANNING = [
 
 CAR_RENTAL = [
     Mutant(
-        "car_rental",
+        "planning.car_rental",
         "(first - moved, second + moved)",
         "(first + moved, second - moved)",
         "the cars are driven the wrong way",
@@ -393,7 +404,7 @@ CAR_RENTAL = [
         chapters=("05",),
     ),
     Mutant(
-        "car_rental",
+        "planning.car_rental",
         "move_cost * abs(moved)",
         "move_cost * moved",
         "moving to the first location earns money",
@@ -401,7 +412,7 @@ CAR_RENTAL = [
         chapters=("05",),
     ),
     Mutant(
-        "car_rental",
+        "planning.car_rental",
         "(moved <= first) & (-moved <= second)",
         "(moved <= second) & (-moved <= first)",
         "cars that are not there may be moved",
@@ -409,7 +420,7 @@ CAR_RENTAL = [
         chapters=("05",),
     ),
     Mutant(
-        "car_rental",
+        "planning.car_rental",
         "capped_poisson(returns, max_cars - left)",
         "capped_poisson(returns, max_cars)[: max_cars - left + 1]",
         "what lies beyond the last state is lost, not added to it",
@@ -417,7 +428,7 @@ CAR_RENTAL = [
         chapters=("05",),
     ),
     Mutant(
-        "car_rental",
+        "planning.car_rental",
         "rented = capped_poisson(requests, n)",
         "rented = capped_poisson(requests, max_cars)[: n + 1]",
         "customers who find no car are forgotten",
@@ -425,7 +436,7 @@ CAR_RENTAL = [
         chapters=("05",),
     ),
     Mutant(
-        "car_rental",
+        "planning.car_rental",
         "(1 - below.sum()).clamp_min(0).reshape(1)",
         "torch.zeros(1)",
         "the tail of the Poisson sum is cut off",
@@ -436,7 +447,7 @@ CAR_RENTAL = [
 
 EXPLORATION = [
     Mutant(
-        "exploration",
+        "formulas.exploration",
         "maxima / maxima.sum(dim=-1, keepdim=True)",
         "torch.nn.functional.one_hot(maxima.argmax(-1), q.shape[-1]).to(q.dtype)",
         "the first of several best actions takes all",
@@ -444,7 +455,7 @@ EXPLORATION = [
         chapters=("06",),
     ),
     Mutant(
-        "exploration",
+        "formulas.exploration",
         "(1 - epsilon) * greedy_policy(q)",
         "greedy_policy(q) * (1 - epsilon + epsilon / q.shape[-1])",
         "epsilon / A twice for the best action",
@@ -452,7 +463,7 @@ EXPLORATION = [
         chapters=("06",),
     ),
     Mutant(
-        "exploration",
+        "formulas.exploration",
         "allowed = (q > -torch.inf).to(q.dtype)",
         "allowed = torch.ones_like(q)",
         "explores actions that are not allowed",
@@ -460,7 +471,7 @@ EXPLORATION = [
         chapters=("06",),
     ),
     Mutant(
-        "exploration",
+        "formulas.exploration",
         "(1 - epsilon) * greedy_policy(q) + epsilon * uniform",
         "epsilon * greedy_policy(q) + (1 - epsilon) * uniform",
         "epsilon and 1 - epsilon swapped",
@@ -468,7 +479,7 @@ EXPLORATION = [
         chapters=("06",),
     ),
     Mutant(
-        "exploration",
+        "formulas.exploration",
         "maxima / maxima.sum(dim=-1, keepdim=True)",
         "maxima",
         "tied actions have probability 1 each",
@@ -479,7 +490,7 @@ EXPLORATION = [
 
 RETURNS = [
     Mutant(
-        "returns",
+        "formulas.returns",
         "+ discount * following",
         "+ following",
         "lost gamma",
@@ -487,7 +498,7 @@ RETURNS = [
         chapters=("01",),
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "torch.where(terminated[..., t], ended, following)",
         "torch.where((terminated | truncated)[..., t], ended, following)",
         "done for terminated",
@@ -495,7 +506,7 @@ RETURNS = [
         chapters=("01",),
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "torch.where(terminated[..., t], ended, following)",
         "following * ~terminated[..., t]",
         "a mask by a product lets NaN through",
@@ -503,7 +514,7 @@ RETURNS = [
         chapters=("01",),
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "cut &= ~terminated",
         "pass",
         "a terminated end needs next_values",
@@ -511,7 +522,7 @@ RETURNS = [
         chapters=("01",),
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "torch.where(cut[..., t], next_values[..., t], following)",
         "torch.where(cut[..., t], next_values[..., t - 1], following)",
         "the value of s_t stands for that of s_{t+1}",
@@ -519,7 +530,7 @@ RETURNS = [
         chapters=("01",),
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "cut[..., -1] = True",
         "pass",
         "the end of the record counts as a termination",
@@ -527,7 +538,7 @@ RETURNS = [
         chapters=("01",),
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "cut = truncated.clone()",
         "cut = torch.zeros_like(truncated)",
         "a truncation is ignored, and the next episode leaks in",
@@ -538,42 +549,47 @@ RETURNS = [
 
 SAMPLING = [
     Mutant(
-        "tabular_envs",
+        "ground.draws",
         "probabilities.to(torch.float64).cumsum(-1)",
         "torch.ones_like(probabilities, dtype=torch.float64).cumsum(-1)",
         "every outcome equally likely",
         within="draw",
         chapters=("02",),
+        tests="test_tabular_envs.py",
     ),
     Mutant(
-        "tabular_envs",
+        "planning.sampling",
         "mdp.start.to(torch.float64).cumsum(0)",
         "torch.ones_like(mdp.start, dtype=torch.float64).cumsum(0)",
         "walkers start anywhere",
         within="sample_starts",
         chapters=("02",),
+        tests="test_tabular_envs.py",
     ),
     Mutant(
-        "tabular_envs",
+        "planning.sampling",
         "mdp.successor_reward[states, actions, chosen]",
         "mdp.reward[states, actions]",
         "the mean reward for the realised one",
         stands_for=("sample_transitions", "sample_trajectories"),
+        tests="test_tabular_envs.py",
     ),
     Mutant(
-        "tabular_envs",
+        "planning.sampling",
         "next_states, rewards, mdp.terminal[next_states]",
         "next_states, rewards, mdp.terminal[states]",
         "terminated one step late",
         stands_for=("sample_transitions", "sample_trajectories"),
+        tests="test_tabular_envs.py",
     ),
     Mutant(
-        "tabular_envs",
+        "planning.sampling",
         "action = draw(probabilities[state], generator)",
         "action = draw(probabilities[states[:, 0]], generator)",
         "the first state decides every action",
         within="sample_trajectories",
         chapters=("02",),
+        tests="test_tabular_envs.py",
     ),
 ]
 

@@ -4,45 +4,45 @@ from mutation import Mutant
 
 _REPLAY = [
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "(indices + self._first).flatten()",
         "(indices + 0 * self._first).flatten()",
         "every run draws from run 0's memory",
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "streams.integers(self.size, count, batch_size)",
         "streams.integers(self.capacity, count, batch_size)",
         "draws from the part that is still empty",
         stands_for=("Replay.sample",),
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "streams.integers(self.size, count, batch_size)",
         "streams.integers(self.size, count, batch_size)[:1].expand(len(self._first), -1, -1)",
         "all runs draw the same places",
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "self._next = (self._next + count) % self.capacity",
         "self._next = 0",
         "writes over the newest",
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "kept[:, : count - split] = x[:, split:]",
         "pass",
         "what does not fit before the ring's end is lost",
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "self.size = min(self.size + count, self.capacity)",
         "self.size = self.capacity",
         "counts what is not there",
         stands_for=("Replay.__init__",),
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "torch.arange(-count, 0",
         "torch.arange(-count - 1, -1",
         "one step late",
@@ -52,7 +52,7 @@ _REPLAY = [
 
 _N_STEPS = [
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "~(rollout.terminated | rollout.truncated)",
         "~rollout.terminated",
         "n steps run on behind a time limit",
@@ -60,14 +60,14 @@ _N_STEPS = [
         chapters=("13",),
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "goes_on[..., -1] = False",
         "pass",
         "n steps run on behind the rollout's end",
         within="n_step_transitions",
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "torch.where(longer, discount * discounts, discounts)",
         "discounts",
         "the value is discounted once, whatever n is",
@@ -75,7 +75,7 @@ _N_STEPS = [
         chapters=("13",),
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "rollout.next_observations.gather(2, where)",
         "rollout.next_observations",
         "the value of s_{t+1}, not of s_{t+n}",
@@ -83,7 +83,7 @@ _N_STEPS = [
         chapters=("13",),
     ),
     Mutant(
-        "replay",
+        "deep.parts.replay",
         "rollout.terminated.gather(-1, last)",
         "rollout.terminated",
         "the flag of the first step",
@@ -94,7 +94,7 @@ _N_STEPS = [
 
 _DQN = [
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "values)).detach()",
         "values))",
         "a gradient through the target",
@@ -102,7 +102,7 @@ _DQN = [
         chapters=("13",),
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "torch.where(terminated, 0.0, values)",
         "values",
         "no terminal mask",
@@ -110,14 +110,14 @@ _DQN = [
         chapters=("13",),
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "target_q if online_q is None else online_q",
         "target_q",
         "Double DQN chooses by the target network",
         within="q_targets",
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "target_q.gather(-1, best)",
         "(target_q if online_q is None else online_q).gather(-1, best)",
         "Double DQN values by the online network",
@@ -125,7 +125,7 @@ _DQN = [
         chapters=("13",),
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         'mse_loss(chosen, targets, reduction="none") / 2',
         'mse_loss(chosen, targets, reduction="none")',
         "twice the loss",
@@ -133,7 +133,7 @@ _DQN = [
         chapters=("13",),
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "delta=huber_delta",
         "delta=1.0",
         "the bend of the Huber loss is ignored",
@@ -141,7 +141,7 @@ _DQN = [
         chapters=("13",),
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "q.gather(-1, actions.unsqueeze(-1)).squeeze(-1)",
         "q.amax(-1)",
         "the best action's value in place of the taken one's",
@@ -149,7 +149,7 @@ _DQN = [
         chapters=("13",),
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "target(batch.next_observations)",
         "online(batch.next_observations)",
         "no target network",
@@ -157,7 +157,7 @@ _DQN = [
         chapters=("13",),
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "config.reward_scale * batch.rewards",
         "batch.rewards",
         "the scale of the rewards is lost",
@@ -165,14 +165,14 @@ _DQN = [
         chapters=("13",),
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "mean_per_run(loss, batch.valid)",
         "mean_per_run(loss)",
         "dummy steps count",
         within="batch_loss",
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "mean_per_run(loss, batch.valid)",
         "mean_per_run(loss, batch.valid).mean() + 0 * loss[:, 0]",
         "a mean over runs",
@@ -180,25 +180,25 @@ _DQN = [
         chapters=("13",),
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "noise[..., 0] < self.epsilon",
         "noise[..., 0] > self.epsilon",
         "greedy where it should explore",
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "polyak_update(target, policy.network, config.tau)",
         "polyak_update(policy.network, target, config.tau)",
         "the online network follows the target",
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "count % config.target_period == 0",
         "True",
         "the period of the target is ignored",
     ),
     Mutant(
-        "agents.dqn",
+        "deep.dqn",
         "requires_grad_(False)",
         "requires_grad_(True)",
         "the target network can be trained",

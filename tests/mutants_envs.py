@@ -4,7 +4,9 @@ from mutation import Mutant
 
 
 def task(old: str, new: str, why: str, within: str) -> Mutant:
-    return Mutant("control_tasks", old, new, why, within=within, tests="test_control_envs.py")
+    return Mutant(
+        "deep.parts.envs.physics", old, new, why, within=within, tests="test_control_envs.py"
+    )
 
 
 _PHYSICS = [
@@ -39,95 +41,111 @@ _PHYSICS = [
 
 _CONTROL = [
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "rewards, terminated, truncated, next_observations, observations, self._valid",
         "rewards, terminated, truncated, observations, observations, self._valid",
         "a reset observation serves as the next one",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "rewards, terminated, truncated, next_observations, observations, self._valid",
         "rewards, truncated, terminated, next_observations, observations, self._valid",
         "terminated and truncated swapped",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "rewards, terminated, truncated, next_observations",
         "rewards, terminated, truncated & ~terminated, next_observations",
         "never both flags at once",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "torch.where(ended.unsqueeze(-1), start_observations, next_observations)",
         "next_observations",
         "the learner goes on from the end",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "torch.where(ended, starts, state)",
         "torch.where(terminated, starts, state)",
         "a truncated episode goes on",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "self._elapsed.masked_fill_(ended, 0)",
         "self._elapsed.masked_fill_(truncated, 0)",
         "the time of the last episode counts",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "self._elapsed >= self.max_episode_steps",
         "self._elapsed > self.max_episode_steps",
         "one step too many",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "_noise.uniform(steps, self.num_envs, n)",
         "_noise.uniform(steps * self.num_runs, self.num_envs, n)[:, :: self.num_runs]",
         "how much noise is taken depends on the number of runs",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "(2 * noise.to(self.device, torch.float64) - 1)",
         "noise.to(self.device, torch.float64)",
         "starts on one side",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "self._noise.uniform(steps, self.num_envs, n)",
         "torch.rand(self.num_runs, steps, self.num_envs, n, generator=self._noise.generators[0])",
         "one generator for all runs",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "self.streams.spawn(self._resets), []",
         "self._noise, self._starts",
         "a reset depends on how long the slowest run went on",
         within="ControlEnvs.reset",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         ".clamp(-self.task.max_control, self.task.max_control)",
         "",
         "the torque is not clipped",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "actions.detach()",
         "actions",
         "a gradient runs through the dynamics",
+        tests="test_control_envs.py",
     ),
     Mutant(
-        "control_envs",
+        "deep.parts.envs.native",
         "self._elapsed += 1",
         "self._elapsed += 1; self._valid.logical_and_(~terminated)",
         "a tensor that was handed out is written to",
+        tests="test_control_envs.py",
     ),
 ]
 
 
 def wrapper(old: str, new: str, why: str, within: str | None = None) -> Mutant:
-    return Mutant("gymnasium_envs", old, new, why, within=within, tests="test_envs.py")
+    return Mutant(
+        "deep.parts.envs.gymnasium_envs", old, new, why, within=within, tests="test_envs.py"
+    )
 
 
 _GYMNASIUM = [
@@ -149,13 +167,13 @@ _GYMNASIUM = [
             "getattr(self, '_ended', np.zeros((self.num_runs, self.num_envs), dtype=bool))",
             "a dummy step after a reset"),
     Mutant(
-        "envs",
+        "deep.parts.envs.make",
         "vector_entry_point=not native",
         "vector_entry_point=native",
-        "the other route",
+        "the other route", tests="test_envs.py",
     ),
     Mutant(
-        "env_interface",
+        "deep.parts.envs.interface",
         "envs.num_runs != num_runs",
         "envs.num_runs < num_runs",
         "more runs than wanted",

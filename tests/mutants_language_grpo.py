@@ -7,7 +7,7 @@ _LEARNER = {"module": "language.grpo", "tests": "test_grpo.py"}
 
 GRPO = [
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "differ = mask & (high > low)",
         "differ = mask",
         "0/0 in a group of equal rewards",
@@ -16,7 +16,7 @@ GRPO = [
         chapters=("20",),
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "/ count).sqrt()",
         "/ (count - 1)).sqrt()",
         "the deviation divides by G - 1",
@@ -24,7 +24,7 @@ GRPO = [
         chapters=("20",),
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "if normalize_std:",
         "if not normalize_std:",
         "divided where it should not be",
@@ -32,14 +32,14 @@ GRPO = [
         chapters=("20",),
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "x = _wide(x.detach())",
         "x = x.detach()",
         "sums of squares in half precision",
         within="_normalized",
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "(G / (G - 1))",
         "((G - 1) / G)",
         "the factor of leave-one-out upside down",
@@ -47,7 +47,7 @@ GRPO = [
         within="leave_one_out_advantages",
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "at_end.flip(-1).cumsum(-1).flip(-1)",
         "at_end.cumsum(-1)",
         "steps that are over, in place of those to come",
@@ -55,7 +55,7 @@ GRPO = [
         within="process_advantages",
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "at_end.flip(-1).cumsum(-1).flip(-1)",
         "at_end.flip(-1).cumsum(-1).flip(-1) - at_end",
         "the last token of a step is not part of it",
@@ -63,7 +63,7 @@ GRPO = [
         within="process_advantages",
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "steps = step_rewards.flatten(-2), step_mask.flatten(-2)\n"
         "    normal = _normalized(*steps, normalize_std).unflatten(-1, step_rewards.shape[-2:])",
         "normal = _normalized(step_rewards, step_mask, normalize_std)",
@@ -72,14 +72,14 @@ GRPO = [
         within="process_advantages",
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "torch.where(completion_mask, to_go, 0.0)",
         "to_go",
         "advantages off the mask",
         within="process_advantages",
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "total / lengths.clamp(min=1)",
         "total / losses.shape[-1]",
         "divided by the padded length",
@@ -87,7 +87,7 @@ GRPO = [
         within="aggregate_token_losses",
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "total / max_length",
         "total / lengths.clamp(min=1)",
         "the length in place of the constant",
@@ -95,7 +95,7 @@ GRPO = [
         within="aggregate_token_losses",
     ),
     Mutant(
-        "group_advantages",
+        "formulas.group_advantages",
         "torch.where(completion_mask, losses, 0.0).sum(-1)",
         "losses.sum(-1)",
         "padding in the sum",
@@ -171,5 +171,5 @@ GRPO = [
     ),
 ]
 
-MODULES: tuple[str, ...] = ("group_advantages",)
+MODULES: tuple[str, ...] = ("formulas.group_advantages",)
 """Every public function of these has a mutant above; see FORMULA_MODULES."""

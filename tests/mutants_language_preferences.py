@@ -4,7 +4,7 @@ from mutation import Mutant
 
 PREFERENCES = [
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "(rewards_a - rewards_b).sigmoid()",
         "(rewards_b - rewards_a).sigmoid()",
         "the other answer wins",
@@ -12,7 +12,7 @@ PREFERENCES = [
         within="preference_probability",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "+ random_share / 2",
         "",
         "random clicks never hit the better answer",
@@ -20,7 +20,7 @@ PREFERENCES = [
         within="preference_probability",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "logsigmoid(chosen_rewards - rejected_rewards)",
         "logsigmoid(rejected_rewards - chosen_rewards)",
         "descent raises the rejected answer",
@@ -28,7 +28,7 @@ PREFERENCES = [
         within="bradley_terry_loss",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "logsigmoid(chosen_rewards - rejected_rewards)",
         "(chosen_rewards - rejected_rewards).sigmoid()",
         "no logarithm",
@@ -36,7 +36,7 @@ PREFERENCES = [
         within="bradley_terry_loss",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "logsigmoid(chosen_rewards - rejected_rewards)",
         "logsigmoid(chosen_rewards) + logsigmoid(-rejected_rewards)",
         "each answer by itself, not their difference",
@@ -44,7 +44,7 @@ PREFERENCES = [
         within="bradley_terry_loss",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "math.log1p(-random_share) + log_attentive",
         "log_attentive",
         "probabilities that sum to more than one",
@@ -52,7 +52,7 @@ PREFERENCES = [
         within="bradley_terry_loss",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "(difference - threshold).sigmoid()",
         "(difference + threshold).sigmoid()",
         "ties go to the first answer",
@@ -60,7 +60,7 @@ PREFERENCES = [
         within="outcome_probabilities",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "torch.maximum(probability, 1 - probability)",
         "torch.maximum(probability, 1 - probability) ** 2",
         "a lower bound than is possible",
@@ -68,7 +68,7 @@ PREFERENCES = [
         within="bayes_accuracy",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "rewards.flip(-1).logcumsumexp(-1).flip(-1)",
         "rewards.logcumsumexp(-1)",
         "the answers that are placed already stay in the sum",
@@ -76,35 +76,38 @@ PREFERENCES = [
         within="ranking_log_prob",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "torch.combinations(torch.arange(num_answers))",
         "torch.combinations(torch.arange(num_answers)).flip(1)",
         "(worse, better)",
         within="ranking_pairs",
     ),
     Mutant(
-        "preference_fit",
+        "formulas.preferences",
         "wins + wins.mT",
         "wins",
         "only the pairs in one order count",
         chapters=("18",),
         within="preference_information",
+        tests="test_preference_fit.py",
     ),
     Mutant(
-        "preference_fit",
+        "formulas.preferences",
         "* p * (1 - p)",
         "* p",
         "p in place of p (1 - p)",
         chapters=("18",),
         within="preference_information",
+        tests="test_preference_fit.py",
     ),
     Mutant(
-        "preference_fit",
+        "formulas.preferences",
         "surprise.sum(-2) - surprise.sum(-1)",
         "surprise.sum(-2)",
         "an answer's own losses are forgotten",
         within="_loss_of_table",
         stands_for=("fit_bradley_terry",),
+        tests="test_preference_fit.py",
     ),
     Mutant(
         "language.reward_model",
@@ -160,5 +163,5 @@ PREFERENCES = [
     ),
 ]
 
-MODULES = ("preferences", "preference_fit")
+MODULES = ("formulas.preferences",)
 """Every public function of these has a mutant above; DPO's stands with chapter 19's."""

@@ -4,7 +4,7 @@ from mutation import Mutant
 
 RLHF = [
     Mutant(
-        "token_rewards",
+        "formulas.token_rewards",
         "-kl_coef * (log_probs - ref_log_probs).detach()",
         "kl_coef * (log_probs - ref_log_probs).detach()",
         "the KL is rewarded",
@@ -12,14 +12,14 @@ RLHF = [
         within="token_rewards",
     ),
     Mutant(
-        "token_rewards",
+        "formulas.token_rewards",
         "(log_probs - ref_log_probs).detach()",
         "(log_probs - ref_log_probs)",
         "a gradient flows through the rewards",
         within="token_rewards",
     ),
     Mutant(
-        "token_rewards",
+        "formulas.token_rewards",
         "torch.where(last, scores.detach().unsqueeze(-1), 0.0)",
         "torch.where(completion_mask, scores.detach().unsqueeze(-1), 0.0)",
         "the score at every token",
@@ -27,14 +27,14 @@ RLHF = [
         within="token_rewards",
     ),
     Mutant(
-        "token_rewards",
+        "formulas.token_rewards",
         "return torch.where(completion_mask, rewards, 0.0)",
         "return rewards",
         "padding is rewarded",
         within="token_rewards",
     ),
     Mutant(
-        "token_rewards",
+        "formulas.token_rewards",
         "completion_mask & (to_come == 1)",
         "torch.zeros_like(completion_mask).index_fill(-1, torch.tensor(-1), True)",
         "an answer ends in the last column of the batch",
@@ -42,7 +42,7 @@ RLHF = [
         within="last_tokens",
     ),
     Mutant(
-        "token_rewards",
+        "formulas.token_rewards",
         "discount=1.0, lambda_=lambda_",
         "discount=lambda_, lambda_=1.0",
         "lambda discounts",
@@ -50,7 +50,7 @@ RLHF = [
         within="token_advantages",
     ),
     Mutant(
-        "token_rewards",
+        "formulas.token_rewards",
         "torch.where(completion_mask, advantages + values, 0.0)",
         "torch.where(completion_mask, advantages - values, 0.0)",
         "the critic's target with the wrong sign",
@@ -58,7 +58,7 @@ RLHF = [
         within="token_advantages",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "kl_coef * (chosen_log_probs - ref_chosen_log_probs.detach())",
         "kl_coef * chosen_log_probs",
         "DPO without the reference",
@@ -67,7 +67,7 @@ RLHF = [
         tests="test_dpo.py",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "kl_coef * (rejected_log_probs - ref_rejected_log_probs.detach())",
         "(rejected_log_probs - ref_rejected_log_probs.detach())",
         "DPO without beta",
@@ -76,7 +76,7 @@ RLHF = [
         tests="test_dpo.py",
     ),
     Mutant(
-        "preferences",
+        "formulas.preferences",
         "bradley_terry_loss(chosen_rewards, rejected_rewards)",
         "bradley_terry_loss(rejected_rewards, chosen_rewards)",
         "DPO prefers the rejected answer",
@@ -138,7 +138,7 @@ RLHF = [
         tests="test_rlhf.py",
     ),
     Mutant(
-        "language.critic",
+        "language.rlhf",
         "torch.where(completion_mask, values, 0.0)",
         "values",
         "values on the padding",
@@ -155,5 +155,5 @@ RLHF = [
     ),
 ]
 
-MODULES: tuple[str, ...] = ("token_rewards",)
+MODULES: tuple[str, ...] = ("formulas.token_rewards",)
 """Every public function of these has a mutant above; see FORMULA_MODULES."""

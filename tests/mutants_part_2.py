@@ -4,7 +4,7 @@ from mutation import Mutant
 
 MULTI_STEP = [
     Mutant(
-        "returns",
+        "formulas.returns",
         "torch.where(terminated, 0.0, next_values)",
         "next_values",
         "no terminal mask",
@@ -13,7 +13,7 @@ MULTI_STEP = [
         tests="test_multi_step.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "torch.where(terminated, 0.0, next_values)",
         "next_values * ~terminated",
         "a mask by a product lets NaN into targets",
@@ -22,7 +22,7 @@ MULTI_STEP = [
         tests="test_multi_step.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "discount=discount) - values",
         "discount=1.0) - values",
         "lost gamma in the TD error",
@@ -31,7 +31,7 @@ MULTI_STEP = [
         tests="test_multi_step.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "range(min(n, rewards.shape[-1]) - 1)",
         "range(min(n, rewards.shape[-1]))",
         "n + 1 rewards",
@@ -40,7 +40,7 @@ MULTI_STEP = [
         tests="test_multi_step.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "~(terminated | truncated)[..., :-1]",
         "~terminated[..., :-1]",
         "n-step returns run on behind a truncation",
@@ -49,7 +49,7 @@ MULTI_STEP = [
         tests="test_multi_step.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "(1 - lambda_) * next_values[..., t] + lambda_ * following",
         "next_values[..., t] + lambda_ * following",
         "lost 1 - lambda",
@@ -58,7 +58,7 @@ MULTI_STEP = [
         tests="test_multi_step.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "torch.where(truncated[..., t], next_values[..., t], mixed)",
         "mixed",
         "lambda-returns leak through a truncation",
@@ -70,7 +70,7 @@ MULTI_STEP = [
 
 MODELS = [
     Mutant(
-        "epsilon_soft",
+        "planning.epsilon_soft",
         "((1 - epsilon) * chances, epsilon * any_action)",
         "(chances * (1 - epsilon / A), epsilon / A * any_action)",
         "the share of random actions divided by their number twice",
@@ -78,21 +78,21 @@ MODELS = [
         within="epsilon_soft_model",
     ),
     Mutant(
-        "epsilon_soft",
+        "planning.epsilon_soft",
         "uniform = mdp.allowed.to(mdp.reward) / mdp.allowed.sum(1, keepdim=True)",
         "uniform = torch.ones_like(mdp.reward) / A",
         "explores actions that do not exist",
         within="epsilon_soft_model",
     ),
     Mutant(
-        "epsilon_soft",
+        "planning.epsilon_soft",
         "best.masked_fill(~mdp.allowed, -torch.inf), epsilon)",
         "best.masked_fill(~mdp.allowed, -torch.inf), 0.0)",
         "the policy forgets to explore",
         within="epsilon_soft_policy",
     ),
     Mutant(
-        "schedules",
+        "tabular.schedules",
         "count.clamp(min=1) ** -power",
         "count.clamp(min=1) ** power",
         "a step size that grows",
@@ -101,7 +101,7 @@ MODELS = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "schedules",
+        "tabular.schedules",
         "1 / (1 + count / scale)",
         "1 / (1 + count * scale)",
         "scale upside down",
@@ -109,7 +109,7 @@ MODELS = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "schedules",
+        "tabular.schedules",
         "(count / over).clamp(max=1)",
         "count / over",
         "the line goes on below its end",
@@ -117,7 +117,7 @@ MODELS = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "schedules",
+        "tabular.schedules",
         "((numbers >= 0) & (numbers <= 1)).all()",
         "True",
         "any number is a step size",
@@ -125,7 +125,7 @@ MODELS = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "blackjack",
+        "planning.blackjack",
         "hand.natural and not dealer_natural",
         "hand.natural",
         "a natural wins against a natural",
@@ -134,73 +134,76 @@ MODELS = [
         stands_for=("blackjack_mdp",),
     ),
     Mutant(
-        "blackjack",
+        "planning.blackjack",
         "total <= 10 else",
         "total <= 11 else",
         "an ace counts eleven where it busts",
         within="add_card",
     ),
     Mutant(
-        "blackjack",
+        "planning.blackjack",
         "if total >= DEALER_STANDS:",
         "if total >= DEALER_STANDS + usable:",
         "the dealer hits soft 17",
         within="dealer_outcomes",
     ),
     Mutant(
-        "blackjack",
+        "planning.blackjack",
         "hand.player_sum >= player_sum else",
         "hand.player_sum > player_sum else",
         "sticks one later",
         within="stick_from",
     ),
     Mutant(
-        "blackjack",
+        "planning.blackjack",
         "hand.player_sum >= 12 and not hand.natural",
         "hand.player_sum >= 12",
         "starts in naturals too",
         within="exploring_starts",
     ),
     Mutant(
-        "blackjack",
+        "planning.blackjack",
         "if hand not in INDEX:",
         "if False:",
         "an unknown hand is no error of ours",
         within="state_index",
     ),
     Mutant(
-        "blackjack",
+        "planning.blackjack",
         "product((0, 1), range(12, 22), range(1, 11))",
         "product((1, 0), range(12, 22), range(1, 11))",
         "the two tables exchanged",
         within="on_table",
     ),
     Mutant(
-        "random_walks",
+        "tabular.examples",
         "torch.stack([here - 1, here + 1], dim=-1)",
         "torch.stack([here + 1, here - 1], dim=-1)",
         "rewards at the wrong ends",
         within="random_walk",
+        tests="test_random_walks.py",
     ),
     Mutant(
-        "random_walks",
+        "tabular.examples",
         "reward[B], std[B] = -0.1, 1.0",
         "reward[B], std[B] = -0.1, 0.0",
         "no noise on the rewards",
         within="maximisation_bias",
+        tests="test_random_walks.py",
     ),
     Mutant(
-        "random_walks",
+        "tabular.examples",
         "rewards[0, 1:7, 0] = 1.0",
         "rewards[0, :7, 0] = 1.0",
         "the episode from A earns 1",
         within="predictor",
+        tests="test_random_walks.py",
     ),
 ]
 
 WORLDS = [
     Mutant(
-        "tabular_worlds",
+        "tabular.worlds",
         "self.terminal.index_select(0, next_states), self.never",
         "self.terminal.index_select(0, states), self.never",
         "termination one step late",
@@ -208,7 +211,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "tabular_worlds",
+        "tabular.worlds",
         "self.ended = terminated | truncated",
         "self.ended = truncated",
         "a time limit forgets the ends",
@@ -216,7 +219,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "tabular_worlds",
+        "tabular.worlds",
         "self.elapsed.masked_fill_(self.ended, 0)",
         "pass",
         "the clock is not reset",
@@ -224,7 +227,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "tabular_worlds",
+        "tabular.worlds",
         "return Step(states, actions, rewards, next_states, terminated, truncated)",
         "return Step(states, actions, rewards, self.states, terminated, truncated)",
         "the reset state stands for the true next one",
@@ -232,7 +235,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "tabular_worlds",
+        "tabular.worlds",
         "self.states = torch.searchsorted(self.start, noise, right=True)",
         "self.states = torch.zeros(len(noise), dtype=torch.int64)",
         "starts in state 0",
@@ -240,7 +243,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "tabular_worlds",
+        "tabular.worlds",
         "run_generators(seed, run_ids=unique)",
         "run_generators(seed, num_runs=len(unique))",
         "run 7 alone gets the numbers of run 0",
@@ -249,7 +252,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "tabular_worlds",
+        "tabular.worlds",
         "(noise >= self.thresholds",
         "(noise > 1 - self.thresholds",
         "the chances of the successors exchanged",
@@ -257,7 +260,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "tabular_worlds",
+        "tabular.worlds",
         "order = (probabilities <= 0).long()",
         "order = (probabilities > 0).long()",
         "impossible successors first",
@@ -265,7 +268,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "tabular_worlds",
+        "ground.draws",
         "(cumulative / cumulative[..., -1:])[..., :-1]",
         "(cumulative / cumulative[..., -1:])[..., 1:]",
         "thresholds one place off",
@@ -273,7 +276,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "tabular_worlds",
+        "ground.require",
         "entries *= size",
         "entries += size",
         "sizes added, not multiplied",
@@ -281,7 +284,7 @@ WORLDS = [
         tests="test_tabular_worlds.py",
     ),
     Mutant(
-        "episodes",
+        "tabular.episodes",
         "goes_on = ~(step[-1] | cut)",
         "goes_on = ~step[-1]",
         "a time limit that does not cut",
@@ -290,7 +293,7 @@ WORLDS = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "episodes",
+        "tabular.episodes",
         "actions = actions if steps or first_actions is None else first_actions",
         "actions = actions",
         "exploring starts choose their action by the policy",
@@ -298,7 +301,7 @@ WORLDS = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "episodes",
+        "tabular.episodes",
         "fields[4].fill_(True)",
         "fields[4].fill_(False)",
         "the padding does not end",
@@ -310,7 +313,7 @@ WORLDS = [
 
 PREDICTION = [
     Mutant(
-        "tabular.prediction",
+        "tabular.td_prediction",
         "self.alpha * errors",
         "errors",
         "lost alpha",
@@ -320,7 +323,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.prediction",
+        "tabular.td_prediction",
         "torch.where(mask, targets - self.at(states), 0.0)",
         "targets - self.at(states)",
         "the padding is learned from",
@@ -329,7 +332,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.prediction",
+        "tabular.td_prediction",
         "self.first + states",
         "states",
         "all runs read the first run's values",
@@ -338,7 +341,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.prediction",
+        "tabular.td_prediction",
         "history.masked_fill(self.terminal, 0.0)",
         "history",
         "junk at the ends is handed out",
@@ -346,7 +349,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.prediction",
+        "tabular.td_prediction",
         "torch.where(bootstraps[t], weight[t] * rows.at(ahead[t]), 0.0)",
         "weight[t] * rows.at(ahead[t])",
         "no terminal mask",
@@ -355,7 +358,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.prediction",
+        "tabular.td_prediction",
         "discount ** (last - t + 1)",
         "discount ** (last - t)",
         "one gamma too few on the bootstrap",
@@ -365,7 +368,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.prediction",
+        "tabular.td_prediction",
         "discount ** (last - t + 1)",
         "discount**n",
         "the bootstrap at a cut is discounted n times",
@@ -373,7 +376,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.traces",
+        "tabular.td_prediction",
         "trace *= rows.discount * lambda_",
         "trace *= lambda_",
         "lost gamma in the trace",
@@ -382,7 +385,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.traces",
+        "tabular.td_prediction",
         '1.0 if traces == "replacing" else',
         '1.0 if traces != "replacing" else',
         "replacing and accumulating exchanged",
@@ -391,7 +394,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.traces",
+        "tabular.td_prediction",
         "rows.values if online else changes",
         "rows.values",
         "offline changes are made at once",
@@ -400,7 +403,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.traces",
+        "tabular.td_prediction",
         "rows.at(steps.next_states).T",
         "rows.at(steps.states).T",
         "V(s_t) for V(s_{t+1}) in the lambda-returns",
@@ -408,7 +411,7 @@ PREDICTION = [
         tests="test_tabular_prediction.py",
     ),
     Mutant(
-        "tabular.traces",
+        "tabular.td_prediction",
         "if in_order:",
         "if not in_order:",
         "in order and summed exchanged",
@@ -511,7 +514,7 @@ PREDICTION = [
 
 CONTROL = [
     Mutant(
-        "tabular.tables",
+        "tabular.control_loop",
         "self.by_action.index_select(1, self.first_row + states)",
         "self.by_action.index_select(1, states)",
         "all runs read the first run's table",
@@ -520,7 +523,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.tables",
+        "tabular.control_loop",
         "torch.add(self.first_row + states, actions, alpha=self.by_action.shape[1])",
         "torch.add(self.first_row + states, actions)",
         "pairs of different states share a place",
@@ -530,7 +533,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.tables",
+        "tabular.control_loop",
         "alpha * error",
         "error",
         "lost alpha",
@@ -539,7 +542,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.tables",
+        "tabular.control_loop",
         ".masked_fill(self.terminal, 0.0)",
         ".contiguous()",
         "junk at the ends is handed out",
@@ -547,7 +550,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.tables",
+        "tabular.control_loop",
         "q == q.amax(0)",
         "q > torch.inf",
         "no action is the best one",
@@ -555,7 +558,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.tables",
+        "tabular.control_loop",
         "(explore < epsilon) & (q > -torch.inf)",
         "explore < epsilon",
         "explores actions that do not exist",
@@ -563,7 +566,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.tables",
+        "tabular.control_loop",
         "order <= pick * order[-1]",
         "order < 1",
         "the first of several best actions takes all",
@@ -571,7 +574,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.tables",
+        "tabular.control_loop",
         "self.counted = self.active.to(rewards.dtype)",
         "pass",
         "runs that have finished are still counted",
@@ -579,7 +582,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.tables",
+        "tabular.control_loop",
         "index >= self.episodes.unsqueeze(1)",
         "index > self.episodes.unsqueeze(1)",
         "an unfinished episode has a return",
@@ -588,7 +591,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.q_learning",
+        "tabular.td_control",
         ".amax(0)",
         ".mean(0)",
         "mean for maximum",
@@ -597,7 +600,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.q_learning",
+        "tabular.td_control",
         "q.rows(step.next_states)",
         "q.rows(step.states)",
         "the maximum over the current state's actions",
@@ -606,7 +609,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.q_learning",
+        "tabular.td_control",
         "q.rows(step.next_states)",
         "q.rows(loop.world.states)",
         "the reset state for the true next one",
@@ -614,7 +617,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.q_learning",
+        "tabular.td_control",
         "value = other.of(step.next_states, best)",
         "value = own.of(step.next_states, best)",
         "a table judges its own choice: plain Q-learning",
@@ -623,7 +626,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.q_learning",
+        "tabular.td_control",
         "(*reversed(tables), ~heads)",
         "(*reversed(tables), heads)",
         "the second table learns when the first does",
@@ -632,7 +635,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.sarsa",
+        "tabular.td_control",
         "q.of(step.next_states, step.next_actions)",
         "q.rows(step.next_states).amax(0)",
         "Q-learning for SARSA",
@@ -641,7 +644,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.sarsa",
+        "tabular.td_control",
         "loop.current_epsilon)",
         "0.0)",
         "the greedy policy for the one that acts",
@@ -650,7 +653,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.sarsa",
+        "tabular.td_control",
         "q.masked_fill(policy == 0, 0.0)",
         "q",
         "0 times minus infinity",
@@ -658,7 +661,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.multi_step_control",
+        "tabular.td_control",
         "self.discount * self.returns[k - 1]",
         "self.returns[k - 1]",
         "lost gamma",
@@ -668,7 +671,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.multi_step_control",
+        "tabular.td_control",
         "reversed(range(self.n))",
         "range(self.n)",
         "the newest first at an end",
@@ -677,7 +680,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.multi_step_control",
+        "tabular.td_control",
         "torch.where(ended, 0, self.length)",
         "self.length",
         "returns run on into the next episode",
@@ -686,7 +689,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.multi_step_control",
+        "tabular.td_control",
         "trace *= loop.discount * lambda_",
         "trace *= lambda_",
         "lost gamma in the trace",
@@ -695,7 +698,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.multi_step_control",
+        "tabular.td_control",
         "(step.terminated | step.truncated).unsqueeze(-1), 0.0)",
         "step.terminated.unsqueeze(-1), 0.0)",
         "a trace leaks through a time limit",
@@ -703,7 +706,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.control",
+        "tabular.control_loop",
         "torch.where(world.ended, actions, carried)",
         "actions",
         "another action is taken than SARSA's a'",
@@ -712,7 +715,7 @@ CONTROL = [
         tests="test_tabular_control.py",
     ),
     Mutant(
-        "tabular.control",
+        "tabular.control_loop",
         "alpha if everyone else alpha * counted",
         "alpha",
         "runs that have finished learn on",
@@ -779,9 +782,15 @@ CONTROL = [
 PART_2 = [*MULTI_STEP, *MODELS, *WORLDS, *PREDICTION, *CONTROL]
 
 MODULES = (
-    *("epsilon_soft", "schedules", "blackjack", "random_walks", "episodes", "tabular_worlds"),
-    *("tabular.prediction", "tabular.traces", "tabular.batch", "tabular.monte_carlo"),
-    *("tabular.tables", "tabular.bandits", "tabular.q_learning", "tabular.sarsa"),
-    *("tabular.multi_step_control", "tabular.evaluation"),
+    *(
+        "planning.epsilon_soft",
+        "tabular.schedules",
+        "planning.blackjack",
+        "tabular.examples",
+        "tabular.episodes",
+        "tabular.worlds",
+    ),
+    *("tabular.td_prediction", "tabular.batch", "tabular.monte_carlo"),
+    *("tabular.control_loop", "tabular.bandits", "tabular.td_control", "tabular.evaluation"),
 )
 """Every public function of these has a mutant above; see FORMULA_MODULES."""

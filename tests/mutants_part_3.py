@@ -26,37 +26,39 @@ from mutation import Mutant
 
 TRUST_REGION = [
     Mutant(
-        "trust_region",
+        "formulas.policy_gradients",
         "(log_probs - old_log_probs.detach()).exp() * advantages",
         "(old_log_probs.detach() - log_probs).exp() * advantages",
         "the ratio upside down",
         within="surrogate",
         chapters=("15",),
+        tests="test_trust_region.py",
     ),
     Mutant(
-        "trust_region",
+        "formulas.policy_gradients",
         "old_log_probs.detach()",
         "log_probs",
         "the live policy in the denominator: ratio 1, no gradient",
         within="surrogate",
         chapters=("15",),
+        tests="test_trust_region.py",
     ),
     Mutant(
-        "policies",
+        "deep.parts.policies",
         "kl_categorical(old, new)",
         "kl_categorical(new, old)",
         "KL(new || old)",
         within="CategoricalPolicy.kl",
     ),
     Mutant(
-        "policies",
+        "deep.parts.policies",
         "kl_gaussian(*old, *new)",
         "kl_gaussian(*new, *old)",
         "KL(new || old) of Gaussians",
         within="GaussianPolicy.kl",
     ),
     Mutant(
-        "agents.trpo",
+        "deep.trpo",
         "policy.kl(old, policy.parameters_of(observations))",
         "policy.kl(policy.parameters_of(observations), old)",
         "KL(new || old)",
@@ -64,7 +66,7 @@ TRUST_REGION = [
         tests="test_trpo.py",
     ),
     Mutant(
-        "agents.trpo",
+        "deep.trpo",
         "gradient = torch.where(usable[:, None], gradient, 0.0)",
         "gradient = gradient.nan_to_num()",
         "runs that rest are moved",
@@ -72,28 +74,28 @@ TRUST_REGION = [
         tests="test_trpo.py",
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "x.flatten(1) if x.ndim > 1 else x[:, None]",
         "x.flatten(1).flip(1) if x.ndim > 1 else x[:, None]",
         "the numbers of a tensor in another order",
         within="flatten_per_run",
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "vector.split(sizes, dim=1)",
         "vector.roll(1, 0).split(sizes, dim=1)",
         "a run gets its neighbour's numbers",
         within="unflatten_per_run",
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "+ damping * vector",
         "+ damping * vector.norm(dim=1, keepdim=True)",
         "damping along another direction",
         stands_for=("fisher_operator", "fisher_vector_product"),
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "inner = (gradient * vector).sum()",
         "inner = (gradient * gradient * vector).sum()",
         "the gradient twice: zero where old = new",
@@ -101,21 +103,21 @@ TRUST_REGION = [
         chapters=("15",),
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "return (x * y).sum(dim=1, keepdim=True)",
         "return (x * y).sum(dim=1, keepdim=True).mean(dim=0, keepdim=True).expand(len(x), 1)",
         "one dot product for all runs",
         chapters=("15",),
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "active = squared > enough",
         "active = (squared > enough).any() & (squared == squared)",
         "a run that is done goes on with the others",
         within="conjugate_gradient",
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "residual - size * product",
         "residual + size * product",
         "the residual with the wrong sign",
@@ -123,7 +125,7 @@ TRUST_REGION = [
         chapters=("15",),
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "squared / before * direction",
         "before / squared * direction",
         "the new direction's weight upside down",
@@ -131,7 +133,7 @@ TRUST_REGION = [
         chapters=("15",),
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "residual + squared / before * direction",
         "residual",
         "steepest descent",
@@ -139,21 +141,21 @@ TRUST_REGION = [
         chapters=("15",),
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "enough = tolerance * squared",
         "enough = tolerance",
         "an absolute tolerance",
         within="conjugate_gradient",
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "active &= curvature > 0",
         "active &= curvature == curvature",
         "along a negative curvature",
         within="conjugate_gradient",
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "torch.sqrt(2 * max_kl / curvature)",
         "torch.sqrt(max_kl / curvature)",
         "lost factor 2 in the step",
@@ -161,7 +163,7 @@ TRUST_REGION = [
         chapters=("15",),
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "curvature = dot_per_run(x, matvec(x))",
         "curvature = dot_per_run(x, x)",
         "a ball in parameters, not in policies",
@@ -169,14 +171,14 @@ TRUST_REGION = [
         chapters=("15",),
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "(value > start_value) & (kl <= max_kl)",
         "(kl <= max_kl)",
         "no test of improvement",
         within="backtracking_line_search",
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "(value > start_value) & (kl <= max_kl)",
         "(value > start_value)",
         "no test of the KL",
@@ -184,14 +186,14 @@ TRUST_REGION = [
         chapters=("15",),
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "accept = searching & (value > start_value) & (kl <= max_kl)",
         "accept = searching & ((value > start_value) & (kl <= max_kl)).all()",
         "one decision for all runs",
         within="backtracking_line_search",
     ),
     Mutant(
-        "trust_region",
+        "formulas.trust_region",
         "accept = searching & ",
         "accept = ",
         "the last acceptable step in place of the first",
@@ -202,28 +204,31 @@ TRUST_REGION = [
 
 GAE = [
     Mutant(
-        "scans",
+        "formulas.returns",
         "alpha=decay**span",
         "alpha=decay",
         "every pass discounts by one step",
         chapters=("17",),
+        tests="test_scans.py",
     ),
     Mutant(
-        "scans",
+        "formulas.returns",
         "goes_on[..., :-span] & goes_on[..., span:]",
         "goes_on[..., :-span]",
         "an end in the second half of a span is overlooked",
         chapters=("17",),
+        tests="test_scans.py",
     ),
     Mutant(
-        "scans",
+        "formulas.returns",
         "torch.where(goes_on, sums[..., span:], 0.0)",
         "sums[..., span:] * goes_on",
         "a mask by a product lets NaN into sums",
         chapters=("17",),
+        tests="test_scans.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "terminated | truncated, decay",
         "terminated, decay",
         "GAE leaks through a truncation",
@@ -232,7 +237,7 @@ GAE = [
         tests="test_scans.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "decay=discount * lambda_",
         "decay=lambda_",
         "GAE lost gamma",
@@ -241,7 +246,7 @@ GAE = [
         tests="test_scans.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "td_errors(rewards, values, next_values, terminated,",
         "td_errors(rewards, values, next_values, terminated | truncated,",
         "a time limit cuts the bootstrap",
@@ -250,7 +255,7 @@ GAE = [
         tests="test_scans.py",
     ),
     Mutant(
-        "returns",
+        "formulas.returns",
         "td_errors(rewards, values, next_values, terminated,",
         "td_errors(rewards, values, next_values, truncated & False,",
         "GAE bootstraps through terminal states",
@@ -262,7 +267,7 @@ GAE = [
 
 DIVERGENCES = [
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "(log_p.exp() * log_ratio)",
         "(log_q.exp() * log_ratio)",
         "the mean under q: minus KL(q || p)",
@@ -270,14 +275,14 @@ DIVERGENCES = [
         within="kl_categorical",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "possible = log_p > -torch.inf",
         "possible = log_p == log_p",
         "0 log 0 is NaN",
         within="kl_categorical",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "(2 * (log_std_p - log_std_q)).exp()",
         "(2 * (log_std_q - log_std_p)).exp()",
         "the variances swapped",
@@ -285,7 +290,7 @@ DIVERGENCES = [
         within="kl_gaussian",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "(log_std_q - log_std_p + (variance_ratio + distance - 1) / 2).sum(-1)",
         "(log_std_q - log_std_p + (variance_ratio + distance - 1) / 2).mean(-1)",
         "the mean over the action's components",
@@ -293,7 +298,7 @@ DIVERGENCES = [
         within="kl_gaussian",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "torch.expm1(-difference) + difference",
         "torch.expm1(difference) - difference",
         "the arguments of k3 swapped",
@@ -301,7 +306,7 @@ DIVERGENCES = [
         within="kl_estimate",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "        return difference\n",
         "        return -difference\n",
         "the sign of k1",
@@ -309,7 +314,7 @@ DIVERGENCES = [
         within="kl_estimate",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "difference**2 / 2",
         "difference**2",
         "lost half in k2",
@@ -317,7 +322,7 @@ DIVERGENCES = [
         within="kl_estimate",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "(1 + too_far) / (1 + too_near)",
         "(1 + too_near) / (1 + too_far)",
         "the adaptive coefficient in the wrong direction",
@@ -325,7 +330,7 @@ DIVERGENCES = [
         within="adapt_kl_coef",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         ", kl < target / 1.5",
         ", kl < 1.5 * target",
         "no band in which the coefficient rests",
@@ -333,7 +338,7 @@ DIVERGENCES = [
         within="adapt_kl_coef",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "(1 + error / horizon)",
         "(1 - error / horizon)",
         "the controller in the wrong direction",
@@ -341,14 +346,14 @@ DIVERGENCES = [
         within="proportional_kl_coef",
     ),
     Mutant(
-        "divergences",
+        "formulas.divergences",
         "error.clamp(-0.2, 0.2)",
         "error",
         "the error is not cut",
         within="proportional_kl_coef",
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "torch.minimum(ratio * advantages, clipped * advantages)",
         "torch.maximum(ratio * advantages, clipped * advantages)",
         "the optimistic side of the clip",
@@ -356,7 +361,7 @@ DIVERGENCES = [
         within="clipped_surrogate_loss",
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "-torch.minimum(ratio * advantages, clipped * advantages)",
         "-clipped * advantages",
         "no minimum: what left on the wrong side never comes back",
@@ -364,7 +369,7 @@ DIVERGENCES = [
         within="clipped_surrogate_loss",
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "(log_probs - old_log_probs.detach()).exp()",
         "(log_probs - log_probs.detach()).exp()",
         "the live policy in the denominator: the ratio is 1",
@@ -372,7 +377,7 @@ DIVERGENCES = [
         within="clipped_surrogate_loss",
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "(log_probs - old_log_probs.detach()).exp()",
         "log_probs.exp()",
         "no ratio",
@@ -380,7 +385,7 @@ DIVERGENCES = [
         within="clipped_surrogate_loss",
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "advantages = advantages.detach()\n    ratio",
         "ratio",
         "a gradient flows into the critic's estimate",
@@ -409,8 +414,8 @@ PART_3: list[Mutant] = [
 ]
 
 MODULES: tuple[str, ...] = (
-    "control_tasks",
-    "divergences",
+    "deep.parts.envs.physics",
+    "formulas.divergences",
     *POLICY_GRADIENT_MODULES,
     *REINFORCE_MODULES,
     *PREFERENCE_MODULES,
@@ -419,7 +424,7 @@ MODULES: tuple[str, ...] = (
     *SAMPLING_MODULES,
     *TASK_MODULES,
     *SOLVABLE_MODULES,
-    "scans",
-    "trust_region",
+    "formulas.returns",
+    "formulas.trust_region",
 )
 """Every public function of these has a mutant above; see FORMULA_MODULES."""

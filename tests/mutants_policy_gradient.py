@@ -2,11 +2,11 @@
 
 from mutation import Mutant
 
-MODULES: tuple[str, ...] = ("features", "policy_gradients")
+MODULES: tuple[str, ...] = ("planning.features", "formulas.policy_gradients")
 
 FEATURES = [
     Mutant(
-        "features",
+        "planning.features",
         "* num_groups // num_states",
         "% num_groups",
         "groups of states far from each other",
@@ -14,7 +14,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "(k[:, None] * odd % tilings).to(points) / tilings",
         "(k[:, None] * odd * 0).to(points) / tilings",
         "tilings that are not shifted",
@@ -22,7 +22,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "k * (tiles + 1) ** D + (cells",
         "(cells",
         "all tilings share their weights",
@@ -30,7 +30,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "(scaled.unsqueeze(-2) + shift).floor()",
         "(scaled.unsqueeze(-2) + shift).round()",
         "the nearest edge for the cell",
@@ -38,7 +38,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "k[:, None] * odd % tilings",
         "k[:, None] * torch.ones_like(odd) % tilings",
         "all axes shifted alike: tilings along the diagonal",
@@ -46,7 +46,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         ".scatter(-1, active, 1.0)",
         ".scatter(-1, active, 1.0 / tilings)",
         "features that are not ones",
@@ -54,7 +54,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "step[:, live] + torch.outer(ends, start)",
         "step[:, live] + torch.outer(ends, torch.full_like(start, 1 / len(start)))",
         "episodes start anywhere",
@@ -62,7 +62,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "step.dtype, device=step.device) - step.T + ones",
         "step.dtype, device=step.device) - chain.discount * step.T + ones",
         "a discount in the on-policy distribution",
@@ -70,7 +70,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "ahead = chain.discount * (",
         "ahead = (",
         "lost gamma in the expected update",
@@ -78,7 +78,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "return weighted.T @ (X - ahead), weighted.T",
         "return (weighted - weighting.unsqueeze(1) * ahead).T @ (X - ahead), weighted.T",
         "the gradient of the target too: residual gradient in A",
@@ -86,7 +86,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         ".masked_fill(chain.terminal.unsqueeze(1), 0.0)\n    ahead",
         "\n    ahead",
         "the features of terminal states count",
@@ -94,7 +94,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "A, b = td_system(chain, features, weighting)",
         "A, b = td_system(chain, features, torch.ones_like(weighting))",
         "every state weighs the same",
@@ -102,7 +102,7 @@ FEATURES = [
         chapters=("11",),
     ),
     Mutant(
-        "features",
+        "planning.features",
         "(weighting * values)",
         "values",
         "the projection forgets the weights of the states",
@@ -113,55 +113,61 @@ FEATURES = [
 
 POLICY_GRADIENTS = [
     Mutant(
-        "policy_gradients",
+        "planning.exact_gradients",
         "torch.linalg.solve(system, reward) @ mdp.start[~mdp.terminal]",
         "torch.linalg.solve(system, reward).mean(-1)",
         "every state is a start",
         within="policy_objective",
         chapters=("11",),
+        tests="test_policy_gradients.py",
     ),
     Mutant(
-        "policy_gradients",
+        "planning.exact_gradients",
         "eye - mdp.discount * step",
         "eye - mdp.discount**2 * step",
         "gamma twice",
         stands_for=("policy_objective", "discounted_visits", "softmax_policy_gradient"),
         chapters=("11",),
+        tests="test_policy_gradients.py",
     ),
     Mutant(
-        "policy_gradients",
+        "planning.exact_gradients",
         "torch.linalg.solve(system.mT,",
         "torch.linalg.solve(system,",
         "visits along the transposed chain",
         within="discounted_visits",
         chapters=("11",),
+        tests="test_policy_gradients.py",
     ),
     Mutant(
-        "policy_gradients",
+        "planning.exact_gradients",
         "visits[..., ~mdp.terminal] = torch",
         "visits[..., ~mdp.terminal] = (1 - mdp.discount) * torch",
         "normalised visits: the gradient loses 1 / (1 - gamma)",
         within="discounted_visits",
         chapters=("11",),
+        tests="test_policy_gradients.py",
     ),
     Mutant(
-        "policy_gradients",
+        "planning.exact_gradients",
         "* policy * (q - values.unsqueeze(-1))",
         "* policy * q",
         "Q for Q - V, with the score of the softmax left out",
         within="softmax_policy_gradient",
         chapters=("11",),
+        tests="test_policy_gradients.py",
     ),
     Mutant(
-        "policy_gradients",
+        "planning.exact_gradients",
         "* policy * (q",
         "* (q",
         "lost pi(a|s)",
         within="softmax_policy_gradient",
         chapters=("11",),
+        tests="test_policy_gradients.py",
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "return -log_probs * weights.detach()",
         "return log_probs * weights.detach()",
         "descends where it should ascend",
@@ -169,7 +175,7 @@ POLICY_GRADIENTS = [
         chapters=("11",),
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "return -log_probs * weights.detach()",
         "return -log_probs * weights",
         "the gradient flows into the weights",
@@ -177,7 +183,7 @@ POLICY_GRADIENTS = [
         chapters=("11",),
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "return -log_probs * weights.detach()",
         "return -log_probs.exp() * weights.detach()",
         "the probability for its logarithm",
@@ -185,7 +191,7 @@ POLICY_GRADIENTS = [
         chapters=("11",),
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "return -torch.where(possible, log_probs.exp()",
         "return torch.where(possible, log_probs.exp()",
         "minus the entropy",
@@ -193,7 +199,7 @@ POLICY_GRADIENTS = [
         chapters=("11",),
     ),
     Mutant(
-        "policy_gradients",
+        "formulas.policy_gradients",
         "log_probs.exp() * log_probs, 0.0).sum(-1)",
         "log_probs.exp() * log_probs, 0.0).mean(-1)",
         "a mean over actions",

@@ -4,7 +4,7 @@ from mutation import Mutant
 
 PPO = [
     Mutant(
-        "agents.ppo",
+        "deep.ppo",
         "loss + kl_coef.unsqueeze(1) * kl",
         "loss - kl_coef.unsqueeze(1) * kl",
         "the penalty as a reward",
@@ -12,7 +12,7 @@ PPO = [
         within="ppo_loss",
     ),
     Mutant(
-        "agents.ppo",
+        "deep.ppo",
         "policy.kl(batch.parameters, parameters)",
         "policy.kl(parameters, batch.parameters)",
         "the arguments of the KL swapped: KL(new || old)",
@@ -20,7 +20,7 @@ PPO = [
         within="ppo_loss",
     ),
     Mutant(
-        "agents.ppo",
+        "deep.ppo",
         "- config.entropy_coef * entropy",
         "+ config.entropy_coef * entropy",
         "entropy is punished",
@@ -28,7 +28,7 @@ PPO = [
         within="ppo_loss",
     ),
     Mutant(
-        "agents.ppo",
+        "deep.ppo",
         "mean_per_run(loss, batch.valid)",
         "mean_per_run(loss, batch.valid).mean().expand(len(loss))",
         "a mean over the runs",
@@ -36,28 +36,28 @@ PPO = [
         within="ppo_loss",
     ),
     Mutant(
-        "agents.ppo",
+        "deep.ppo",
         "return mean_per_run(loss, batch.valid), ",
         "return mean_per_run(loss), ",
         "steps that were none enter the loss",
         within="ppo_loss",
     ),
     Mutant(
-        "agents.ppo",
+        "deep.ppo",
         "near = near & (kl <= config.stop_kl)",
         "near = near & (kl <= config.stop_kl).all()",
         "one run's early stop stops them all",
         within="improve",
     ),
     Mutant(
-        "agents.ppo",
+        "deep.ppo",
         'adapt_kl_coef(kl_coef, distance["kl"], config.kl_target)',
         'adapt_kl_coef(kl_coef, distance["kl"].mean(), config.kl_target)',
         "one coefficient's rule for all runs",
         within="train",
     ),
     Mutant(
-        "training",
+        "deep.parts.training",
         "rows = self._frozen_rows(active)",
         "rows = self._frozen_rows()",
         "a run that rests steps by its momentum",
@@ -65,7 +65,7 @@ PPO = [
         tests="test_ppo.py",
     ),
     Mutant(
-        "critics",
+        "deep.parts.critics",
         "- returns) / self._std(returns)",
         "- returns) / 1.0",
         "an error in the units of the rewards",
@@ -73,14 +73,14 @@ PPO = [
         stands_for=("ScaledCritic.forward",),
     ),
     Mutant(
-        "normalization",
+        "deep.parts.normalization",
         "valid.flatten(1) & x.isfinite().all(-1)",
         "valid.flatten(1)",
         "one NaN spoils the statistics of its run",
         within="RunningNormalizer.update",
     ),
     Mutant(
-        "policies",
+        "deep.parts.policies",
         "self._log_std_for(observations).clone()",
         "self._log_std_for(observations)",
         "the old policy's log_std moves with the new one",

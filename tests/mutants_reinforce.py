@@ -2,18 +2,18 @@
 
 from mutation import Mutant
 
-MODULES: tuple[str, ...] = ("trajectories",)
+MODULES: tuple[str, ...] = ("planning.trajectories",)
 
 REINFORCE = [
     Mutant(
-        "trajectories",
+        "planning.trajectories",
         "torch.where(self.valid, taken, 1.0).log()",
         "taken.log()",
         "probabilities of steps behind the end",
         within="Trajectories.log_probs",
     ),
     Mutant(
-        "trajectories",
+        "planning.trajectories",
         "self.world * torch.where(self.valid, taken, 1.0)",
         "self.world * taken",
         "factors of steps behind the end",
@@ -21,7 +21,7 @@ REINFORCE = [
         chapters=("12",),
     ),
     Mutant(
-        "trajectories",
+        "planning.trajectories",
         "return self.world * torch.where",
         "return torch.where",
         "the world's part of the probability is lost",
@@ -29,7 +29,7 @@ REINFORCE = [
         chapters=("12",),
     ),
     Mutant(
-        "trajectories",
+        "planning.trajectories",
         "discount=discount)",
         "discount=1.0)",
         "lost gamma",
@@ -37,7 +37,7 @@ REINFORCE = [
         chapters=("12",),
     ),
     Mutant(
-        "trajectories",
+        "planning.trajectories",
         "world = world[i] * P[s, a, after]",
         "world = P[s, a, after]",
         "only the last step counts",
@@ -45,14 +45,14 @@ REINFORCE = [
         chapters=("12",),
     ),
     Mutant(
-        "trajectories",
+        "planning.trajectories",
         "R[s, a, after][:, None]",
         "mdp.reward[s, a][:, None]",
         "the mean reward in place of the one received",
         within="all_trajectories",
     ),
     Mutant(
-        "agents.reinforce",
+        "deep.reinforce",
         "policy_gradient_loss(log_probs, weights).sum(-1)",
         "policy_gradient_loss(log_probs, weights).mean(-1)",
         "a mean over steps",
@@ -60,14 +60,14 @@ REINFORCE = [
         chapters=("12",),
     ),
     Mutant(
-        "agents.reinforce",
+        "deep.reinforce",
         "torch.where(rollout.valid, rollout.rewards, 0.0)",
         "rollout.rewards",
         "rewards of the next episode",
         within="rewards_to_go",
     ),
     Mutant(
-        "agents.reinforce",
+        "deep.reinforce",
         "discount=discount)",
         "discount=1.0)",
         "lost gamma",
@@ -75,35 +75,35 @@ REINFORCE = [
         chapters=("12",),
     ),
     Mutant(
-        "agents.reinforce",
+        "deep.reinforce",
         "mean_per_run(0.5 * errors.square(), rollout.valid)",
         "mean_per_run(0.5 * errors.square())",
         "the baseline is fitted to padding",
         within="value_loss",
     ),
     Mutant(
-        "agents.reinforce",
+        "deep.reinforce",
         "masked_mean(returns, rollout.valid, dim=(1, 2))",
         "returns.mean(dim=(1, 2))",
         "a mean that counts padding",
         within="baseline",
     ),
     Mutant(
-        "agents.reinforce",
+        "deep.reinforce",
         "returns - baseline(",
         "returns + baseline(",
         "the baseline is added",
         within="train",
     ),
     Mutant(
-        "agents.reinforce",
+        "deep.reinforce",
         "config.discount**steps",
         "config.discount ** (steps + 1)",
         "one gamma too many",
         within="train",
     ),
     Mutant(
-        "agents.reinforce",
+        "deep.reinforce",
         "weights = torch.where(rollout.valid, weights, 0.0)",
         "weights = weights * 1.0",
         "steps behind the end are praised, too",

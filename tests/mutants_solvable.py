@@ -4,21 +4,22 @@ from mutation import Mutant
 
 
 def _mutants(module: str, within: str, *changes: tuple[str, str, str], **more) -> list[Mutant]:
+    more = TESTS.get(module, {}) | more
     return [Mutant(module, old, new, why, within=within, **more) for old, new, why in changes]
 
 
-TREE = {"tests": "test_solvable.py"}
-LM, TRAINING = "language.solvable", "language.solvable_training"
-FIXED = "language.fixed_points"
+LM, TRAINING = "language.solvable.model", "language.solvable.training"
+FIXED = "language.solvable.fixed_points"
+TESTS = {LM: {"tests": "test_solvable.py"}, TRAINING: {"tests": "test_solvable_training.py"}}
 
 SOLVABLE: list[Mutant] = [
     *_mutants(
-        "divergences",
+        "formulas.divergences",
         "answer_kl_estimate",
         ("log_probs = torch.where(completion_mask, log_probs, 0.0)", "pass", "no mask"),
     ),
     *_mutants(
-        "divergences",
+        "formulas.divergences",
         "answer_kl_estimate",
         (
             "kl_estimate(log_probs, ref_log_probs, kind).sum(-1)",
@@ -38,7 +39,7 @@ SOLVABLE: list[Mutant] = [
         chapters=("20",),
     ),
     *_mutants(
-        "divergences",
+        "formulas.divergences",
         "kl_regularized_optimum",
         ("rewards / kl_coef[..., None]", "rewards * kl_coef[..., None]", "beta R for R / beta"),
         ("ref_log_probs + rewards", "rewards", "the optimum without the reference"),
@@ -47,36 +48,31 @@ SOLVABLE: list[Mutant] = [
         chapters=("19",),
     ),
     *_mutants(
-        "language.answer_tree",
+        LM,
         "AnswerTree.__post_init__",
         ("if len(prefix) == T - 1", "if len(prefix) >= 0", "answers that stop without a reason"),
         ("< lengths[:, None]", "< lengths[:, None] - 1", "the end-of-answer word masked out"),
         ("index[a[:t]]", "index[a[: max(t - 1, 0)]]", "the context of one token before"),
-        **TREE,
     ),
     *_mutants(
-        "language.answer_tree",
+        LM,
         "AnswerTree.num_answers",
         ("len(self.tokens)", "len(self.tokens) - 1", "one answer less"),
-        **TREE,
     ),
     *_mutants(
-        "language.answer_tree",
+        LM,
         "AnswerTree.num_contexts",
         ("len(self.prefixes)", "len(self.prefixes) + 1", "one context more"),
-        **TREE,
     ),
     *_mutants(
-        "language.answer_tree",
+        LM,
         "AnswerTree.num_words",
         ("len(self.words)", "len(self.words) - 1", "the end-of-answer word not counted"),
-        **TREE,
     ),
     *_mutants(
-        "language.answer_tree",
+        LM,
         "AnswerTree.text",
         ("[answer, : self.lengths[answer]]", "[answer]", "padding read as words"),
-        **TREE,
     ),
     *_mutants(
         LM,
@@ -256,4 +252,4 @@ SOLVABLE: list[Mutant] = [
     ),
 ]
 
-MODULES = ("language.answer_tree", LM, TRAINING, FIXED)
+MODULES = (LM, TRAINING, FIXED)

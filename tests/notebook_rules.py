@@ -13,8 +13,8 @@ from collections.abc import Callable
 import nbformat
 from parsed_notebook import BLOCK, INLINE_MATH, Notebook, number_of, parse, tags_of
 
-from rlbook.launch import to_text
-from rlbook.notebooks import METADATA
+from rlbook.book.publish.execute import METADATA
+from rlbook.book.publish.launch import to_text
 
 MAX_BYTES = 1_500_000
 MAX_COLUMNS, MAX_LINES, MAX_MEDIAN_LINES = 88, 25, 8
@@ -56,7 +56,7 @@ def is_stored_as_execute_writes(notebook: Notebook) -> list[str]:
     except nbformat.ValidationError as error:
         return [f"not a valid notebook: {error.message}"]
     if to_text(node) != notebook.path.read_text(encoding="utf-8"):
-        return ["not in the form that `python -m rlbook.notebooks execute` writes"]
+        return ["not in the form that `python -m rlbook.book execute` writes"]
     return []
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from rlbook.launch import INSTALL_CELL, to_text
-from rlbook.notebooks import METADATA
+from rlbook.book.publish.execute import METADATA
+from rlbook.book.publish.launch import INSTALL_CELL, to_text
 
 NAVIGATION = (
     "[← 2. Models](02_models.ipynb) · [Contents](00_start_here.ipynb)"
@@ -54,7 +54,7 @@ def sample_cells() -> list:
     return [
         new_markdown_cell(TITLE),
         code(INSTALL_CELL, tags=("install",)),
-        code("from rlbook.checks import check\nfrom rlbook.exercises import check_exercise"),
+        code("from rlbook.book import check, check_exercise"),
         new_markdown_cell(EQUATIONS),
         code('check("3.2", 1 + 1, 2)', "Eq. (3.2) holds: left = right in 1 case\n"),
         code("print('drawing')", outputs=(figure,), printed="drawing\n"),

@@ -8,16 +8,16 @@ import torch
 from test_critics import perfect_critic, record
 from test_trajectories import layered
 
-from rlbook.agents import actor_critic
-from rlbook.bellman import policy_values
-from rlbook.critics import returns_and_advantages
-from rlbook.networks import MLP
-from rlbook.policies import CategoricalPolicy
-from rlbook.policy_gradients import discounted_visits, policy_objective
-from rlbook.rollouts import Rollout
-from rlbook.seeding import generator
-from rlbook.training import Training
-from rlbook.trajectories import all_trajectories
+from rlbook.deep import actor_critic
+from rlbook.deep.parts.critics import returns_and_advantages
+from rlbook.deep.parts.networks import MLP
+from rlbook.deep.parts.policies import CategoricalPolicy
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.deep.parts.training import Training
+from rlbook.ground.seeding import generator
+from rlbook.planning.bellman import policy_values
+from rlbook.planning.exact_gradients import discounted_visits, policy_objective
+from rlbook.planning.trajectories import all_trajectories
 
 F64 = {"dtype": torch.float64}
 SMALL = actor_critic.Config(

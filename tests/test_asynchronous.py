@@ -5,12 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbook.asynchronous import asynchronous_value_iteration
-from rlbook.bellman import bellman_optimality_backup
-from rlbook.dynamic_programming import policy_iteration, value_iteration
-from rlbook.grids import GridWorld
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.ground.seeding import generator
+from rlbook.planning.bellman import bellman_optimality_backup
+from rlbook.planning.dynamic_programming import (
+    asynchronous_value_iteration,
+    policy_iteration,
+    value_iteration,
+)
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mdp import MDP
 
 
 def loop(mdp, values, states):

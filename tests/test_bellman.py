@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook import bellman
-from rlbook.bellman import (
+from rlbook.ground.seeding import generator
+from rlbook.planning import bellman
+from rlbook.planning.bellman import (
     action_values,
     bellman_expectation_backup,
     bellman_optimality_backup,
@@ -14,10 +15,9 @@ from rlbook.bellman import (
     greedy_actions,
     policy_values,
 )
-from rlbook.dynamic_programming import value_iteration
-from rlbook.grids import GridWorld
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.planning.dynamic_programming import value_iteration
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mdp import MDP
 
 
 def tensor(*numbers):

@@ -11,7 +11,8 @@ import pytest
 import torch
 from gymnasium.envs.toy_text import blackjack as gymnasium_rules
 
-from rlbook.blackjack import (
+from rlbook.planning.bellman import action_values
+from rlbook.planning.blackjack import (
     CARDS,
     HANDS,
     HIT,
@@ -27,7 +28,7 @@ from rlbook.blackjack import (
     stick,
     stick_from,
 )
-from rlbook.dynamic_programming import action_values, policy_evaluation, policy_iteration
+from rlbook.planning.dynamic_programming import policy_evaluation, policy_iteration
 
 
 @pytest.mark.parametrize("hand", list(itertools.product((1, 2, 5, 6, 9, 10), repeat=3)))

@@ -7,16 +7,16 @@ from urllib.parse import unquote
 import pytest
 from parsed_notebook import chapters
 
-from rlbook import book_index
-from rlbook.book_index import equation, often, pages, rows, sections, where, write
-from rlbook.index_entries import ALGORITHMS, SYMBOLS, TERMS
+from rlbook.book.publish import index as book_index
+from rlbook.book.publish.index import equation, often, pages, rows, sections, where, write
+from rlbook.book.publish.index_entries import ALGORITHMS, SYMBOLS, TERMS
 
 
 @pytest.mark.parametrize("heading", pages())
 def test_the_notebook_holds_the_index(heading):
     cells = [cell.source for cell in chapters()["D"].markdown]
     found = [cell for cell in cells if cell.startswith(heading)]
-    assert found == [pages()[heading]], "python -m rlbook.book_index"
+    assert found == [pages()[heading]], "python -m rlbook.book index"
 
 
 def test_links_lead_to_headings():

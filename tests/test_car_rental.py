@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.stats import poisson
 
-from rlbook.car_rental import MAX_MOVES, capped_poisson, car_rental, location
-from rlbook.dynamic_programming import policy_iteration
-from rlbook.mdp import MDP
+from rlbook.planning.car_rental import MAX_MOVES, capped_poisson, car_rental, location
+from rlbook.planning.dynamic_programming import policy_iteration
+from rlbook.planning.mdp import MDP
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook.checks import check
-from rlbook.progress import progress
+from rlbook.ground.checks import check
+from rlbook.ground.progress import progress
 
 NAN, INF = float("nan"), float("inf")
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook import control_envs
-from rlbook.control_envs import ControlEnvs
-from rlbook.control_tasks import CONTROL_TASKS
-from rlbook.envs import make_envs
-from rlbook.seeding import Streams, generator
+from rlbook.deep.parts.envs import native as control_envs
+from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.envs.native import ControlEnvs
+from rlbook.deep.parts.envs.physics import CONTROL_TASKS
+from rlbook.ground.seeding import Streams, generator
 
 NAMES = list(CONTROL_TASKS)
 RANGES = {  # half widths of the states tried, beyond every bound

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from rlbook.critics import ScaledCritic, make_networks, returns_and_advantages
-from rlbook.networks import MLP
-from rlbook.rollouts import Rollout
-from rlbook.seeding import generator, run_generators
+from rlbook.deep.parts.critics import ScaledCritic, make_networks, returns_and_advantages
+from rlbook.deep.parts.networks import MLP
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.ground.seeding import generator, run_generators
 
 F64 = {"dtype": torch.float64}
 

@@ -6,20 +6,22 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from rlbook import dynamic_programming as dp
-from rlbook import features, policy_gradients
-from rlbook.envs import make_envs
-from rlbook.exploration import epsilon_greedy_policy
-from rlbook.grids import GridWorld
+from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.networks import MLP, DuelingMLP, clip_gradients_per_run
+from rlbook.deep.parts.normalization import RunningNormalizer
+from rlbook.deep.parts.policies import CategoricalPolicy, GaussianPolicy
+from rlbook.formulas import policy_gradients
+from rlbook.formulas.exploration import epsilon_greedy_policy
+from rlbook.formulas.returns import discounted_returns
+from rlbook.ground.draws import inverse_cdf
+from rlbook.ground.seeding import Streams, generator, run_generators
 from rlbook.language.loop import Loop
 from rlbook.language.models import Prompts
 from rlbook.language.sampling import sample, token_log_probs
-from rlbook.mdp import MDP
-from rlbook.networks import MLP, DuelingMLP, clip_gradients_per_run
-from rlbook.normalization import RunningNormalizer
-from rlbook.policies import CategoricalPolicy, GaussianPolicy, inverse_cdf
-from rlbook.returns import discounted_returns
-from rlbook.seeding import Streams, generator, run_generators
+from rlbook.planning import dynamic_programming as dp
+from rlbook.planning import features
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mdp import MDP
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 
@@ -196,7 +198,7 @@ def test_gymnasium_envs(env, native):
 
 @pytest.mark.parametrize("name", ["reinforce", "dqn", "actor_critic", "trpo", "ppo"])
 def test_agents_learn_on_the_device(name):
-    agent = importlib.import_module(f"rlbook.agents.{name}")
+    agent = importlib.import_module(f"rlbook.deep.{name}")
     length = {"total_episodes": 4} if name == "reinforce" else {"total_steps": 4096}
     small = {"num_envs": 2, "hidden_sizes": (8,), "num_evals": 2, "evaluation_episodes": 2}
     config = agent.Config(**small, **length)

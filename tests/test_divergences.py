@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.distributions import Categorical, Normal, kl_divergence
 
-from rlbook.divergences import (
+from rlbook.formulas.divergences import (
     adapt_kl_coef,
     answer_kl_estimate,
     kl_categorical,

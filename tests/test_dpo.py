@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from rlbook.preferences import dpo_loss, preference_probability
-from rlbook.seeding import generator
+from rlbook.formulas.preferences import dpo_loss, preference_probability
+from rlbook.ground.seeding import generator
 
 F64 = {"dtype": torch.float64}
 

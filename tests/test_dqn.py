@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook.agents import dqn
-from rlbook.replay import Batch
-from rlbook.results import load_result
-from rlbook.seeding import Streams, generator
+from rlbook.deep import dqn
+from rlbook.deep.parts.replay import Batch
+from rlbook.deep.parts.results import load_result
+from rlbook.ground.seeding import Streams, generator
 
 SMALL = dqn.Config(
     total_steps=640,

@@ -5,20 +5,19 @@ import itertools
 import pytest
 import torch
 
-from rlbook import dynamic_programming, solution
-from rlbook.bellman import bellman_optimality_backup
-from rlbook.dynamic_programming import (
-    action_values,
-    greedy_actions,
+from rlbook.ground.seeding import generator
+from rlbook.planning import dynamic_programming
+from rlbook.planning import dynamic_programming as solution
+from rlbook.planning.bellman import action_values, bellman_optimality_backup, greedy_actions
+from rlbook.planning.dynamic_programming import (
     modified_policy_iteration,
     policy_evaluation,
     policy_iteration,
     q_value_iteration,
     value_iteration,
 )
-from rlbook.grids import GridWorld
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mdp import MDP
 
 PLANNERS = [value_iteration, q_value_iteration, policy_iteration, modified_policy_iteration]
 every_planner = pytest.mark.parametrize("plan", PLANNERS, ids=lambda f: f.__name__)

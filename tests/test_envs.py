@@ -8,11 +8,12 @@ from gymnasium import spaces
 from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AutoresetMode
 
-from rlbook.control_envs import ControlEnvs
-from rlbook.env_interface import ATTRIBUTES, Step, check_device
-from rlbook.envs import make_envs
-from rlbook.gymnasium_envs import GymnasiumEnvs
-from rlbook.seeding import Streams, generator
+from rlbook.deep.parts.envs.gymnasium_envs import GymnasiumEnvs
+from rlbook.deep.parts.envs.interface import ATTRIBUTES, Step
+from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.envs.native import ControlEnvs
+from rlbook.ground.require import check_device
+from rlbook.ground.seeding import Streams, generator
 
 
 class Diary(gym.Env):

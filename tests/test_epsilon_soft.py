@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 
-from rlbook.dynamic_programming import action_values, policy_evaluation, policy_iteration
-from rlbook.epsilon_soft import epsilon_soft_model, epsilon_soft_policy
-from rlbook.exploration import epsilon_greedy_policy
-from rlbook.mdp import MDP
-from rlbook.random_walks import maximisation_bias
-from rlbook.tabular_tasks import tabular_task
+from rlbook.formulas.exploration import epsilon_greedy_policy
+from rlbook.planning.bellman import action_values
+from rlbook.planning.dynamic_programming import policy_evaluation, policy_iteration
+from rlbook.planning.epsilon_soft import epsilon_soft_model, epsilon_soft_policy
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.examples import maximisation_bias
+from rlbook.tabular.tasks import tabular_task
 
 
 def some_mdp(seed: int, with_successor_rewards: bool) -> MDP:

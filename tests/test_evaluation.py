@@ -2,7 +2,7 @@
 
 from test_rollouts import Counters
 
-from rlbook.evaluation import evaluate
+from rlbook.deep.parts.results import evaluate
 
 
 def greedy(observations):

@@ -12,9 +12,9 @@ from nbformat.v4 import new_markdown_cell
 from parsed_notebook import Notebook, chapters, plain_namespace, run_source
 from sample_notebook import code, make_notebook, write
 
-import rlbook.exercises as exercises
-from rlbook.exercises import check_exercise, checkers, diagnose
-from rlbook.exercises.expectations import (
+import rlbook.book.exercises as exercises
+from rlbook.book.exercises import check_exercise, checkers, diagnose
+from rlbook.book.exercises.expectations import (
     NotAttempted,
     WrongAnswer,
     describe,

@@ -13,15 +13,16 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-import rlbook.experiments as package
-from rlbook.experiments import DATA, Experiment, differences, experiments, load, stale, store
-from rlbook.experiments.__main__ import main
-from rlbook.experiments.short_runs import interrupted_after
-from rlbook.experiments.sources import Source, reached, source_hash, words
+import rlbook.book.experiments as package
+from rlbook.book.experiments import Experiment, differences, experiments, load, stale, store
+from rlbook.book.experiments.command import main
+from rlbook.book.experiments.short_runs import interrupted_after
+from rlbook.book.experiments.sources import Source, reached, source_hash, words
+from rlbook.book.paths import DATA
 
 CHAPTERS = sorted(
     path.stem.removeprefix("chapter_")
-    for path in DATA.parents[1].glob("rlbook/experiments/chapter_*.py")
+    for path in DATA.parents[1].glob("rlbook/book/experiments/chapter_*.py")
 )
 ALL = {f"{chapter}_{key}": e for chapter in CHAPTERS for key, e in experiments(chapter).items()}
 FIELDS = {
@@ -80,8 +81,8 @@ def square(x):
 CHAPTER = """
 import numpy as np
 from formula import square
-from rlbook.seeding import generator
-from rlbook.experiments import Experiment
+from rlbook.ground.seeding import generator
+from rlbook.book.experiments import Experiment
 
 
 def run(config, progress):
@@ -113,7 +114,8 @@ def made_up(tmp_path, monkeypatch):
         return importlib.import_module("made_up_chapter").EXPERIMENTS
 
     monkeypatch.setattr(
-        "rlbook.experiments.__main__.experiments", lambda chapter: read() if chapter == "99" else {}
+        "rlbook.book.experiments.command.experiments",
+        lambda chapter: read() if chapter == "99" else {},
     )
     yield read
     for name in ("formula", "made_up_chapter"):
@@ -127,7 +129,7 @@ def test_store_and_load(made_up, tmp_path):
     np.testing.assert_array_equal(loaded.arrays["squares"], stored.arrays["squares"])
     assert loaded.recipe == json.loads((tmp_path / "99_squares.json").read_text())
     assert loaded.recipe.keys() == FIELDS
-    assert loaded.recipe["command"] == "python -m rlbook.experiments 99 --only squares"
+    assert loaded.recipe["command"] == "python -m rlbook.book experiments 99 --only squares"
     assert stale("99_squares", experiment, tmp_path) is None
     assert differences(loaded.arrays, experiment) == []
 
@@ -152,7 +154,7 @@ def test_an_edited_formula_is_stale_and_an_edited_comment_is_not(made_up, tmp_pa
     experiment = made_up()["squares"]
     message = stale("99_squares", experiment, tmp_path)
     assert message.startswith("the source under 99_squares has changed")
-    assert message.endswith("run python -m rlbook.experiments 99 --only squares")
+    assert message.endswith("run python -m rlbook.book experiments 99 --only squares")
     assert differences(load("99_squares", tmp_path).arrays, experiment) == [
         "squares: differs by up to 1"
     ]
@@ -170,7 +172,9 @@ def test_changed_config_and_changed_numbers_are_noticed(made_up, tmp_path):
     (tmp_path / "99_squares.npz").write_bytes(package._npz(stored.arrays))
     with pytest.raises(ValueError, match="not what 99_squares.json describes"):
         load("99_squares", tmp_path)
-    with pytest.raises(FileNotFoundError, match="run python -m rlbook.experiments 98 --only x"):
+    with pytest.raises(
+        FileNotFoundError, match="run python -m rlbook.book experiments 98 --only x"
+    ):
         load("98_x", tmp_path)
 
 
@@ -182,15 +186,15 @@ def names(source: str, definition: str) -> set[tuple[str, str]]:
 def test_names_are_followed_to_what_they_stand_for():
     source = """
 from rlbook import masking
-from rlbook.masking import masked_mean as mean
+from rlbook.ground.masking import masked_mean as mean
 import numpy as np
 LIMIT = 3
 def f(x): return masking.mean_per_run(x) + g(x)
 def g(x): return mean(x, LIMIT) + np.sum(x)
 def h(x): return other
 """
-    assert names(source, "f") == {("rlbook.masking", "mean_per_run"), ("here", "g")}
-    expected = {("rlbook.masking", "masked_mean"), ("here", "LIMIT"), ("numpy", "sum")}
+    assert names(source, "f") == {("rlbook.ground.masking", "mean_per_run"), ("here", "g")}
+    expected = {("rlbook.ground.masking", "masked_mean"), ("here", "LIMIT"), ("numpy", "sum")}
     assert names(source, "g") == expected
     assert names(source, "h") == set()
     assert names(source, "not_there") >= expected  # then all of the module counts
@@ -206,10 +210,10 @@ def test_statements_that_define_nothing_count_and_docstrings_do_not():
 
 def test_what_a_stored_experiment_reaches():
     taxi = reached(ALL["09_taxi"])
-    assert ("rlbook.tabular.control", "ControlLoop") in taxi
-    assert ("rlbook.seeding", "generator") in taxi
-    assert not {name for module, name in taxi if module == "rlbook.masking"}
-    assert ("rlbook.seeding", "Streams") not in taxi
+    assert ("rlbook.tabular.control_loop", "ControlLoop") in taxi
+    assert ("rlbook.ground.seeding", "generator") in taxi
+    assert not {name for module, name in taxi if module == "rlbook.ground.masking"}
+    assert ("rlbook.ground.seeding", "Streams") not in taxi
 
 
 def test_unknown_dependency_is_named(made_up):
@@ -240,7 +244,7 @@ def test_interruption_keeps_what_was_stored(made_up, tmp_path, capsys, monkeypat
 
     experiment = Experiment(run, {}, {})
     monkeypatch.setattr(
-        "rlbook.experiments.__main__.experiments", lambda _: {"squares": experiment}
+        "rlbook.book.experiments.command.experiments", lambda _: {"squares": experiment}
     )
     assert main(["99", "--again"], tmp_path) == 130
     assert "interrupted; what was stored before is kept" in capsys.readouterr().out

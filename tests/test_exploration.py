@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook.exploration import epsilon_greedy_policy, greedy_policy
+from rlbook.formulas.exploration import epsilon_greedy_policy, greedy_policy
 
 NONE = -torch.inf  # the entry of an action that is not allowed
 CHOICES = [-3.0, -1.0, 0.0, 0.5, 2.0, NONE]  # few numbers, so that ties are frequent

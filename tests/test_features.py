@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook.bellman import bellman_expectation_backup, policy_values
-from rlbook.features import (
+from rlbook.ground.seeding import generator
+from rlbook.planning.bellman import bellman_expectation_backup, policy_values
+from rlbook.planning.features import (
     best_linear_fit,
     on_policy_distribution,
     state_aggregation,
@@ -15,9 +16,8 @@ from rlbook.features import (
     tile_features,
     tile_indices,
 )
-from rlbook.mdp import MDP
-from rlbook.random_walks import random_walk
-from rlbook.seeding import generator
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.examples import random_walk
 
 F64 = {"dtype": torch.float64}
 ONLY = torch.zeros(8, dtype=torch.long)

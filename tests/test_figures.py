@@ -11,9 +11,11 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.text import Text
 
-from rlbook import diagrams_book, figures
-from rlbook.figures import DIAGRAMS, FOLDER, main, save
-from rlbook.plotting import use_style
+from rlbook.book.paths import FIGURES as FOLDER
+from rlbook.book.pictures import diagrams as figures
+from rlbook.book.pictures import of_the_book as diagrams_book
+from rlbook.book.pictures.diagrams import DIAGRAMS, main, save
+from rlbook.ground.plotting import use_style
 
 
 @pytest.fixture(params=list(DIAGRAMS))
@@ -28,11 +30,11 @@ def strings(svg: str) -> list[str]:
 
 def test_the_committed_file_is_what_the_code_draws(name, tmp_path):
     committed, drawn = FOLDER / f"{name}.svg", save(name, tmp_path)
-    assert committed.exists(), f"python -m rlbook.figures {name}"
+    assert committed.exists(), f"python -m rlbook.book figures {name}"
     old, new = committed.read_text(), drawn.read_text()
     assert strings(old) == strings(new)
     if f"Matplotlib v{matplotlib.__version__}," in old:  # glyphs move between versions
-        assert old == new, f"figures/{name}.svg is stale: python -m rlbook.figures {name}"
+        assert old == new, f"figures/{name}.svg is stale: python -m rlbook.book figures {name}"
 
 
 def test_the_file_does_not_depend_on_what_was_set_or_drawn_before(tmp_path):

@@ -5,16 +5,22 @@ from itertools import product
 import pytest
 import torch
 
-from rlbook.divergences import answer_kl_estimate, kl_regularized_optimum
-from rlbook.group_advantages import outcome_advantages
-from rlbook.language.answer_tree import AnswerTree
-from rlbook.language.fixed_points import (
+from rlbook.formulas.divergences import answer_kl_estimate, kl_regularized_optimum
+from rlbook.formulas.group_advantages import outcome_advantages
+from rlbook.language.solvable.fixed_points import (
     ExpectedGRPO,
     expected_normalized_advantages,
     frontier_gap,
 )
-from rlbook.language.solvable import SolvableLM, World, exact_kl, expected_reward, small_world
-from rlbook.language.solvable_training import train_solvable
+from rlbook.language.solvable.model import (
+    AnswerTree,
+    SolvableLM,
+    World,
+    exact_kl,
+    expected_reward,
+    small_world,
+)
+from rlbook.language.solvable.training import train_solvable
 
 F64 = {"dtype": torch.float64}
 WORLD = small_world()

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbook.bellman import action_values, bellman_optimality_backup
-from rlbook.dynamic_programming import value_iteration
-from rlbook.grids import MOVES, GridWorld
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.ground.seeding import generator
+from rlbook.planning.bellman import action_values, bellman_optimality_backup
+from rlbook.planning.dynamic_programming import value_iteration
+from rlbook.planning.grids import MOVES, GridWorld
+from rlbook.planning.mdp import MDP
 
 LEFT, DOWN, RIGHT, UP = range(4)
 LAKE = "SFFF FHFH FFFH HFFG".replace("F", ".")

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook.group_advantages import (
+from rlbook.formulas.group_advantages import (
     aggregate_token_losses,
     leave_one_out_advantages,
     outcome_advantages,

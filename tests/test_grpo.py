@@ -10,15 +10,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rlbook.divergences import kl_estimate
+from rlbook.formulas.divergences import kl_estimate
 from rlbook.language import grpo
-from rlbook.language.answer_tree import AnswerTree
-from rlbook.language.fixed_points import ExpectedGRPO
-from rlbook.language.group_objective import solvable_loss
 from rlbook.language.models import LanguageModel, make_model, make_tokenizer
-from rlbook.language.solvable import SolvableLM, World, exact_kl, expected_reward
-from rlbook.language.solvable_training import train_solvable
-from rlbook.language.tasks import Arithmetic
+from rlbook.language.solvable.fixed_points import ExpectedGRPO
+from rlbook.language.solvable.model import AnswerTree, SolvableLM, World, exact_kl, expected_reward
+from rlbook.language.solvable.training import solvable_loss, train_solvable
+from rlbook.language.tasks.arithmetic import Arithmetic
 
 F64 = {"dtype": torch.float64}
 KL_FORMS = list(itertools.product(("k1", "k2", "k3"), ("token", "answer")))

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from parsed_notebook import chapters
 
-from rlbook.html import captions, main, page_of, write_book
+from rlbook.book.publish.html import captions, main, page_of, write_book
 
 ROOT = Path(__file__).resolve().parents[1]
 SOME = ["00", "08", "16"]
@@ -79,6 +79,8 @@ def test_no_notebooks_is_an_error(tmp_path):
 
 
 def test_the_command_says_where_to_begin(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("rlbook.html.write_book", lambda folder, mathjax: [folder / "index.html"])
+    monkeypatch.setattr(
+        "rlbook.book.publish.html.write_book", lambda folder, mathjax: [folder / "index.html"]
+    )
     assert main([str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"1 pages; begin with {tmp_path / 'index.html'}\n"

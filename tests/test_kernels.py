@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rlbook.kernels import DenseKernel, SuccessorKernel, check_size
-from rlbook.seeding import generator
+from rlbook.ground.seeding import generator
+from rlbook.planning.kernels import DenseKernel, SuccessorKernel, check_size
 
 S, A, K = 6, 3, 4
 

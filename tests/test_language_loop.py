@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
+from rlbook.ground.saving import load_tensors
 from rlbook.language.loop import CHECKPOINT, Loop
-from rlbook.saving import load_tensors
 
 
 def models() -> dict[str, nn.Module]:

@@ -17,6 +17,7 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from rlbook.ground.seeding import generator
 from rlbook.language import models
 from rlbook.language.models import (
     LanguageModel,
@@ -28,8 +29,8 @@ from rlbook.language.models import (
     make_tokenizer,
 )
 from rlbook.language.sampling import sample, token_log_probs
-from rlbook.language.tasks import Arithmetic, Reviews
-from rlbook.seeding import generator
+from rlbook.language.tasks.arithmetic import Arithmetic
+from rlbook.language.tasks.reviews import Reviews
 
 ARCHITECTURES = ["llama", "gpt2"]
 TINY = {"hidden_size": 16, "layers": 1, "heads": 2}

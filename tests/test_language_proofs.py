@@ -10,23 +10,22 @@ from itertools import product
 import pytest
 import torch
 
-from rlbook.divergences import (
+from rlbook.formulas.divergences import (
     answer_kl_estimate,
     kl_categorical,
     kl_estimate,
     kl_regularized_optimum,
 )
-from rlbook.group_advantages import (
+from rlbook.formulas.group_advantages import (
     aggregate_token_losses,
     leave_one_out_advantages,
     outcome_advantages,
     process_advantages,
 )
-from rlbook.language.answer_tree import AnswerTree
-from rlbook.language.solvable import SolvableLM, exact_kl, expected_reward
-from rlbook.policy_gradients import clipped_surrogate_loss
-from rlbook.preferences import bradley_terry_loss, dpo_loss, preference_probability
-from rlbook.token_rewards import token_advantages, token_rewards
+from rlbook.formulas.policy_gradients import clipped_surrogate_loss
+from rlbook.formulas.preferences import bradley_terry_loss, dpo_loss, preference_probability
+from rlbook.formulas.token_rewards import token_advantages, token_rewards
+from rlbook.language.solvable.model import AnswerTree, SolvableLM, exact_kl, expected_reward
 
 F64 = {"dtype": torch.float64}
 TREE = AnswerTree(("a", "b", "end"), 3)

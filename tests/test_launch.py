@@ -7,8 +7,8 @@ import nbformat
 import pytest
 from sample_notebook import make_notebook, sample_cells, write
 
-from rlbook.launch import address, install_cell, set_address, synchronise_book
-from rlbook.notebooks import main
+from rlbook.book.publish.execute import main
+from rlbook.book.publish.launch import address, install_cell, set_address, synchronise_book
 
 ROOT = Path(__file__).resolve().parents[1]
 URL = "https://github.com/someone/a-book"

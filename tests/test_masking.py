@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook.masking import masked_mean, mean_per_run, standardise_per_run
+from rlbook.ground.masking import masked_mean, mean_per_run, standardise_per_run
 
 NAN, INF = float("nan"), float("inf")
 

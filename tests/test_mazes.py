@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbook.mazes import random_maze
-from rlbook.seeding import generator
+from rlbook.ground.seeding import generator
+from rlbook.planning.mazes import random_maze
 
 
 def reached_from(grid, row, column) -> torch.Tensor:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rlbook.grids import GridWorld
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.ground.seeding import generator
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mdp import MDP
 
 ENVIRONMENTS = ("FrozenLake-v1", "CliffWalking-v1", "Taxi-v4")
 

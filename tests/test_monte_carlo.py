@@ -5,13 +5,12 @@ import math
 import pytest
 import torch
 
-from rlbook.blackjack import HANDS, blackjack_mdp, exploring_starts, on_table, stick_from
-from rlbook.dynamic_programming import action_values, policy_evaluation, policy_iteration
-from rlbook.episodes import Episodes, record_episodes
-from rlbook.epsilon_soft import epsilon_soft_model
-from rlbook.grids import GridWorld
-from rlbook.mdp import MDP
-from rlbook.schedules import one_over_k
+from rlbook.planning.bellman import action_values
+from rlbook.planning.blackjack import HANDS, blackjack_mdp, exploring_starts, on_table, stick_from
+from rlbook.planning.dynamic_programming import policy_evaluation, policy_iteration
+from rlbook.planning.epsilon_soft import epsilon_soft_model
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mdp import MDP
 from rlbook.tabular import (
     epsilon_greedy_bandit,
     first_visits,
@@ -23,7 +22,9 @@ from rlbook.tabular import (
     ucb_bandit,
     upper_confidence_bounds,
 )
-from rlbook.tabular_tasks import TabularTask
+from rlbook.tabular.episodes import Episodes, record_episodes
+from rlbook.tabular.schedules import one_over_k
+from rlbook.tabular.tasks import TabularTask
 
 
 def one_state(end: float = 0.3) -> MDP:

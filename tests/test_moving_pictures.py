@@ -13,10 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from rlbook import moving_pictures, scenes
-from rlbook.grids import GridWorld
-from rlbook.moving_pictures import FOLDER, SHOWS, Show, before_and_after, frames, main, ways
-from rlbook.seeding import generator
+from rlbook.book.paths import FIGURES as FOLDER
+from rlbook.book.pictures import animations as moving_pictures
+from rlbook.book.pictures import scenes
+from rlbook.book.pictures.animations import SHOWS, Show, before_and_after, frames, main, ways
+from rlbook.ground.seeding import generator
+from rlbook.planning.grids import GridWorld
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,7 +33,7 @@ def ax():
 @pytest.mark.parametrize("name", SHOWS)
 def test_the_committed_animation_is_small_and_embedded(name):
     path = FOLDER / f"{name}_before_and_after.gif"
-    assert path.exists(), f"python -m rlbook.moving_pictures {name}"
+    assert path.exists(), f"python -m rlbook.book animations {name}"
     with Image.open(path) as image:
         assert image.n_frames > 10 and image.size[0] <= 700
     assert path.stat().st_size < 300_000

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbook.returns import (
+from rlbook.formulas.returns import (
     discounted_returns,
     generalized_advantage_estimate,
     lambda_returns,

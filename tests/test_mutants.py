@@ -123,10 +123,10 @@ def test_broken_claims_fail(number, run_of):
 
 # --- the machinery, tried on a made-up chapter and a module of floor 0
 
-LOST_MASK = Mutant("masking", "x, torch.zeros(", "x * 1, torch.ones(", "ones for zeros")
-HARMLESS = Mutant("masking", "(dim) / count", "(dim) * 1 / count", "nothing is wrong")
-UNCALLED = Mutant("progress", "return tqdm", "return None and tqdm", "not in these tests")
-IMPORTS = "import torch\nfrom rlbook.checks import check\nfrom rlbook.masking import masked_mean"
+LOST_MASK = Mutant("ground.masking", "x, torch.zeros(", "x * 1, torch.ones(", "ones for zeros")
+HARMLESS = Mutant("ground.masking", "(dim) / count", "(dim) * 1 / count", "nothing is wrong")
+UNCALLED = Mutant("ground.progress", "return tqdm", "return None and tqdm", "not in these tests")
+IMPORTS = "import torch\nfrom rlbook.book import check\nfrom rlbook.ground import masked_mean"
 CELLS = [
     ("%pip install", "install"),
     (IMPORTS, ""),

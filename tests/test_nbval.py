@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sample_notebook import code, make_notebook, sample_cells, write
 
-from rlbook.notebooks import execute_file
+from rlbook.book.publish.execute import execute_file
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow

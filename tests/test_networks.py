@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlbook.networks import (
+from rlbook.deep.parts.networks import (
     MLP,
     DuelingMLP,
     Linear,
@@ -16,7 +16,7 @@ from rlbook.networks import (
     polyak_update,
     run_module,
 )
-from rlbook.seeding import generator, run_generators
+from rlbook.ground.seeding import generator, run_generators
 
 R, SIZES = 4, (3, 16, 8, 2)
 NETWORKS = {

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook.networks import polyak_update, run_module
-from rlbook.normalization import RunningNormalizer
-from rlbook.seeding import generator
+from rlbook.deep.parts.networks import polyak_update, run_module
+from rlbook.deep.parts.normalization import RunningNormalizer
+from rlbook.ground.seeding import generator
 
 R, SIZE = 3, 2
 NAN = float("nan")

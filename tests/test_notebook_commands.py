@@ -6,8 +6,8 @@ import pytest
 from nbformat.v4 import new_output
 from sample_notebook import code, make_notebook, sample_cells, write
 
-from rlbook.launch import read, to_text
-from rlbook.notebooks import METADATA, clean, differences, main
+from rlbook.book.publish.execute import METADATA, clean, differences, main
+from rlbook.book.publish.launch import read, to_text
 
 
 def test_clean_keeps_tags_and_outputs_only():

@@ -16,8 +16,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.quiver import Quiver
 from PIL import Image
 
-from rlbook.animation import animate_frames, figure_frame
-from rlbook.plotting import (
+from rlbook.book.pictures.drawing import animate_frames, figure_frame
+from rlbook.ground.plotting import (
     COLORS,
     WALL,
     _ink,
@@ -28,7 +28,7 @@ from rlbook.plotting import (
     single,
     use_style,
 )
-from rlbook.statistics import bootstrap_interval, interquartile_mean
+from rlbook.ground.statistics import bootstrap_interval, interquartile_mean
 
 NAN = float("nan")
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.distributions import Categorical, Normal
 
-from rlbook.networks import MLP, run_module
-from rlbook.normalization import RunningNormalizer
-from rlbook.policies import CategoricalPolicy, GaussianPolicy, inverse_cdf, make_policy
-from rlbook.seeding import Streams, generator, run_generators
+from rlbook.deep.parts.networks import MLP, run_module
+from rlbook.deep.parts.normalization import RunningNormalizer
+from rlbook.deep.parts.policies import CategoricalPolicy, GaussianPolicy, make_policy
+from rlbook.ground.draws import inverse_cdf
+from rlbook.ground.seeding import Streams, generator, run_generators
 
 R, A = 3, 4
 MIDDLES = [(5,), (2, 4), (1,)]

@@ -5,17 +5,19 @@ import math
 import pytest
 import torch
 
-from rlbook.bellman import discounted_visitation, policy_values
-from rlbook.mdp import MDP
-from rlbook.policy_gradients import (
+from rlbook.formulas.policy_gradients import (
     clipped_surrogate_loss,
-    discounted_visits,
     entropy_bonus,
     policy_gradient_loss,
+)
+from rlbook.ground.seeding import generator
+from rlbook.planning.bellman import discounted_visitation, policy_values
+from rlbook.planning.exact_gradients import (
+    discounted_visits,
     policy_objective,
     softmax_policy_gradient,
 )
-from rlbook.seeding import generator
+from rlbook.planning.mdp import MDP
 
 F64 = {"dtype": torch.float64}
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook.agents import ppo
-from rlbook.agents.ppo import Batch, make_batch, measure, ppo_loss
-from rlbook.critics import ScaledCritic
-from rlbook.divergences import adapt_kl_coef
-from rlbook.rollouts import Rollout
-from rlbook.training import Training
+from rlbook.deep import ppo
+from rlbook.deep.parts.critics import ScaledCritic
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.deep.parts.training import Training
+from rlbook.deep.ppo import Batch, make_batch, measure, ppo_loss
+from rlbook.formulas.divergences import adapt_kl_coef
 
 SMALL = ppo.Config(
     total_steps=320, num_envs=4, rollout_steps=16, num_epochs=2, num_minibatches=2,

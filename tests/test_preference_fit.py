@@ -5,9 +5,12 @@ import math
 import pytest
 import torch
 
-from rlbook.preference_fit import fit_bradley_terry, preference_information
-from rlbook.preferences import bradley_terry_loss
-from rlbook.seeding import generator
+from rlbook.formulas.preferences import (
+    bradley_terry_loss,
+    fit_bradley_terry,
+    preference_information,
+)
+from rlbook.ground.seeding import generator
 
 F64 = {"dtype": torch.float64}
 close = torch.testing.assert_close

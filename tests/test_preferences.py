@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook.preferences import (
+from rlbook.formulas.preferences import (
     bayes_accuracy,
     bradley_terry_loss,
     outcome_probabilities,
@@ -16,7 +16,7 @@ from rlbook.preferences import (
     ranking_log_prob,
     ranking_pairs,
 )
-from rlbook.seeding import generator
+from rlbook.ground.seeding import generator
 
 F64 = {"dtype": torch.float64}
 close = torch.testing.assert_close

@@ -10,10 +10,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from rlbook.ground.seeding import generator
 from rlbook.language import models, pretraining
 from rlbook.language.pretraining import Recipe, cache_folder, checksum, pretrain, pretrained
-from rlbook.language.tasks import Arithmetic, Reviews
-from rlbook.seeding import generator
+from rlbook.language.tasks.arithmetic import Arithmetic
+from rlbook.language.tasks.reviews import Reviews
 
 TINY = Recipe(hidden_size=16, layers=1, heads=2, num_steps=3, batch_size=4, num_pairs=20)
 

@@ -11,7 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from rlbook.launch import LAUNCH, address, read, readme_launch, synchronise, to_text
+from rlbook.book.publish.launch import LAUNCH, address, read, readme_launch, synchronise, to_text
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "rlbook").rglob("*.py"))
@@ -67,7 +67,7 @@ def test_every_package_is_installed_by_setuptools():
 
 def test_readme_launches_from_the_address():
     found = LAUNCH.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert found == [readme_launch(address())], "run python -m rlbook.notebooks address"
+    assert found == [readme_launch(address())], "run python -m rlbook.book address"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -75,7 +75,7 @@ def test_notebook_launches_from_the_address(path):
     notebook = read(path)
     before = to_text(notebook)
     synchronise(notebook, path.name, address())
-    assert to_text(notebook) == before, "run python -m rlbook.notebooks address"
+    assert to_text(notebook) == before, "run python -m rlbook.book address"
 
 
 # ---------------------------------------------------------------- nothing of this machine

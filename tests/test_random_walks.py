@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
-from rlbook.dynamic_programming import policy_evaluation, q_value_iteration
-from rlbook.episodes import record_episodes
-from rlbook.random_walks import maximisation_bias, predictor, random_walk
-from rlbook.returns import discounted_returns
+from rlbook.formulas.returns import discounted_returns
+from rlbook.planning.dynamic_programming import policy_evaluation, q_value_iteration
+from rlbook.tabular.episodes import record_episodes
+from rlbook.tabular.examples import maximisation_bias, predictor, random_walk
 
 
 def values(mdp):

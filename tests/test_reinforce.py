@@ -7,14 +7,14 @@ import pytest
 import torch
 from test_trajectories import layered
 
-from rlbook.agents import reinforce
-from rlbook.bellman import action_values, policy_values
-from rlbook.networks import MLP
-from rlbook.policies import CategoricalPolicy
-from rlbook.policy_gradients import discounted_visits, policy_objective
-from rlbook.rollouts import Rollout
-from rlbook.seeding import generator
-from rlbook.trajectories import all_trajectories
+from rlbook.deep import reinforce
+from rlbook.deep.parts.networks import MLP
+from rlbook.deep.parts.policies import CategoricalPolicy
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.ground.seeding import generator
+from rlbook.planning.bellman import action_values, policy_values
+from rlbook.planning.exact_gradients import discounted_visits, policy_objective
+from rlbook.planning.trajectories import all_trajectories
 
 F64 = {"dtype": torch.float64}
 

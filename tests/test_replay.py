@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from rlbook.replay import Batch, Replay, n_step_transitions
-from rlbook.returns import n_step_returns
-from rlbook.rollouts import Rollout
-from rlbook.seeding import Streams, generator
+from rlbook.deep.parts.replay import Batch, Replay, n_step_transitions
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.formulas.returns import n_step_returns
+from rlbook.ground.seeding import Streams, generator
 
 
 def transitions(run_ids, times, size=3):

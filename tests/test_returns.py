@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook.returns import discounted_returns
+from rlbook.formulas.returns import discounted_returns
 
 NAN = float("nan")
 

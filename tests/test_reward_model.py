@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
+from rlbook.formulas.preferences import preference_probability
+from rlbook.ground.seeding import generator
 from rlbook.language.annotators import Tone, annotate, compare
 from rlbook.language.models import LanguageModel, make_model, make_tokenizer
-from rlbook.language.reviews import Reviews
 from rlbook.language.reward_model import Config, RewardModel, move_left, to_tokens, train
-from rlbook.preferences import preference_probability
-from rlbook.seeding import generator
+from rlbook.language.tasks.reviews import Reviews
 
 close = torch.testing.assert_close
 TASK = Reviews()

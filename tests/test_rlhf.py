@@ -7,18 +7,18 @@ from functools import partial
 import pytest
 import torch
 
-from rlbook.divergences import kl_regularized_optimum
+from rlbook.formulas.divergences import kl_regularized_optimum
+from rlbook.formulas.token_rewards import token_advantages, token_rewards
+from rlbook.ground.seeding import generator
 from rlbook.language import rlhf
-from rlbook.language.critic import Critic
 from rlbook.language.models import LanguageModel, encode, make_model, make_tokenizer
 from rlbook.language.reward_model import RewardModel
+from rlbook.language.rlhf import Critic
 from rlbook.language.sampling import Answers, decode, sample, token_log_probs
 from rlbook.language.scoring import prompt_source, score
-from rlbook.language.solvable import AnswerTree, SolvableLM, World, exact_kl, expected_reward
-from rlbook.language.solvable_training import train_solvable
-from rlbook.language.tasks import Reviews
-from rlbook.seeding import generator
-from rlbook.token_rewards import token_advantages, token_rewards
+from rlbook.language.solvable.model import AnswerTree, SolvableLM, World, exact_kl, expected_reward
+from rlbook.language.solvable.training import train_solvable
+from rlbook.language.tasks.reviews import Reviews
 
 F64 = {"dtype": torch.float64}
 SETTINGS = {"clip_epsilon": 0.2, "value_coef": 0.5}

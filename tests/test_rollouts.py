@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rlbook.env_interface import Step
-from rlbook.rollouts import collect
+from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.rollouts import collect
 
 
 class Counters:

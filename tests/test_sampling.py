@@ -18,6 +18,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from rlbook.ground.seeding import generator
 from rlbook.language.models import LanguageModel, Prompts, encode, make_model, make_tokenizer
 from rlbook.language.sampling import (
     decode,
@@ -27,8 +28,7 @@ from rlbook.language.sampling import (
     token_log_probs,
     write,
 )
-from rlbook.language.tasks import Reviews
-from rlbook.seeding import generator
+from rlbook.language.tasks.reviews import Reviews
 
 PAD, EOS = 0, 1
 IDS = {"eos_token_id": EOS, "pad_token_id": PAD}

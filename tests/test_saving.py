@@ -6,10 +6,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from rlbook import saving
-from rlbook.networks import MLP
-from rlbook.saving import load_tensors, save_tensors
-from rlbook.seeding import Streams, run_generators
+from rlbook.deep.parts.networks import MLP
+from rlbook.ground import saving
+from rlbook.ground.saving import load_tensors, save_tensors
+from rlbook.ground.seeding import Streams, run_generators
 
 TENSORS = {
     "float32": torch.randn(3, 4),

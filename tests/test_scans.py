@@ -7,8 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbook.returns import generalized_advantage_estimate, lambda_returns
-from rlbook.scans import discounted_sums
+from rlbook.formulas.returns import discounted_sums, generalized_advantage_estimate, lambda_returns
 
 F64 = torch.float64
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlbook.seeding import Streams, generator, run_generators
+from rlbook.ground.seeding import Streams, generator, run_generators
 
 
 def draw(stream, size=8):

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlbook.divergences import kl_categorical, kl_regularized_optimum
-from rlbook.language.answer_tree import AnswerTree
-from rlbook.language.solvable import (
+from rlbook.formulas.divergences import kl_categorical, kl_regularized_optimum
+from rlbook.language.solvable.model import (
+    AnswerTree,
     SolvableLM,
     exact_kl,
     expected_reward,

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rlbook.divergences import answer_kl_estimate, kl_regularized_optimum
-from rlbook.group_advantages import leave_one_out_advantages
-from rlbook.language.solvable import exact_kl, expected_reward, small_world
-from rlbook.language.solvable_training import train_solvable
-from rlbook.policy_gradients import clipped_surrogate_loss
-from rlbook.token_rewards import token_advantages, token_rewards
+from rlbook.formulas.divergences import answer_kl_estimate, kl_regularized_optimum
+from rlbook.formulas.group_advantages import leave_one_out_advantages
+from rlbook.formulas.policy_gradients import clipped_surrogate_loss
+from rlbook.formulas.token_rewards import token_advantages, token_rewards
+from rlbook.language.solvable.model import exact_kl, expected_reward, small_world
+from rlbook.language.solvable.training import train_solvable
 
 WORLD = small_world()
 SHORT = {"num_steps": 10, "group_size": 6, "learning_rate": 0.5, "progress": False}
@@ -145,7 +145,7 @@ def test_init_and_anneal():
 
 def _moves(loss, trained, anneal):
     """How far each logit goes under a loss that sees the logits, which `trained` will hold."""
-    from rlbook.language import solvable_training as module
+    from rlbook.language.solvable.model import training as module
 
     class Spy(module.SolvableLM):
         def __init__(self, *args):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from rlbook.statistics import (
+from rlbook.ground.statistics import (
     bootstrap_interval,
     interquartile_mean,
     mean_interval,

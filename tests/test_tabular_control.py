@@ -5,15 +5,14 @@ import math
 import pytest
 import torch
 
-from rlbook.dynamic_programming import action_values, policy_iteration, q_value_iteration
-from rlbook.epsilon_soft import epsilon_soft_model
-from rlbook.exploration import epsilon_greedy_policy
-from rlbook.grids import GridWorld
-from rlbook.mdp import MDP
-from rlbook.random_walks import maximisation_bias
-from rlbook.returns import td_targets
-from rlbook.schedules import linear, one_over_k, one_over_n
-from rlbook.statistics import mean_interval
+from rlbook.formulas.exploration import epsilon_greedy_policy
+from rlbook.formulas.returns import td_targets
+from rlbook.ground.statistics import mean_interval
+from rlbook.planning.bellman import action_values
+from rlbook.planning.dynamic_programming import policy_iteration, q_value_iteration
+from rlbook.planning.epsilon_soft import epsilon_soft_model
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mdp import MDP
 from rlbook.tabular import (
     double_q_learning,
     evaluate_policies,
@@ -25,9 +24,10 @@ from rlbook.tabular import (
     sarsa,
     sarsa_lambda,
 )
-from rlbook.tabular.control import ControlLoop
-from rlbook.tabular.tables import QTable, epsilon_greedy_actions
-from rlbook.tabular_tasks import TabularTask, tabular_task
+from rlbook.tabular.control_loop import ControlLoop, QTable, epsilon_greedy_actions
+from rlbook.tabular.examples import maximisation_bias
+from rlbook.tabular.schedules import linear, one_over_k, one_over_n
+from rlbook.tabular.tasks import TabularTask, tabular_task
 
 QUIET = {"progress": False}
 LEARNERS = [

@@ -5,12 +5,12 @@ import pytest
 import torch
 from scipy import stats
 
-from rlbook.grids import GridWorld
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
-from rlbook.tabular_envs import (
+from rlbook.ground.draws import draw
+from rlbook.ground.seeding import generator
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mdp import MDP
+from rlbook.planning.sampling import (
     Trajectories,
-    draw,
     sample_starts,
     sample_trajectories,
     sample_transitions,

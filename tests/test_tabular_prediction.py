@@ -5,11 +5,9 @@ import math
 import pytest
 import torch
 
-from rlbook.dynamic_programming import policy_evaluation
-from rlbook.episodes import Episodes, record_episodes
-from rlbook.grids import GridWorld
-from rlbook.mdp import MDP
-from rlbook.random_walks import maximisation_bias, predictor, random_walk
+from rlbook.planning.dynamic_programming import policy_evaluation
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mdp import MDP
 from rlbook.tabular import (
     batch_monte_carlo,
     batch_td,
@@ -21,8 +19,10 @@ from rlbook.tabular import (
     td_lambda,
     td_zero,
 )
-from rlbook.tabular.prediction import Rows
-from rlbook.tabular_tasks import TabularTask
+from rlbook.tabular.episodes import Episodes, record_episodes
+from rlbook.tabular.examples import maximisation_bias, predictor, random_walk
+from rlbook.tabular.tasks import TabularTask
+from rlbook.tabular.td_prediction import Rows
 
 ONLY = torch.zeros(7, dtype=torch.int64)  # the walk has one action
 LEARNERS = [
@@ -377,7 +377,7 @@ def test_a_cut_episode_has_no_monte_carlo_return():
 
 
 def test_a_policy_that_never_ends_needs_a_limit(monkeypatch):
-    monkeypatch.setattr("rlbook.episodes.ENDLESS", 1_000)
+    monkeypatch.setattr("rlbook.tabular.episodes.ENDLESS", 1_000)
     wall = GridWorld.from_text("S.\n.G").mdp(discount=0.9)
     up = torch.zeros(4, dtype=torch.int64)
     with pytest.raises(ValueError, match="has not ended in 1,000 steps; give max_steps"):

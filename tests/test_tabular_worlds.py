@@ -6,10 +6,12 @@ import gymnasium as gym
 import pytest
 import torch
 
-from rlbook.mdp import MDP
-from rlbook.random_walks import maximisation_bias, random_walk
-from rlbook.tabular_tasks import TabularTask, as_task, tabular_task
-from rlbook.tabular_worlds import Outcomes, RunNoise, TabularWorld, check_memory, thresholds
+from rlbook.ground.draws import thresholds
+from rlbook.ground.require import check_memory
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.examples import maximisation_bias, random_walk
+from rlbook.tabular.tasks import TabularTask, as_task, tabular_task
+from rlbook.tabular.worlds import Outcomes, RunNoise, TabularWorld
 
 
 def world_of(task, run_ids, seed=0):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from rlbook.seeding import generator
-from rlbook.token_rewards import last_tokens, token_advantages, token_rewards
+from rlbook.formulas.token_rewards import last_tokens, token_advantages, token_rewards
+from rlbook.ground.seeding import generator
 
 F64 = {"dtype": torch.float64}
 MASK = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)

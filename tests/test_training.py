@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook.agents import reinforce
-from rlbook.config import TrainingConfig
-from rlbook.networks import Linear
-from rlbook.records import Record
-from rlbook.results import load_result
-from rlbook.training import Training
+from rlbook.deep import reinforce
+from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.networks import Linear
+from rlbook.deep.parts.results import load_result
+from rlbook.deep.parts.training import Record, Training
 
 SMALL = {"num_envs": 2, "hidden_sizes": (4,), "num_evals": 3, "evaluation_episodes": 2}
 

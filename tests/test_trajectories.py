@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from rlbook.mdp import MDP
-from rlbook.policy_gradients import discounted_visits, policy_objective
-from rlbook.seeding import generator
-from rlbook.trajectories import all_trajectories
+from rlbook.ground.seeding import generator
+from rlbook.planning.exact_gradients import discounted_visits, policy_objective
+from rlbook.planning.mdp import MDP
+from rlbook.planning.trajectories import all_trajectories
 
 F64 = {"dtype": torch.float64}
 
@@ -106,12 +106,12 @@ def test_bad_input(monkeypatch):
     mdp = layered(4)
     with pytest.raises(ValueError, match="have not ended after 2 steps"):
         all_trajectories(mdp, 2)
-    monkeypatch.setattr("rlbook.trajectories.MOST", 20)
+    monkeypatch.setattr("rlbook.planning.trajectories.MOST", 20)
     with pytest.raises(ValueError, match="more than 20"):
         all_trajectories(mdp, 3)
     loop = MDP.random(3, 2, discount=0.9, generator=generator(0))
     with pytest.raises(ValueError, match="have not ended after 4"):
-        monkeypatch.setattr("rlbook.trajectories.MOST", 10_000)
+        monkeypatch.setattr("rlbook.planning.trajectories.MOST", 10_000)
         all_trajectories(loop, 4)
     start = torch.zeros(7, **F64)
     start[-1] = 1.0

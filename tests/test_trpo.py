@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-import rlbook.training
-from rlbook.agents import trpo
-from rlbook.agents.trpo import fisher_of, mean_kl, update_policy
-from rlbook.critics import returns_and_advantages
-from rlbook.rollouts import Rollout
-from rlbook.training import Training
+import rlbook.deep.parts.training
+from rlbook.deep import trpo
+from rlbook.deep.parts.critics import returns_and_advantages
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.deep.parts.training import Training
+from rlbook.deep.trpo import fisher_of, mean_kl, update_policy
 
 SMALL = trpo.Config(
     total_steps=640, num_envs=4, rollout_steps=16, critic_epochs=2, critic_batch_size=32,
@@ -26,8 +26,8 @@ R, E, T = 3, 4, 6
 @pytest.fixture
 def double(monkeypatch):
     """Networks and environments in double precision."""
-    make_double = functools.partial(rlbook.training.make_envs, dtype=torch.float64)
-    monkeypatch.setattr(rlbook.training, "make_envs", make_double)
+    make_double = functools.partial(rlbook.deep.parts.training.make_envs, dtype=torch.float64)
+    monkeypatch.setattr(rlbook.deep.parts.training, "make_envs", make_double)
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)

@@ -5,8 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlbook.divergences import kl_categorical, kl_gaussian
-from rlbook.trust_region import (
+from rlbook.formulas.divergences import kl_categorical, kl_gaussian
+from rlbook.formulas.policy_gradients import surrogate
+from rlbook.formulas.trust_region import (
     backtracking_line_search,
     conjugate_gradient,
     dot_per_run,
@@ -14,7 +15,6 @@ from rlbook.trust_region import (
     fisher_vector_product,
     flatten_per_run,
     natural_gradient_step,
-    surrogate,
     unflatten_per_run,
 )
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from rlbook.diagrams_wavefront import (
+from rlbook.book.pictures.wavefront import (
     DISCOUNT,
     PATH,
     wavefront_frames,

@@ -1,1 +1,11 @@
-"""Deep learners, one file each. Every one has a Config, make_networks, its loss and train."""
+"""Part III: deep learners, one file each; all have a Config, make_networks, a loss and train."""
+
+from rlbook.deep import actor_critic, dqn, ppo, reinforce, trpo
+
+__all__ = [
+    "actor_critic",
+    "dqn",
+    "ppo",
+    "reinforce",
+    "trpo",
+]

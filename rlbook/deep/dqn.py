@@ -10,13 +10,13 @@ import torch
 from torch import nn
 from torch.nn.functional import huber_loss, mse_loss
 
-from rlbook.config import TrainingConfig
-from rlbook.masking import mean_per_run
-from rlbook.networks import MLP, DuelingMLP, polyak_update, run_module
-from rlbook.normalization import RunningNormalizer
-from rlbook.replay import Batch, Replay, n_step_transitions
-from rlbook.results import Result
-from rlbook.training import Training
+from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.networks import MLP, DuelingMLP, polyak_update, run_module
+from rlbook.deep.parts.normalization import RunningNormalizer
+from rlbook.deep.parts.replay import Batch, Replay, n_step_transitions
+from rlbook.deep.parts.results import Result
+from rlbook.deep.parts.training import Training
+from rlbook.ground.masking import mean_per_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +212,7 @@ def train(
     progress: bool = True,
     resume: Result | None = None,
 ) -> Result:
-    """Deep Q-learning of R runs. The arguments are those of rlbook.training.Training.
+    """Deep Q-learning of R runs. The arguments are those of rlbook.deep.parts.training.Training.
 
     To continue (`resume`) is to begin with what was learned, an empty memory, and epsilon_end.
 

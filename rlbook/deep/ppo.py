@@ -13,14 +13,14 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from rlbook.config import TrainingConfig
-from rlbook.critics import ScaledCritic, make_networks, returns_and_advantages
-from rlbook.divergences import adapt_kl_coef
-from rlbook.masking import mean_per_run, standardise_per_run
-from rlbook.policy_gradients import clipped_surrogate_loss
-from rlbook.results import Result
-from rlbook.rollouts import Rollout
-from rlbook.training import Training
+from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.critics import ScaledCritic, make_networks, returns_and_advantages
+from rlbook.deep.parts.results import Result
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.deep.parts.training import Training
+from rlbook.formulas.divergences import adapt_kl_coef
+from rlbook.formulas.policy_gradients import clipped_surrogate_loss
+from rlbook.ground.masking import mean_per_run, standardise_per_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +183,7 @@ def train(
     progress: bool = True,
     resume: Result | None = None,
 ) -> Result:
-    """Train R runs; see `rlbook.training.Training` for the arguments.
+    """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
     Logged for each update: what `measure` finds, kl_coef, and steps, the gradient steps taken.
     """

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import torch
 
-from rlbook.config import TrainingConfig
-from rlbook.masking import masked_mean, mean_per_run
-from rlbook.networks import MLP
-from rlbook.policies import make_policy
-from rlbook.policy_gradients import policy_gradient_loss
-from rlbook.results import Result
-from rlbook.returns import discounted_returns
-from rlbook.rollouts import Rollout
-from rlbook.training import Training
+from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.networks import MLP
+from rlbook.deep.parts.policies import make_policy
+from rlbook.deep.parts.results import Result
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.deep.parts.training import Training
+from rlbook.formulas.policy_gradients import policy_gradient_loss
+from rlbook.formulas.returns import discounted_returns
+from rlbook.ground.masking import masked_mean, mean_per_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +131,7 @@ def train(
     progress: bool = True,
     resume: Result | None = None,
 ) -> Result:
-    """Train R runs; see `rlbook.training.Training` for the arguments."""
+    """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments."""
     config = config or Config()
     options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
     with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:

@@ -10,21 +10,21 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
-from rlbook.config import TrainingConfig
-from rlbook.critics import make_networks, returns_and_advantages
-from rlbook.masking import mean_per_run, standardise_per_run
-from rlbook.results import Result
-from rlbook.rollouts import Rollout
-from rlbook.training import Training
-from rlbook.trust_region import (
+from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.critics import make_networks, returns_and_advantages
+from rlbook.deep.parts.results import Result
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.deep.parts.training import Training
+from rlbook.formulas.policy_gradients import surrogate
+from rlbook.formulas.trust_region import (
     LineSearch,
     backtracking_line_search,
     fisher_operator,
     flatten_per_run,
     natural_gradient_step,
-    surrogate,
     unflatten_per_run,
 )
+from rlbook.ground.masking import mean_per_run, standardise_per_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +170,7 @@ def train(
     progress: bool = True,
     resume: Result | None = None,
 ) -> Result:
-    """Train R runs; see `rlbook.training.Training` for the arguments.
+    """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
     Logged for each update: kl, the mean KL(old || new) of the step taken; improvement, of the
     surrogate; fraction, of the full step, 0 where the line search found nothing.

@@ -7,18 +7,6 @@ The losses are elementwise: the mean over what was sampled is a line of its own,
 import torch
 
 
-
-
-
-
-
-
-
-
-
-
-
-
 def policy_gradient_loss(log_probs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """-log pi(a|s) weight, whose gradient is -weight grad log pi(a|s). Eq. (11.23).
 

@@ -6,8 +6,7 @@ one constant.
 """
 
 import math
-import torch
-from torch.nn.functional import logsigmoid
+
 import torch
 from torch.nn.functional import logsigmoid
 

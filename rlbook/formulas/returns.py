@@ -7,8 +7,6 @@ enters. Masks are `torch.where`, not products: a NaN behind a termination stays 
 """
 
 import torch
-from rlbook.scans import discounted_sums
-import torch
 
 
 def _check_steps(rewards, terminated, truncated, next_values, discount) -> None:

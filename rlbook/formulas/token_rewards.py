@@ -6,7 +6,7 @@ An answer is an episode: state = prompt and the tokens so far, action = the next
 
 import torch
 
-from rlbook.returns import generalized_advantage_estimate
+from rlbook.formulas.returns import generalized_advantage_estimate
 
 
 def last_tokens(completion_mask: torch.Tensor) -> torch.Tensor:

@@ -30,8 +30,6 @@ def unflatten_per_run(vector: Vector, like: Sequence[torch.Tensor]) -> list[torc
     return [row.view_as(x) for row, x in zip(vector.split(sizes, dim=1), like, strict=True)]
 
 
-
-
 def fisher_operator(
     mean_kl: torch.Tensor, parameters: Sequence[torch.Tensor], *, damping: float = 0.0
 ) -> Callable[[Vector], Vector]:

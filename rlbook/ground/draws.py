@@ -3,8 +3,6 @@
 import torch
 
 
-
-
 def inverse_cdf(probabilities: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
     """The first action whose cumulative probability exceeds the uniform number.
 

@@ -2,18 +2,15 @@
 and policies on grids."""
 
 from collections.abc import Mapping, Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
-from rlbook.statistics import bootstrap_interval, interquartile_mean
-from rlbook.style import COLORS, FROZEN_LAKE_MOVES, WALL, pair, single, use_style
-import matplotlib.pyplot as plt
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
+from rlbook.ground.statistics import bootstrap_interval, interquartile_mean
 
 COLORS = {  # Okabe and Ito 2008, told apart by colour-blind readers
     "blue": "#0072B2",

@@ -5,11 +5,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
 import safetensors
 import torch
 from safetensors.torch import save
-
-
 
 
 def save_tensors(

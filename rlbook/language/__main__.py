@@ -1,8 +1,8 @@
 """The command line of GRPO: any causal language model, a task with a verifier, a folder.
 
-    python -m rlbook.language.grpo --model FOLDER_OR_HUB_NAME --task arithmetic --steps 500 \\
+    python -m rlbook.language --model FOLDER_OR_HUB_NAME --task arithmetic --steps 500 \\
         --device cuda --dtype bfloat16 --output runs/sums
-    python -m rlbook.language.grpo ... --output runs/sums --resume
+    python -m rlbook.language ... --output runs/sums --resume
 
 The folder holds log.jsonl, one line a step; checkpoint/, from which --resume goes on exactly;
 and at the end model/, which `from_pretrained` reads. Without --model it is the book's own.
@@ -10,23 +10,21 @@ and at the end model/, which `from_pretrained` reads. Without --model it is the 
 
 import argparse
 import json
+import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
 
 import torch
 
+from rlbook.language.grpo import Config, train
 from rlbook.language.models import load
 from rlbook.language.pretraining import pretrained
-from rlbook.language.tasks import TASKS
+from rlbook.language.tasks.task import TASKS
 
 
-def main(train, config_class, arguments: list[str] | None = None) -> int:
-    """Parse, train, write; returns the exit status.
-
-    Args:
-        train, config_class: of grpo.py, whose settings become options.
-    """
-    options = make_parser(config_class).parse_args(arguments)
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, train, write; returns the exit status."""
+    options = make_parser().parse_args(arguments)
     task = TASKS[options.task]()
     if options.model is None:
         policy = pretrained(task)
@@ -34,9 +32,9 @@ def main(train, config_class, arguments: list[str] | None = None) -> int:
     else:
         dtype = getattr(torch, options.dtype) if options.dtype else None
         policy = load(options.model, device=options.device, dtype=dtype)
-    names = [field.name for field in fields(config_class) if field.name != "num_steps"]
+    names = [field.name for field in fields(Config) if field.name != "num_steps"]
     given = {name: getattr(options, name) for name in names}
-    config = config_class(num_steps=options.steps, **given)
+    config = Config(num_steps=options.steps, **given)
     output = Path(options.output)
     folder, log = output / "checkpoint", Log(output / "log.jsonl")
     result = train(
@@ -56,10 +54,10 @@ def main(train, config_class, arguments: list[str] | None = None) -> int:
     return int(bool(result.stopped))
 
 
-def make_parser(config_class) -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """One option for each setting, with its default."""
     parser = argparse.ArgumentParser(
-        prog="python -m rlbook.language.grpo",
+        prog="python -m rlbook.language",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -72,7 +70,7 @@ def make_parser(config_class) -> argparse.ArgumentParser:
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint-every", type=int, default=50, help="steps")
-    for field in fields(config_class):
+    for field in fields(Config):
         if field.name != "num_steps":
             kind = int if field.default is None else type(field.default)
             name = "--" + field.name.replace("_", "-")
@@ -96,3 +94,7 @@ class Log:
             self.begun = True
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
+from rlbook.formulas.preferences import bayes_accuracy, preference_probability
+from rlbook.ground.seeding import generator
 from rlbook.language.models import LanguageModel
-from rlbook.language.reviews import DEGREES, KIND, WORTH, Reviews
 from rlbook.language.sampling import write
-from rlbook.preferences import bayes_accuracy, preference_probability
-from rlbook.seeding import generator
+from rlbook.language.tasks.reviews import DEGREES, KIND, WORTH, Reviews
 
 
 @dataclass(frozen=True, eq=False)

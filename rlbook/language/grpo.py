@@ -1,25 +1,24 @@
 """GRPO: several answers to one prompt, each judged against the others; no critic. Chapter 20.
 
-Q prompts, G answers to each, T tokens. The objective and its settings are in group_objective;
+Q prompts, G answers to each, T tokens. The objective and its settings are in grpo_loss;
 here answers are drawn and learned from. From the command line:
 
-    python -m rlbook.language.grpo --task arithmetic --steps 100 --output runs/grpo
+    python -m rlbook.language --task arithmetic --steps 100 --output runs/grpo
 """
 
 import copy
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from rlbook.language.group_objective import Config, Steps, grpo_loss, make_advantages
+from rlbook.language.grpo_loss import Config, Steps, grpo_loss, make_advantages
 from rlbook.language.loop import Loop, LoopResult
 from rlbook.language.models import LanguageModel, Prompts
 from rlbook.language.sampling import Answers, token_log_probs, write
 from rlbook.language.scoring import each_answer, score
-from rlbook.language.tasks import Task, steps_of_tokens
+from rlbook.language.tasks.task import Task, steps_of_tokens
 
 __all__ = ["Config", "Steps", "collect", "grpo_loss", "make_advantages", "train"]
 
@@ -113,9 +112,3 @@ def train(
             if on_step is not None:
                 on_step(step, found)
     return loop.result()
-
-
-if __name__ == "__main__":
-    from rlbook.language.grpo_command import main
-
-    sys.exit(main(train, Config))

@@ -5,23 +5,19 @@ models". Three policies that must not be confused: pi_theta is trained, pi_old d
 and pi_ref is the anchor. The solvable language model and the small ones share this loss.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from rlbook.divergences import answer_kl_estimate, kl_estimate
-from rlbook.group_advantages import (
+from rlbook.formulas.divergences import answer_kl_estimate, kl_estimate
+from rlbook.formulas.group_advantages import (
     aggregate_token_losses,
     leave_one_out_advantages,
     outcome_advantages,
     process_advantages,
 )
-from rlbook.policy_gradients import clipped_surrogate_loss
-
-if TYPE_CHECKING:
-    from rlbook.language.solvable_training import Batch
+from rlbook.formulas.policy_gradients import clipped_surrogate_loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,5 +173,3 @@ def grpo_loss(
         losses = losses + config.kl_coef * kl
     how = config.aggregate, config.max_length
     return aggregate_token_losses(losses, completion_mask, *how).mean(-1)
-
-

@@ -15,18 +15,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-import torch
-from torch import nn
-from rlbook.language.optimizers import NotFinite, Optimizers
-from rlbook.progress import progress as progress_bar
-from rlbook.saving import load_tensors, save_tensors
-from rlbook.seeding import generator
-import math
-from collections.abc import Mapping
-import torch
-from torch import nn
-from rlbook.results import load_optimizer, optimizer_state
 
+import torch
+from torch import nn
+
+from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.saving import load_optimizer, load_tensors, optimizer_state, save_tensors
+from rlbook.ground.seeding import generator
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -54,7 +49,7 @@ class Loop:
         models: name -> module. They are trained in place. A frozen reference is none of them:
             copy it from the policy before the Loop is made, which may load other weights.
         optimization: learning_rate, schedule, warmup_steps, betas, weight_decay and
-            max_gradient_norm of `rlbook.language.optimizers.Optimizers`.
+            max_gradient_norm of `rlbook.language.loop.Optimizers`.
         checkpoint: a folder, made if missing, in which the state is written every
             `checkpoint_every` steps and after the last one, whole or not at all.
         resume: a folder with a checkpoint. The same calls with the same num_steps then give what

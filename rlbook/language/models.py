@@ -26,7 +26,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from rlbook.language.tasks import Task
+from rlbook.language.tasks.task import Task
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 

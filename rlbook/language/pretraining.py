@@ -23,11 +23,11 @@ import torch
 import transformers
 from torch.nn.functional import cross_entropy
 
+from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.seeding import generator
 from rlbook.language import models
 from rlbook.language.models import LanguageModel, encode, encode_answers
-from rlbook.language.tasks import Task
-from rlbook.progress import progress as progress_bar
-from rlbook.seeding import generator
+from rlbook.language.tasks.task import Task
 
 CONTENTS = "contents.json"
 """File -> SHA-256, of a stored model."""

@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
+from rlbook.formulas.preferences import bradley_terry_loss
 from rlbook.language.loop import Loop, LoopResult
 from rlbook.language.models import context_length, encode, encode_answers
-from rlbook.preferences import bradley_terry_loss
 
 HEAD = "reward_head.safetensors"
 CHUNKS = 2

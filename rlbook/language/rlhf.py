@@ -10,23 +10,21 @@ import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
 import torch
 from torch import nn
-from rlbook.divergences import proportional_kl_coef
-from rlbook.language.critic import Critic
+
+from rlbook.formulas.divergences import proportional_kl_coef
+from rlbook.formulas.policy_gradients import clipped_surrogate_loss
+from rlbook.formulas.token_rewards import token_advantages, token_rewards
+from rlbook.ground.masking import masked_mean
 from rlbook.language.loop import Loop, LoopResult
 from rlbook.language.models import LanguageModel, Prompts
 from rlbook.language.sampling import token_log_probs, write
 from rlbook.language.scoring import Reward, prompt_source, score
-from rlbook.masking import masked_mean
-from rlbook.policy_gradients import clipped_surrogate_loss
-from rlbook.token_rewards import token_advantages, token_rewards
+
 if TYPE_CHECKING:
-    from rlbook.language.tasks import Task
-import copy
-import torch
-from torch import nn
-from rlbook.language.models import Prompts
+    from rlbook.language.tasks.task import Task
 from rlbook.language.reader import answer_outputs
 
 
@@ -110,6 +108,34 @@ def ppo_loss(
     policy = clipped_surrogate_loss(log_probs, old_log_probs, advantages, clip_epsilon=clip_epsilon)
     error = (values - returns.detach()) ** 2
     return torch.where(completion_mask, policy + value_coef * error, 0.0).sum(-1)
+
+
+class Critic(nn.Module):
+    """V(prompt and tokens so far): a copy of the model's body, and one number for each token.
+
+    The estimate is of the shaped rewards that are still to come, the price of the KL included,
+    Eq. (19.15). It begins at 0.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self.body = copy.deepcopy(model.base_model)
+        size = model.config.get_text_config().hidden_size
+        dtype = torch.promote_types(model.dtype, torch.float32)
+        self.head = nn.Linear(size, 1, dtype=dtype, device=model.device)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self, prompts: Prompts, answers: torch.Tensor, completion_mask: torch.Tensor
+    ) -> torch.Tensor:
+        """V of the context in which each token of the answers was chosen: (B, T), 0 off the mask.
+
+        The value for token t has read the prompt and the tokens before t, not t itself.
+        """
+        hidden = answer_outputs(self.body, prompts, answers, completion_mask)  # (B, T, hidden)
+        values = self.head(hidden)[..., 0]
+        return torch.where(completion_mask, values, 0.0)
 
 
 class Batch(NamedTuple):
@@ -232,34 +258,3 @@ def train(
                 target, horizon = config.kl_target, config.kl_horizon
                 kl_coef.copy_(proportional_kl_coef(kl_coef, measured["kl"].cpu(), target, horizon))
     return loop.result()
-
-
-# ---------------------------------------------------------------- the critic of tokens
-
-
-class Critic(nn.Module):
-    """V(prompt and tokens so far): a copy of the model's body, and one number for each token.
-
-    The estimate is of the shaped rewards that are still to come, the price of the KL included,
-    Eq. (19.15). It begins at 0.
-    """
-
-    def __init__(self, model):
-        super().__init__()
-        self.body = copy.deepcopy(model.base_model)
-        size = model.config.get_text_config().hidden_size
-        dtype = torch.promote_types(model.dtype, torch.float32)
-        self.head = nn.Linear(size, 1, dtype=dtype, device=model.device)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(
-        self, prompts: Prompts, answers: torch.Tensor, completion_mask: torch.Tensor
-    ) -> torch.Tensor:
-        """V of the context in which each token of the answers was chosen: (B, T), 0 off the mask.
-
-        The value for token t has read the prompt and the tokens before t, not t itself.
-        """
-        hidden = answer_outputs(self.body, prompts, answers, completion_mask)  # (B, T, hidden)
-        values = self.head(hidden)[..., 0]
-        return torch.where(completion_mask, values, 0.0)

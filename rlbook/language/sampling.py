@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import torch
 
+from rlbook.ground.draws import inverse_cdf
 from rlbook.language.models import LanguageModel, Prompts, context_length, encode
 from rlbook.language.reader import Reader, answer_outputs, evaluation_mode
-from rlbook.policies import inverse_cdf
 
 READ_ON = 0.8
 """Answers that have ended leave the batch as soon as they are a fifth of it."""

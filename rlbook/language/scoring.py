@@ -11,7 +11,7 @@ from rlbook.language.models import LanguageModel, Prompts, encode
 from rlbook.language.sampling import Answers, check_prompts
 
 if TYPE_CHECKING:
-    from rlbook.language.tasks import Task
+    from rlbook.language.tasks.task import Task
 
 Reward = Callable[[list[str], list[str]], torch.Tensor]
 """(B prompts, B answers) -> (B,): the score of each answer."""

@@ -9,9 +9,9 @@ from functools import reduce
 
 import torch
 
-from rlbook.kernels import EVERY
-from rlbook.mdp import MDP
-from rlbook.mdp_checks import numbers
+from rlbook.ground.require import numbers
+from rlbook.planning.kernels import EVERY
+from rlbook.planning.mdp import MDP
 
 STATES_AT_A_TIME = 65_536  # temporaries of this size stay in the cache: 4 times faster at 10^6
 MAX_DIRECT_STATES = 5_000  # up to here linear equations are solved by a dense factorisation

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.mdp import MDP
+from rlbook.planning.mdp import MDP
 
 STICK, HIT = 0, 1
 CARDS = {card: (4 if card == 10 else 1) / 13 for card in range(1, 11)}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from rlbook.mdp import MDP
+from rlbook.planning.mdp import MDP
 
 MAX_CARS = 20
 MAX_MOVES = 5

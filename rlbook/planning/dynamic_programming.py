@@ -4,10 +4,15 @@ Every method runs on the device of the model's tensors. Interrupting one (the st
 hands back what it has; `residual` says how far that is from done.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+
 import torch
-from rlbook.asynchronous import asynchronous_value_iteration
-from rlbook.bellman import (
+
+from rlbook.ground.progress import progress
+from rlbook.ground.require import first_index, numbers, require_shape
+from rlbook.planning.bellman import (
     action_values,
     bellman_expectation_backup,
     bellman_optimality_backup,
@@ -15,20 +20,7 @@ from rlbook.bellman import (
     greedy_actions,
     policy_values,
 )
-from rlbook.mdp import MDP
-from rlbook.solution import Solution, rounds, start_values
-from collections.abc import Iterator
-from dataclasses import dataclass
-import torch
-from rlbook.mdp import MDP
-from rlbook.mdp_checks import first_index, numbers, require_shape
-from rlbook.progress import progress
-from contextlib import suppress
-import torch
-from rlbook.bellman import bellman_optimality_backup, greedy_actions
-from rlbook.mdp import MDP
-from rlbook.solution import Solution, rounds, start_values
-
+from rlbook.planning.mdp import MDP
 
 MAX_SWEEPS = 1_000_000  # where none is given: reaching it is a divergence, and raises
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from rlbook.exploration import epsilon_greedy_policy
-from rlbook.mdp import MDP
+from rlbook.formulas.exploration import epsilon_greedy_policy
+from rlbook.planning.mdp import MDP
 
 
 def epsilon_soft_model(mdp: MDP, epsilon: float) -> MDP:

@@ -6,7 +6,7 @@ is exact: the averages over states are weighted sums, the fixed points linear eq
 
 import torch
 
-from rlbook.mdp import MDP
+from rlbook.planning.mdp import MDP
 
 
 def state_aggregation(num_states: int, num_groups: int) -> torch.Tensor:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from rlbook.kernels import EVERY, SuccessorKernel, check_size
-from rlbook.mdp import MDP
-from rlbook.mdp_checks import check_discount, check_reachability
+from rlbook.ground.require import check_discount
+from rlbook.planning.kernels import EVERY, SuccessorKernel, check_size
+from rlbook.planning.mdp import MDP, check_reachability
 
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column): left, down, right, up
 FREE, WALL, START = ".", "#", "S"

@@ -5,7 +5,7 @@ import torch
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from rlbook.grids import GridWorld
+from rlbook.planning.grids import GridWorld
 
 
 def random_maze(

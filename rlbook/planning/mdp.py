@@ -5,30 +5,24 @@ s_{t+1} = s'; a terminal state leads to itself with reward 0, so its value is 0.
 """
 
 from dataclasses import dataclass, field, replace
+
 import torch
-from rlbook.kernels import DenseKernel, SuccessorKernel
-from rlbook.mdp_checks import (
+
+from rlbook.ground.require import (
     check_discount,
-    check_next_states,
-    check_policy,
-    check_probabilities,
-    check_reachability,
-    check_rewards,
-    check_start,
-    check_terminal_rows,
     first_index,
     flags,
     floating,
     numbers,
     require_shape,
 )
-import torch
+from rlbook.planning.kernels import DenseKernel, SuccessorKernel
 
 
 @dataclass(frozen=True, eq=False)
 class MDP:
     """A finite MDP (S, A, P, r, discount, start). Build one with `from_arrays`,
-    `from_successors`, `from_gymnasium`, `random`, or from text with `rlbook.grids`.
+    `from_successors`, `from_gymnasium`, `random`, or from text with `rlbook.planning.grids`.
 
     Attributes:
         kernel: holds P(s'|s, a); `kernel.expect(values)` is sum_s' P(s'|s, a) V(s').
@@ -249,18 +243,6 @@ class MDP:
 
 
 SUM_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-5}
-
-
-
-
-
-
-
-
-
-
-
-
 
 
 def check_next_states(next_states: torch.Tensor) -> None:

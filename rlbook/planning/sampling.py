@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.mdp import MDP
-from rlbook.mdp_checks import first_index, require_shape
+from rlbook.ground.draws import draw
+from rlbook.ground.require import first_index, require_shape
+from rlbook.planning.mdp import MDP
 
 
 class Trajectories(NamedTuple):
@@ -27,8 +28,6 @@ class Trajectories(NamedTuple):
     """(N, T), r_t for a_t."""
     terminated: torch.Tensor
     """(N, T) bool: s_{t+1} is terminal."""
-
-
 
 
 def sample_starts(mdp: MDP, num_walkers: int, generator: torch.Generator) -> torch.Tensor:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from rlbook.mdp import MDP
-from rlbook.returns import discounted_returns
+from rlbook.formulas.returns import discounted_returns
+from rlbook.planning.mdp import MDP
 
 MOST = 200_000
 

@@ -1,4 +1,4 @@
-"""Learning without a model, in tables, R runs at once: chapters 07 to 10."""
+"""Part II: learning without a model, in tables, R runs at once. Chapters 07 to 10."""
 
 from rlbook.tabular.bandits import (
     BanditResult,
@@ -13,8 +13,15 @@ from rlbook.tabular.batch import (
     certainty_equivalence,
     count_transitions,
 )
-from rlbook.tabular.control import ControlConfig, ControlResult
+from rlbook.tabular.control_loop import (
+    ControlConfig,
+    ControlLoop,
+    ControlResult,
+    epsilon_greedy_actions,
+)
+from rlbook.tabular.episodes import Episodes, Recorder, record_episodes
 from rlbook.tabular.evaluation import Evaluation, evaluate_policies, greedy_returns
+from rlbook.tabular.examples import maximisation_bias, predictor, random_walk
 from rlbook.tabular.monte_carlo import (
     MonteCarloControl,
     MonteCarloValues,
@@ -24,31 +31,47 @@ from rlbook.tabular.monte_carlo import (
     monte_carlo_sums,
     return_sums,
 )
-from rlbook.tabular.multi_step_control import n_step_sarsa, sarsa_lambda
-from rlbook.tabular.prediction import (
+from rlbook.tabular.schedules import linear, one_over_k, one_over_n
+from rlbook.tabular.tasks import TabularTask, tabular_task
+from rlbook.tabular.td_control import (
+    double_q_learning,
+    expected_sarsa,
+    expected_value,
+    n_step_sarsa,
+    q_learning,
+    sarsa,
+    sarsa_lambda,
+)
+from rlbook.tabular.td_prediction import (
     Prediction,
     constant_alpha_monte_carlo,
     n_step_td,
+    offline_lambda_return,
+    td_lambda,
     td_zero,
 )
-from rlbook.tabular.q_learning import double_q_learning, q_learning
-from rlbook.tabular.sarsa import expected_sarsa, expected_value, sarsa
-from rlbook.tabular.traces import offline_lambda_return, td_lambda
+from rlbook.tabular.worlds import RunNoise
 
 __all__ = [
     "BanditResult",
     "ControlConfig",
+    "ControlLoop",
     "ControlResult",
+    "Episodes",
     "Evaluation",
     "MonteCarloControl",
     "MonteCarloValues",
     "Prediction",
+    "Recorder",
+    "RunNoise",
+    "TabularTask",
     "batch_monte_carlo",
     "batch_td",
     "certainty_equivalence",
     "constant_alpha_monte_carlo",
     "count_transitions",
     "double_q_learning",
+    "epsilon_greedy_actions",
     "epsilon_greedy_bandit",
     "evaluate_policies",
     "expected_sarsa",
@@ -56,16 +79,24 @@ __all__ = [
     "first_visits",
     "greedy_returns",
     "incremental_mean",
+    "linear",
+    "maximisation_bias",
     "monte_carlo_control",
     "monte_carlo_prediction",
     "monte_carlo_sums",
     "n_step_sarsa",
     "n_step_td",
     "offline_lambda_return",
+    "one_over_k",
+    "one_over_n",
+    "predictor",
     "q_learning",
+    "random_walk",
+    "record_episodes",
     "return_sums",
     "sarsa",
     "sarsa_lambda",
+    "tabular_task",
     "td_lambda",
     "td_zero",
     "ucb_bandit",

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.progress import progress
-from rlbook.schedules import as_schedule
-from rlbook.seeding import run_generators
-from rlbook.tabular.tables import epsilon_greedy_actions
-from rlbook.tabular_worlds import check_memory
+from rlbook.ground.progress import progress
+from rlbook.ground.require import check_memory
+from rlbook.ground.seeding import run_generators
+from rlbook.tabular.control_loop import epsilon_greedy_actions
+from rlbook.tabular.schedules import as_schedule
 
 
 class BanditResult(NamedTuple):

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.episodes import Episodes
-from rlbook.mdp import MDP
-from rlbook.returns import discounted_returns
-from rlbook.tabular_tasks import TabularTask, as_task
-from rlbook.tabular_worlds import check_memory
+from rlbook.formulas.returns import discounted_returns
+from rlbook.ground.require import check_memory
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.episodes import Episodes
+from rlbook.tabular.tasks import TabularTask, as_task
 
 
 class Counts(NamedTuple):

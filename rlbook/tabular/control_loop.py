@@ -6,17 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
+
 import torch
-from rlbook.mdp import MDP
-from rlbook.progress import progress as progress_bar
-from rlbook.schedules import Schedule, as_schedule
+
+from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.require import check_memory
+from rlbook.planning.mdp import MDP
 from rlbook.tabular.evaluation import greedy_returns
-from rlbook.tabular.tables import EpisodeLog, QTable, epsilon_greedy_actions
-from rlbook.tabular_tasks import TabularTask, as_task
-from rlbook.tabular_worlds import RunNoise, TabularWorld
-import torch
-from rlbook.mdp import MDP
-from rlbook.tabular_worlds import check_memory
+from rlbook.tabular.schedules import Schedule, as_schedule
+from rlbook.tabular.tasks import TabularTask, as_task
+from rlbook.tabular.worlds import RunNoise, TabularWorld
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,113 +101,6 @@ class ControlStep(NamedTuple):
     """The step size; 0 in runs that have finished their episodes."""
     noise: list[torch.Tensor]
     """More uniform numbers, as many as asked for."""
-
-
-class ControlLoop:
-    """Acts in R runs and counts; `steps` yields what happened, and the learner updates."""
-
-    def __init__(self, task: MDP | TabularTask, config: ControlConfig, *, extra_noise: int = 0):
-        self.task, self.config = as_task(task), config
-        self.mdp, self.discount = self.task.mdp, self.task.mdp.discount
-        R = self.num_runs = len(config.rows)
-        self.epsilon = as_schedule("epsilon", config.epsilon, R, self.mdp.reward)
-        self.step_size = as_schedule("step_size", config.step_size, R, self.mdp.reward)
-        self.visits = self.counts()
-        self.log = EpisodeLog(R, config.num_episodes, self.mdp.reward)
-        self.world = TabularWorld(self.task)
-        columns = self.world.noise_columns + 2 + extra_noise
-        self.noise = RunNoise(config.rows, columns, seed=config.seed, device=self.mdp.reward.device)
-        self.world.reset(self.noise.next()[0])
-        self.taken, self.evaluations, self.evaluation_steps = 0, [], []
-
-    def table(self) -> QTable:
-        return QTable(self.num_runs, self.mdp, self.config.initial_q)
-
-    def counts(self) -> QTable:
-        """N(s, a), all 0."""
-        counts = QTable(self.num_runs, self.mdp)
-        counts.flat.zero_()
-        return counts
-
-    def steps(self, q: QTable, *, next_actions: bool = False) -> Iterator[ControlStep]:
-        """Step after step, until every run has learned for long enough.
-
-        Args:
-            q: the behaviour is epsilon-greedy in it.
-            next_actions: also choose a_{t+1}, and act by it in the next step, as SARSA does.
-        """
-        world, carried = self.world, None
-        choose = partial(epsilon_greedy_actions, all_allowed=self.mdp.all_allowed)
-        while self._goes_on(q):
-            explore, pick, *noise = self.noise.next()
-            epsilon = self.current_epsilon = self._epsilon()
-            actions = choose(q.rows(world.states), epsilon, explore, pick)
-            if carried is not None:
-                actions = torch.where(world.ended, actions, carried)
-            step = world.step(actions, noise)
-            extra = noise[world.noise_columns :]
-            if next_actions:
-                carried = choose(q.rows(step.next_states), epsilon, *extra)
-            pairs = q.index(step.states, actions)
-            yield ControlStep(*step, carried, pairs, self.alpha(self.visits, pairs), extra)
-            self.log.add(step.rewards, world.ended)
-            self.taken += 1
-
-    def _goes_on(self, q: QTable) -> bool:
-        """Evaluate and show progress where it is time; is there more to learn?"""
-        every, num_steps = self.config.evaluate_every, self.config.num_steps
-        if every is not None and self.taken % every == 0:
-            evaluate = self.config.evaluate or partial(greedy_returns, self.task)
-            self.evaluations.append(evaluate(q.tensor()))
-            self.evaluation_steps.append(self.taken)
-        if self.config.progress and self.taken % 256 == 0:
-            learned = self.taken if num_steps else int(self.log.episodes.min())
-            self.bar.update(learned - self.bar.n)
-        return self.taken < num_steps if num_steps else bool(self.log.active.any())
-
-    @cached_property
-    def bar(self):
-        config = self.config
-        unit = "steps" if config.num_steps else "episodes of the slowest run"
-        return progress_bar(total=config.num_steps or config.num_episodes, description=unit)
-
-    def _epsilon(self) -> float | torch.Tensor:
-        if not callable(self.epsilon):
-            return self.epsilon
-        counts = self.log.episodes
-        return self.epsilon((counts.fill_(self.taken) if self.config.num_steps else counts) * 1.0)
-
-    def alpha(self, visits: QTable, pairs: torch.Tensor, counted=None) -> float | torch.Tensor:
-        """Count the visits, and give their step sizes: 0 in runs that are not counted.
-
-        Args:
-            counted: (R,), 1 or 0; by default 1 in runs that have episodes left.
-        """
-        everyone = counted is None and self.config.num_steps is not None
-        counted = self.log.counted if counted is None else counted * self.log.counted
-        visits.flat.index_add_(0, pairs, counted)
-        alpha = self.step_size
-        if callable(alpha):
-            alpha = alpha(visits.flat.index_select(0, pairs))
-        return alpha if everyone else alpha * counted
-
-    def result(self, q: torch.Tensor) -> ControlResult:
-        """What to hand back, from Q (R, S, A)."""
-        if self.config.progress:
-            self.bar.close()
-        evaluations = torch.stack(self.evaluations, dim=1) if self.evaluations else None
-        return ControlResult(
-            q=q,
-            visits=self.visits.tensor(),
-            returns=self.log.returns(),
-            lengths=self.log.lengths(),
-            steps=self.taken,
-            evaluations=evaluations,
-            evaluation_steps=torch.tensor(self.evaluation_steps) if self.evaluations else None,
-        )
-
-
-# ---------------------------------------------------------------- tables, actions, episodes
 
 
 class QTable:
@@ -316,3 +208,107 @@ class EpisodeLog:
         table = table.view(len(self.first), -1)[:, :-1]
         index = torch.arange(self.num_episodes, device=table.device)
         return table.masked_fill(index >= self.episodes.unsqueeze(1), torch.nan)
+
+
+class ControlLoop:
+    """Acts in R runs and counts; `steps` yields what happened, and the learner updates."""
+
+    def __init__(self, task: MDP | TabularTask, config: ControlConfig, *, extra_noise: int = 0):
+        self.task, self.config = as_task(task), config
+        self.mdp, self.discount = self.task.mdp, self.task.mdp.discount
+        R = self.num_runs = len(config.rows)
+        self.epsilon = as_schedule("epsilon", config.epsilon, R, self.mdp.reward)
+        self.step_size = as_schedule("step_size", config.step_size, R, self.mdp.reward)
+        self.visits = self.counts()
+        self.log = EpisodeLog(R, config.num_episodes, self.mdp.reward)
+        self.world = TabularWorld(self.task)
+        columns = self.world.noise_columns + 2 + extra_noise
+        self.noise = RunNoise(config.rows, columns, seed=config.seed, device=self.mdp.reward.device)
+        self.world.reset(self.noise.next()[0])
+        self.taken, self.evaluations, self.evaluation_steps = 0, [], []
+
+    def table(self) -> QTable:
+        return QTable(self.num_runs, self.mdp, self.config.initial_q)
+
+    def counts(self) -> QTable:
+        """N(s, a), all 0."""
+        counts = QTable(self.num_runs, self.mdp)
+        counts.flat.zero_()
+        return counts
+
+    def steps(self, q: QTable, *, next_actions: bool = False) -> Iterator[ControlStep]:
+        """Step after step, until every run has learned for long enough.
+
+        Args:
+            q: the behaviour is epsilon-greedy in it.
+            next_actions: also choose a_{t+1}, and act by it in the next step, as SARSA does.
+        """
+        world, carried = self.world, None
+        choose = partial(epsilon_greedy_actions, all_allowed=self.mdp.all_allowed)
+        while self._goes_on(q):
+            explore, pick, *noise = self.noise.next()
+            epsilon = self.current_epsilon = self._epsilon()
+            actions = choose(q.rows(world.states), epsilon, explore, pick)
+            if carried is not None:
+                actions = torch.where(world.ended, actions, carried)
+            step = world.step(actions, noise)
+            extra = noise[world.noise_columns :]
+            if next_actions:
+                carried = choose(q.rows(step.next_states), epsilon, *extra)
+            pairs = q.index(step.states, actions)
+            yield ControlStep(*step, carried, pairs, self.alpha(self.visits, pairs), extra)
+            self.log.add(step.rewards, world.ended)
+            self.taken += 1
+
+    def _goes_on(self, q: QTable) -> bool:
+        """Evaluate and show progress where it is time; is there more to learn?"""
+        every, num_steps = self.config.evaluate_every, self.config.num_steps
+        if every is not None and self.taken % every == 0:
+            evaluate = self.config.evaluate or partial(greedy_returns, self.task)
+            self.evaluations.append(evaluate(q.tensor()))
+            self.evaluation_steps.append(self.taken)
+        if self.config.progress and self.taken % 256 == 0:
+            learned = self.taken if num_steps else int(self.log.episodes.min())
+            self.bar.update(learned - self.bar.n)
+        return self.taken < num_steps if num_steps else bool(self.log.active.any())
+
+    @cached_property
+    def bar(self):
+        config = self.config
+        unit = "steps" if config.num_steps else "episodes of the slowest run"
+        return progress_bar(total=config.num_steps or config.num_episodes, description=unit)
+
+    def _epsilon(self) -> float | torch.Tensor:
+        if not callable(self.epsilon):
+            return self.epsilon
+        counts = self.log.episodes
+        return self.epsilon((counts.fill_(self.taken) if self.config.num_steps else counts) * 1.0)
+
+    def alpha(self, visits: QTable, pairs: torch.Tensor, counted=None) -> float | torch.Tensor:
+        """Count the visits, and give their step sizes: 0 in runs that are not counted.
+
+        Args:
+            counted: (R,), 1 or 0; by default 1 in runs that have episodes left.
+        """
+        everyone = counted is None and self.config.num_steps is not None
+        counted = self.log.counted if counted is None else counted * self.log.counted
+        visits.flat.index_add_(0, pairs, counted)
+        alpha = self.step_size
+        if callable(alpha):
+            alpha = alpha(visits.flat.index_select(0, pairs))
+        return alpha if everyone else alpha * counted
+
+    def result(self, q: torch.Tensor) -> ControlResult:
+        """What to hand back, from Q (R, S, A)."""
+        if self.config.progress:
+            self.bar.close()
+        evaluations = torch.stack(self.evaluations, dim=1) if self.evaluations else None
+        return ControlResult(
+            q=q,
+            visits=self.visits.tensor(),
+            returns=self.log.returns(),
+            lengths=self.log.lengths(),
+            steps=self.taken,
+            evaluations=evaluations,
+            evaluation_steps=torch.tensor(self.evaluation_steps) if self.evaluations else None,
+        )

@@ -9,10 +9,12 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.mdp import MDP
-from rlbook.seeding import run_generators
-from rlbook.tabular_tasks import TabularTask, as_task
-from rlbook.tabular_worlds import Outcomes, check_memory, thresholds
+from rlbook.ground.draws import thresholds
+from rlbook.ground.require import check_memory
+from rlbook.ground.seeding import run_generators
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.tasks import TabularTask, as_task
+from rlbook.tabular.worlds import Outcomes
 
 ENDLESS = 100_000  # an episode of so many steps, without a limit, is taken not to end
 NUMBERS_PER_BLOCK = 4_096
@@ -22,7 +24,7 @@ class Episodes(NamedTuple):
     """Episodes, every field (R, N, T): runs, episodes, steps.
 
     After the end of an episode `mask` is False, rewards are 0, and `terminated` is True, so that
-    the functions of `rlbook.returns` need no mask.
+    the functions of `rlbook.formulas.returns` need no mask.
     """
 
     states: torch.Tensor

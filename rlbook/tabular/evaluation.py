@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.exploration import greedy_policy
-from rlbook.mdp import MDP
-from rlbook.tabular_tasks import TabularTask, as_task
+from rlbook.formulas.exploration import greedy_policy
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.tasks import TabularTask, as_task
 
 DEFAULT_CAP = 1_000
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from rlbook.episodes import Episodes
-from rlbook.mdp import MDP
-from rlbook.tabular_tasks import TabularTask
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.episodes import Episodes
+from rlbook.tabular.tasks import TabularTask
 
 
 def random_walk(num_states: int = 5, *, left_reward: float = 0.0, right_reward: float = 1.0) -> MDP:

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.episodes import Episodes, Recorder
-from rlbook.exploration import epsilon_greedy_policy
-from rlbook.mdp import MDP
-from rlbook.progress import progress
-from rlbook.returns import discounted_returns
-from rlbook.schedules import Schedule, as_schedule
-from rlbook.tabular_tasks import TabularTask, as_task
-from rlbook.tabular_worlds import check_memory
+from rlbook.formulas.exploration import epsilon_greedy_policy
+from rlbook.formulas.returns import discounted_returns
+from rlbook.ground.progress import progress
+from rlbook.ground.require import check_memory
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.episodes import Episodes, Recorder
+from rlbook.tabular.schedules import Schedule, as_schedule
+from rlbook.tabular.tasks import TabularTask, as_task
 
 EPISODES_AT_A_TIME = 1_000
 

@@ -10,8 +10,8 @@ import gymnasium as gym
 import torch
 from gymnasium.spaces import Discrete
 
-from rlbook.mdp import MDP
-from rlbook.mdp_checks import require_shape
+from rlbook.ground.require import require_shape
+from rlbook.planning.mdp import MDP
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,28 +1,24 @@
 """Control by temporal differences, R runs at once: Q-learning, SARSA, and their relatives.
 
-All take the keyword arguments of `rlbook.tabular.control.ControlConfig`: num_runs or run_ids,
+All take the keyword arguments of `rlbook.tabular.control_loop.ControlConfig`: num_runs or run_ids,
 num_steps or num_episodes, step_size, epsilon, initial_q, seed, evaluate_every.
 """
 
 from contextlib import suppress
-from rlbook.mdp import MDP
-from rlbook.returns import td_targets
-from rlbook.tabular.control import ControlConfig, ControlLoop, ControlResult
-from rlbook.tabular_tasks import TabularTask
-from contextlib import suppress
+
 import torch
-from rlbook.exploration import epsilon_greedy_policy
-from rlbook.mdp import MDP
-from rlbook.returns import td_targets
-from rlbook.tabular.control import ControlConfig, ControlLoop, ControlResult
-from rlbook.tabular_tasks import TabularTask
-from contextlib import suppress
-import torch
-from rlbook.mdp import MDP
-from rlbook.returns import td_errors, td_targets
-from rlbook.tabular.control import ControlConfig, ControlLoop, ControlResult, ControlStep
-from rlbook.tabular.tables import QTable
-from rlbook.tabular_tasks import TabularTask
+
+from rlbook.formulas.exploration import epsilon_greedy_policy
+from rlbook.formulas.returns import td_errors, td_targets
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.control_loop import (
+    ControlConfig,
+    ControlLoop,
+    ControlResult,
+    ControlStep,
+    QTable,
+)
+from rlbook.tabular.tasks import TabularTask
 
 
 def q_learning(task: MDP | TabularTask, **config) -> ControlResult:

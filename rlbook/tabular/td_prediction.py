@@ -1,25 +1,20 @@
 """Values of a policy from its episodes: TD(0), n-step TD, constant-alpha Monte Carlo, TD(lambda).
 
-All learn from a record of episodes (`rlbook.episodes`), one after another, in R runs at once.
+All learn from a record of episodes (`tabular.episodes`), one after another, in R runs at once.
 A sweep over step sizes is one call: step_size may have axes in front of the runs.
 """
 
 from contextlib import suppress
 from typing import NamedTuple
+
 import torch
-from rlbook.episodes import Episodes
-from rlbook.mdp import MDP
-from rlbook.progress import progress
-from rlbook.returns import n_step_returns
-from rlbook.tabular_tasks import TabularTask, as_task
-from rlbook.tabular_worlds import check_memory
-from contextlib import suppress
-import torch
-from rlbook.episodes import Episodes
-from rlbook.mdp import MDP
-from rlbook.returns import lambda_returns, td_errors
-from rlbook.tabular.prediction import Prediction, Rows
-from rlbook.tabular_tasks import TabularTask
+
+from rlbook.formulas.returns import lambda_returns, n_step_returns, td_errors
+from rlbook.ground.progress import progress
+from rlbook.ground.require import check_memory
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.episodes import Episodes
+from rlbook.tabular.tasks import TabularTask, as_task
 
 
 class Prediction(NamedTuple):
@@ -165,7 +160,7 @@ def _split_target(steps: Steps, discount: float, n: int, num_runs: int):
     return (x.repeat(1, rows // num_runs) for x in (known, weight, ahead, bootstraps))
 
 
-# ---------------------------------------------------------------- TD(lambda), seen backward and forward
+# ---------------------------------------------------------------- TD(lambda), back and forth
 
 
 TRACES = ("accumulating", "replacing")

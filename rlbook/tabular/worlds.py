@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.mdp import MDP
-from rlbook.seeding import run_generators
-from rlbook.tabular_tasks import TabularTask
+from rlbook.ground.draws import thresholds
+from rlbook.ground.seeding import run_generators
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.tasks import TabularTask
 
 STEPS_PER_BLOCK = 256  # noise is drawn for so many steps of one run in one call
 
@@ -137,7 +138,3 @@ class Outcomes(NamedTuple):
         """Where in the tables the outcomes of pairs (R,) stand, from noise (R,) in [0, 1)."""
         drawn = (noise >= self.thresholds.index_select(1, pairs)).sum(0)
         return torch.add(drawn, pairs, alpha=len(self.thresholds) + 1)
-
-
-
-

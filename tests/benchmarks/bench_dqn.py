@@ -13,7 +13,7 @@ import time
 import pytest
 import torch
 
-from rlbook.agents import dqn
+from rlbook.deep import dqn
 
 THREADS, STEPS, EPISODES = 2, 50_000, 100
 

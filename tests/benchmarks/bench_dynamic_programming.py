@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook.dynamic_programming import bellman_optimality_backup, value_iteration
-from rlbook.grids import GridWorld
+from rlbook.planning.bellman import bellman_optimality_backup
+from rlbook.planning.dynamic_programming import value_iteration
+from rlbook.planning.grids import GridWorld
 
 SIZE = int(os.environ.get("SIZE", "1000"))
 DISCOUNT, TOLERANCE, SLIP = 0.99, 1e-6, 0.2

@@ -16,9 +16,9 @@ import gymnasium as gym
 import pytest
 import torch
 
-from rlbook.control_tasks import CONTROL_TASKS
-from rlbook.envs import make_envs
-from rlbook.seeding import Streams
+from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.envs.physics import CONTROL_TASKS
+from rlbook.ground.seeding import Streams
 
 RUNS, ENVS, STEPS, SYNC_STEPS, ROUNDS = 10, 8, 1_000, 100, 5
 NAMES = list(CONTROL_TASKS)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook.returns import generalized_advantage_estimate, lambda_returns
+from rlbook.formulas.returns import generalized_advantage_estimate, lambda_returns
 
 E, T, DISCOUNT, LAMBDA = 64, 2048, 0.99, 0.95
 

@@ -20,12 +20,12 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
+from rlbook.ground.seeding import generator
 from rlbook.language import grpo, reward_model
 from rlbook.language.loop import Loop
 from rlbook.language.models import LanguageModel, encode, make_tokenizer
 from rlbook.language.sampling import sample
-from rlbook.language.tasks import Arithmetic
-from rlbook.seeding import generator
+from rlbook.language.tasks.arithmetic import Arithmetic
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 STEPS, BATCH, NEW = int(os.environ.get("STEPS", "40")), 256, 24

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from rlbook.agents import reinforce
+from rlbook.deep import reinforce
 
 THREADS, EPISODES = 2, 320
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from rlbook.tabular import q_learning, sarsa
-from rlbook.tabular_tasks import tabular_task
+from rlbook.tabular.tasks import tabular_task
 
 DISCOUNT, STEP_SIZE, EPSILON = 0.99, 0.1, 0.1
 RUNS, STEPS, PLAIN_STEPS, ROUNDS = 1024, 2_000, 20_000, 5

@@ -11,11 +11,11 @@ EPISODES = 100
 
 
 def ours(agent: str, config: str, *, threads: int) -> str:
-    """A program that trains ten runs of rlbook.agents.<agent> with this Config."""
+    """A program that trains ten runs of rlbook.deep.<agent> with this Config."""
     return f"""
 import json, time, torch
 torch.set_num_threads({threads})
-from rlbook.agents import {agent}
+from rlbook.deep import {agent}
 result = {agent}.train("CartPole-v1", {agent}.Config({config}), progress=False)
 trained = time.time()
 returns = result.evaluate(episodes={EPISODES}).returns.mean(1).tolist()

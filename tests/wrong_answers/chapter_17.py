@@ -33,7 +33,7 @@ def gae(rewards, values, next_values, terminated, truncated, gamma, lambda_):
 
 def _traces(body: str) -> str:
     return f"""
-from rlbook.scans import discounted_sums
+from rlbook.formulas.returns import discounted_sums
 
 
 def traces(x, first, c):
@@ -43,7 +43,7 @@ def traces(x, first, c):
 
 def _pair(body: str) -> str:
     return f"""
-from rlbook.returns import generalized_advantage_estimate
+from rlbook.formulas.returns import generalized_advantage_estimate
 
 
 def advantages_and_targets(

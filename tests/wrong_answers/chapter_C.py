@@ -5,7 +5,7 @@ def _is_sound(terminated="[2]", truncated="[4]", gamma=0.9, lambda_=0.7, compare
               v_next="torch.randn(8, generator=rng, dtype=torch.float64)"):  # fmt: skip
     return f"""
 def is_sound(gae):
-    from rlbook.returns import generalized_advantage_estimate
+    from rlbook.formulas.returns import generalized_advantage_estimate
 
     rng = generator(0)
     r, v = torch.randn(2, 8, generator=rng, dtype=torch.float64)

@@ -1,8 +1,8 @@
 """The checkers of the exercises: which property of an answer fails, and on which input.
 
 `check_exercise("3.3", attempt)` is what a notebook calls. The checkers of chapter 3 are in
-`rlbook.exercises.chapter_03`, as `CHECKERS = {"3.3": function}`, those of appendix A in
-`chapter_A`; what they are made of is in `rlbook.exercises.expectations`.
+`rlbook.book.exercises.chapter_03`, as `CHECKERS = {"3.3": function}`, those of appendix A in
+`chapter_A`; what they are made of is in `rlbook.book.exercises.expectations`.
 """
 
 import importlib
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from rlbook.exercises.expectations import Attempt, NotAttempted, WrongAnswer, describe
+from rlbook.book.exercises.expectations import Attempt, NotAttempted, WrongAnswer, describe
 
 __all__ = ["Diagnosis", "WrongAnswer", "check_exercise", "checkers", "diagnose"]
 
@@ -27,7 +27,7 @@ class Diagnosis(NamedTuple):
 def checkers(chapter: int | str) -> dict[str, Checker]:
     """The checkers of a chapter by tag, {} if it has none; "3" and "03" are the same."""
     number = f"{chapter:0>2}" if str(chapter).isdigit() else chapter
-    module = f"rlbook.exercises.chapter_{number}"
+    module = f"rlbook.book.exercises.chapter_{number}"
     try:
         return importlib.import_module(module).CHECKERS
     except ModuleNotFoundError as error:

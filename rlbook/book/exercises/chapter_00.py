@@ -2,7 +2,7 @@
 
 import torch
 
-from rlbook.exercises.expectations import expect_close
+from rlbook.book.exercises.expectations import expect_close
 
 CASES = (  # rewards, discount
     ((2.0, 3.0, 6.0), 0.5),  # tells all the mistakes below apart

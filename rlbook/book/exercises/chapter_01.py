@@ -3,8 +3,8 @@
 import gymnasium
 import torch
 
-from rlbook.exercises.expectations import WrongAnswer, expect_close
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import WrongAnswer, expect_close
+from rlbook.ground.seeding import generator
 
 LAKE_STEPS, LAKE_GOAL, LAKE_BAR = 100, 15, 0.5
 MOVES = ("left", "down", "right", "up")

@@ -2,9 +2,9 @@
 
 import torch
 
-from rlbook.exercises.expectations import expect_close, expect_shape, expect_true
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import expect_close, expect_shape, expect_true
+from rlbook.ground.seeding import generator
+from rlbook.planning.mdp import MDP
 
 
 def _problem(states: int, actions: int, discount: float, run: int):

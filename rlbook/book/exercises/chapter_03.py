@@ -2,9 +2,9 @@
 
 import torch
 
-from rlbook.exercises.expectations import expect_close
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import expect_close
+from rlbook.ground.seeding import generator
+from rlbook.planning.mdp import MDP
 
 
 def check_q_expectation_backup(attempt) -> str:

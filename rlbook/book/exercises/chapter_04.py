@@ -4,9 +4,9 @@ import math
 
 import torch
 
-from rlbook.exercises.expectations import WrongAnswer, expect_close, expect_true
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import WrongAnswer, expect_close, expect_true
+from rlbook.ground.seeding import generator
+from rlbook.planning.mdp import MDP
 
 
 def _backup(mdp: MDP, values: torch.Tensor, discount: float | None = None) -> torch.Tensor:

@@ -2,9 +2,9 @@
 
 import torch
 
-from rlbook.exercises.expectations import WrongAnswer, expect_close
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import WrongAnswer, expect_close
+from rlbook.ground.seeding import generator
+from rlbook.planning.mdp import MDP
 
 
 def check_evaluate_by_sweeps(attempt) -> str:

@@ -2,10 +2,10 @@
 
 import torch
 
-from rlbook.dynamic_programming import policy_evaluation, q_value_iteration
-from rlbook.exercises.expectations import expect_close
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import expect_close
+from rlbook.ground.seeding import generator
+from rlbook.planning.dynamic_programming import policy_evaluation, q_value_iteration
+from rlbook.planning.mdp import MDP
 
 
 def check_action_gaps(attempt) -> str:

@@ -2,8 +2,8 @@
 
 import torch
 
-from rlbook.exercises.expectations import expect_close
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import expect_close
+from rlbook.ground.seeding import generator
 
 EPISODES = (  # states, the terminal one last: a plain path, one with returns, one of one step
     ("an episode that visits no state twice", [0, 1, 2, 3, 5]),

@@ -2,8 +2,8 @@
 
 import torch
 
-from rlbook.exercises.expectations import expect_close
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import expect_close
+from rlbook.ground.seeding import generator
 
 
 def check_q_update(attempt) -> str:

@@ -2,10 +2,10 @@
 
 import torch
 
-from rlbook.exercises.expectations import expect_close, expect_shape, expect_true
-from rlbook.mdp import MDP
-from rlbook.policy_gradients import softmax_policy_gradient
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import expect_close, expect_shape, expect_true
+from rlbook.ground.seeding import generator
+from rlbook.planning.exact_gradients import softmax_policy_gradient
+from rlbook.planning.mdp import MDP
 
 F64 = {"dtype": torch.float64}
 EPISODES = (  # states, the terminal one last: a plain path, one with returns, one of one step

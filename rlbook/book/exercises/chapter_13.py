@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from rlbook.exercises.expectations import expect_close, expect_true
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import expect_close, expect_true
+from rlbook.ground.seeding import generator
 
 
 def check_double_dqn_targets(attempt) -> str:

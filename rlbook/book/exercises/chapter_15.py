@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from rlbook.exercises.expectations import expect_close, expect_true
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import expect_close, expect_true
+from rlbook.ground.seeding import generator
 
 F64 = {"dtype": torch.float64}
 

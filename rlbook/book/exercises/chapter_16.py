@@ -2,8 +2,8 @@
 
 import torch
 
-from rlbook.exercises.expectations import WrongAnswer, expect_close, expect_true
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import WrongAnswer, expect_close, expect_true
+from rlbook.ground.seeding import generator
 
 F64 = {"dtype": torch.float64}
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from rlbook.exercises.expectations import WrongAnswer, expect_close, expect_true
-from rlbook.returns import generalized_advantage_estimate
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import WrongAnswer, expect_close, expect_true
+from rlbook.formulas.returns import generalized_advantage_estimate
+from rlbook.ground.seeding import generator
 
 GAMMA, LAMBDA = 0.9, 0.7
 

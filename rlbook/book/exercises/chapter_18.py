@@ -3,9 +3,9 @@
 import torch
 from torch.nn.functional import logsigmoid
 
-from rlbook.exercises.expectations import WrongAnswer, expect_close
-from rlbook.preferences import ranking_log_prob
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import WrongAnswer, expect_close
+from rlbook.formulas.preferences import ranking_log_prob
+from rlbook.ground.seeding import generator
 
 F64 = {"dtype": torch.float64}
 

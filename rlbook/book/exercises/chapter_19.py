@@ -2,17 +2,17 @@
 
 import torch
 
-from rlbook.divergences import kl_regularized_optimum
-from rlbook.exercises.expectations import (
+from rlbook.book.exercises.expectations import (
     NotAttempted,
     WrongAnswer,
     expect_close,
     expect_shape,
     expect_true,
 )
-from rlbook.language.solvable import AnswerTree, SolvableLM, exact_kl
-from rlbook.preferences import preference_probability
-from rlbook.seeding import generator
+from rlbook.formulas.divergences import kl_regularized_optimum
+from rlbook.formulas.preferences import preference_probability
+from rlbook.ground.seeding import generator
+from rlbook.language.solvable.model import AnswerTree, SolvableLM, exact_kl
 
 F64 = {"dtype": torch.float64}
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from rlbook.exercises.expectations import expect_close, expect_true
-from rlbook.group_advantages import outcome_advantages, process_advantages
-from rlbook.language.group_objective import Config, grpo_loss
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import expect_close, expect_true
+from rlbook.formulas.group_advantages import outcome_advantages, process_advantages
+from rlbook.ground.seeding import generator
+from rlbook.language.grpo_loss import Config, grpo_loss
 
 F64 = {"dtype": torch.float64}
 LARGE = 123456789.1

@@ -2,9 +2,9 @@
 
 import torch
 
-from rlbook.exercises.expectations import WrongAnswer, describe
-from rlbook.returns import generalized_advantage_estimate
-from rlbook.seeding import generator
+from rlbook.book.exercises.expectations import WrongAnswer, describe
+from rlbook.formulas.returns import generalized_advantage_estimate
+from rlbook.ground.seeding import generator
 
 F64 = {"dtype": torch.float64}
 

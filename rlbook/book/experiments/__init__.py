@@ -1,7 +1,7 @@
 """Comparisons too large to run in a notebook: computed before, stored with their recipe.
 
-`python -m rlbook.experiments 05` computes those of chapter 5, which
-`rlbook/experiments/chapter_05.py` lists as `EXPERIMENTS = {"name": Experiment(...)}`, and
+`python -m rlbook.book experiments 05` computes those of chapter 5, which
+`rlbook/book/experiments/chapter_05.py` lists as `EXPERIMENTS = {"name": Experiment(...)}`, and
 stores each as two files in figures/data: 05_name.npz, the arrays, and 05_name.json, the
 recipe. A notebook reads them by `load("05_name")`.
 """
@@ -21,17 +21,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlbook.experiments.recipes import machine, versions
-from rlbook.experiments.sources import source_hash
-from rlbook.progress import progress
+from rlbook.book.experiments.recipes import machine, versions
+from rlbook.book.experiments.sources import source_hash
+from rlbook.book.paths import DATA
+from rlbook.ground.progress import progress
 
 __all__ = ["DATA", "Experiment", "Stored", "compute", "experiments", "load", "store"]
-
-REPOSITORY, INSTALLED = (
-    Path(__file__).parents[2] / "figures" / "data",
-    Path(__file__).parents[1] / "data",
-)
-DATA = REPOSITORY if REPOSITORY.exists() else INSTALLED
 
 Arrays = dict[str, np.ndarray]
 Config = dict[str, Any]
@@ -47,7 +42,7 @@ class Experiment:
     """
 
     run: Callable[[Config, Callable], Mapping[str, Any]]
-    """(config, progress) -> arrays by name; `progress` is rlbook.progress.progress."""
+    """(config, progress) -> arrays by name; `progress` is rlbook.ground.progress.progress."""
     config: Config
     """Everything that a reader might want to change; JSON values only."""
     short: Config
@@ -70,7 +65,7 @@ class Stored(NamedTuple):
 
 def experiments(chapter: str) -> dict[str, Experiment]:
     """The experiments of a chapter, "05", by name; {} if it has none."""
-    module = f"rlbook.experiments.chapter_{chapter}"
+    module = f"rlbook.book.experiments.chapter_{chapter}"
     try:
         return importlib.import_module(module).EXPERIMENTS
     except ModuleNotFoundError as error:
@@ -171,7 +166,7 @@ def differences(stored: Arrays, experiment: Experiment) -> list[str]:
 def command(name: str) -> str:
     """The command that computes the experiment "05_name"."""
     chapter, _, rest = name.partition("_")
-    return f"python -m rlbook.experiments {chapter} --only {rest}"
+    return f"python -m rlbook.book experiments {chapter} --only {rest}"
 
 
 def _leading_corner(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -4,15 +4,15 @@ import time
 
 import torch
 
-from rlbook.dynamic_programming import (
+from rlbook.book.experiments import Experiment
+from rlbook.ground.seeding import generator
+from rlbook.planning.dynamic_programming import (
     modified_policy_iteration,
     policy_iteration,
     value_iteration,
 )
-from rlbook.experiments import Experiment
-from rlbook.mazes import random_maze
-from rlbook.mdp import MDP
-from rlbook.seeding import generator
+from rlbook.planning.mazes import random_maze
+from rlbook.planning.mdp import MDP
 
 METHODS = ("value iteration", "modified policy iteration", "policy iteration")
 

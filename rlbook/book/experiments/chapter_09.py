@@ -2,12 +2,12 @@
 
 import torch
 
-from rlbook.dynamic_programming import q_value_iteration
-from rlbook.experiments import Experiment
-from rlbook.exploration import greedy_policy
-from rlbook.mdp import MDP
+from rlbook.book.experiments import Experiment
+from rlbook.formulas.exploration import greedy_policy
+from rlbook.planning.dynamic_programming import q_value_iteration
+from rlbook.planning.mdp import MDP
 from rlbook.tabular import greedy_returns, q_learning
-from rlbook.tabular_tasks import tabular_task
+from rlbook.tabular.tasks import tabular_task
 
 
 def reached(mdp: MDP, policy: torch.Tensor) -> torch.Tensor:

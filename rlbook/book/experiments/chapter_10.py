@@ -6,10 +6,9 @@ runs of 100 episodes, and 10 runs of 100,000).
 
 import torch
 
-from rlbook.experiments import Experiment
-from rlbook.tabular.q_learning import q_learning
-from rlbook.tabular.sarsa import expected_sarsa, sarsa
-from rlbook.tabular_tasks import tabular_task
+from rlbook.book.experiments import Experiment
+from rlbook.tabular.tasks import tabular_task
+from rlbook.tabular.td_control import expected_sarsa, q_learning, sarsa
 
 METHODS = {"SARSA": sarsa, "expected SARSA": expected_sarsa, "Q-learning": q_learning}
 

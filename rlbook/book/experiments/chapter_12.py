@@ -17,10 +17,10 @@ import math
 import numpy as np
 import torch
 
-from rlbook.agents import reinforce
-from rlbook.experiments import Experiment
-from rlbook.experiments.short_runs import interrupted_after, learning_envs
-from rlbook.seeding import Streams
+from rlbook.book.experiments import Experiment
+from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.deep import reinforce
+from rlbook.ground.seeding import Streams
 
 LONGEST = 1000
 """Steps, after which an episode in the corridor is cut."""

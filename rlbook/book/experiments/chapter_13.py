@@ -1,6 +1,6 @@
 """Chapter 13: deep Q-learning on CartPole-v1, and what each part is for.
 
-The settings of `rlbook.agents.dqn.Config` were found on seeds 1000 and 1001, ten to forty runs
+The settings of `rlbook.deep.dqn.Config` were found on seeds 1000 and 1001, ten to forty runs
 each, 50,000 steps, solved at the end (greedy, 100 episodes, mean >= 475); learning rate falling to
 0, observations normalised, 64 x 64 units, batches of 64, tau 0.05 unless said:
 
@@ -37,9 +37,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlbook.agents import dqn
-from rlbook.experiments import Experiment
-from rlbook.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments import Experiment
+from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.deep import dqn
 
 NEWEST = dqn.Config().transitions_per_rollout
 VARIANTS: dict[str, dict] = {

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlbook.agents import actor_critic
-from rlbook.experiments import Experiment
-from rlbook.experiments.chapter_17 import WrongFlags
-from rlbook.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments import Experiment
+from rlbook.book.experiments.chapter_17 import WrongFlags
+from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.deep import actor_critic
 
 SEARCH = """
   steps   E x T   actor   hidden     discount  lambda  solved, mean return of each run

@@ -29,8 +29,8 @@ Pendulum-v1 (mean of the final returns in place of solved runs):
 import numpy as np
 import torch
 
-from rlbook.agents import trpo
-from rlbook.experiments import Experiment
+from rlbook.book.experiments import Experiment
+from rlbook.deep import trpo
 
 
 def line_search(config: dict, progress) -> dict:

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlbook.agents import actor_critic, ppo, trpo
-from rlbook.experiments import Experiment
-from rlbook.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments import Experiment
+from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.deep import actor_critic, ppo, trpo
 
 SEARCH = """
  steps  E x T    epochs, minibatches, learning rate, discount, lambda: solved, mean return; else

@@ -7,11 +7,11 @@ epochs with 1e-3 and 64. The time limit was chosen there too, after trying 25, 5
 
 import numpy as np
 
-from rlbook.agents import ppo
-from rlbook.control_envs import ControlEnvs
-from rlbook.env_interface import Step
-from rlbook.experiments import Experiment
-from rlbook.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments import Experiment
+from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.deep import ppo
+from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.native import ControlEnvs
 
 SETTINGS = {
     "num_envs": 16,

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
-from rlbook.experiments import Experiment
-from rlbook.experiments.short_runs import interrupted_after
+from rlbook.book.experiments import Experiment
+from rlbook.book.experiments.short_runs import interrupted_after
 from rlbook.language import reward_model
 from rlbook.language.annotators import Comparisons, Tone, compare
 from rlbook.language.pretraining import pretrained
-from rlbook.language.reviews import Reviews
+from rlbook.language.tasks.reviews import Reviews
 
 ANNOTATORS = {"noise": 1.0, "random_share": 0.1, "temperature": 0.7}
 """Those of the chapter's live runs, too."""

@@ -7,16 +7,16 @@ numbers of comparisons and the price are those of the chapter's text.
 
 import numpy as np
 
-from rlbook.experiments import Experiment
-from rlbook.experiments.short_runs import interrupted_after
+from rlbook.book.experiments import Experiment
+from rlbook.book.experiments.short_runs import interrupted_after
+from rlbook.ground.seeding import generator
 from rlbook.language import reward_model, rlhf
 from rlbook.language.annotators import compare
 from rlbook.language.models import LanguageModel
 from rlbook.language.pretraining import pretrained
 from rlbook.language.sampling import write
 from rlbook.language.scoring import each_answer
-from rlbook.language.tasks import Reviews
-from rlbook.seeding import generator
+from rlbook.language.tasks.reviews import Reviews
 
 ANNOTATORS = {"noise": 0.4, "random_share": 0.05}
 """Those of the chapter's live run, too."""

@@ -6,15 +6,15 @@ PPO's other settings are its defaults.
 
 import numpy as np
 
-from rlbook.experiments import Experiment
-from rlbook.experiments.short_runs import interrupted_after
+from rlbook.book.experiments import Experiment
+from rlbook.book.experiments.short_runs import interrupted_after
 from rlbook.language import grpo, rlhf
-from rlbook.language.group_objective import Config, solvable_loss
+from rlbook.language.grpo_loss import Config
 from rlbook.language.pretraining import pretrained
 from rlbook.language.scoring import each_answer
-from rlbook.language.solvable import small_world
-from rlbook.language.solvable_training import train_solvable
-from rlbook.language.tasks import Arithmetic
+from rlbook.language.solvable.model import small_world
+from rlbook.language.solvable.training import solvable_loss, train_solvable
+from rlbook.language.tasks.arithmetic import Arithmetic
 
 UNBIASED = {"advantage": "leave_one_out", "aggregate": "constant", "max_length": 1}
 FORMS = {

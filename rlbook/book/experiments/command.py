@@ -1,12 +1,12 @@
-"""python -m rlbook.experiments 05 [--only name] [--again]"""
+"""python -m rlbook.book experiments 05 [--only name] [--again]"""
 
 import argparse
 import signal
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from rlbook.experiments import DATA, experiments, stale, store
+from rlbook.book.experiments import experiments, stale, store
+from rlbook.book.paths import DATA
 
 
 class Stopped(BaseException):
@@ -28,7 +28,9 @@ def stop_button():
 
 def main(arguments: list[str] | None = None, directory: Path = DATA) -> int:
     """Compute what is missing or stale in a chapter's experiments; 0 if all are stored."""
-    parser = argparse.ArgumentParser(prog="python -m rlbook.experiments", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m rlbook.book experiments", description=main.__doc__
+    )
     parser.add_argument("chapter", help="its number, 05")
     parser.add_argument("--only", metavar="NAME", help="compute this experiment alone")
     parser.add_argument("--again", action="store_true", help="compute also what is up to date")
@@ -54,7 +56,3 @@ def main(arguments: list[str] | None = None, directory: Path = DATA) -> int:
             return 130
         print(f"{name}: stored after {recipe['seconds']} s")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

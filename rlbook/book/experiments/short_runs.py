@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from rlbook.control_envs import ControlEnvs
-from rlbook.control_tasks import CONTROL_TASKS
-from rlbook.seeding import Streams
+from rlbook.deep.parts.envs.native import ControlEnvs
+from rlbook.deep.parts.envs.physics import CONTROL_TASKS
+from rlbook.ground.seeding import Streams
 
 
 def interrupted_after(calls: int | None, function: Callable) -> Callable:

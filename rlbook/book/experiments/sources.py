@@ -14,7 +14,12 @@ import inspect
 import sys
 from pathlib import Path
 
-NO_NUMBERS = {"rlbook.experiments", "rlbook.progress", "rlbook.checks", "rlbook.plotting"}
+NO_NUMBERS = {
+    "rlbook.book.experiments",
+    "rlbook.ground.progress",
+    "rlbook.ground.checks",
+    "rlbook.ground.plotting",
+}
 """Modules that draw, wait or compare: no stored number depends on them."""
 WHOLE = ""
 """Stands for all that a module defines."""

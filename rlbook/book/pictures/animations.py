@@ -1,12 +1,11 @@
 """Agents before and after their training, as small animations in figures/.
 
-    python -m rlbook.moving_pictures [NAME ...]
+    python -m rlbook.book animations [NAME ...]
 
 Each trains run 0 of one seed, declared here, and shows the first episode that follows, whatever
 happens in it. An agent that has not learned yet acts at random.
 """
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,22 +15,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from rlbook import scenes
-from rlbook.agents import ppo
-from rlbook.animation import animate_frames, figure_frame
-from rlbook.control_envs import ControlEnvs
-from rlbook.control_tasks import CONTROL_TASKS
-from rlbook.drawing import draw_named
-from rlbook.mazes import random_maze
-from rlbook.mdp import MDP
-from rlbook.plotting import COLORS, use_style
-from rlbook.rollouts import collect
-from rlbook.seeding import Streams, generator
-from rlbook.tabular.q_learning import q_learning
-from rlbook.tabular.sarsa import sarsa
-from rlbook.tabular_tasks import tabular_task
+from rlbook.book.paths import FIGURES
+from rlbook.book.pictures import scenes
+from rlbook.book.pictures.drawing import animate_frames, draw_named, figure_frame
+from rlbook.deep import ppo
+from rlbook.deep.parts.envs.native import ControlEnvs
+from rlbook.deep.parts.envs.physics import CONTROL_TASKS
+from rlbook.deep.parts.rollouts import collect
+from rlbook.ground.plotting import COLORS, use_style
+from rlbook.ground.seeding import Streams, generator
+from rlbook.planning.mazes import random_maze
+from rlbook.planning.mdp import MDP
+from rlbook.tabular.tasks import tabular_task
+from rlbook.tabular.td_control import q_learning, sarsa
 
-FOLDER = Path(__file__).parent.parent / "figures"
 SEED = 2026
 MOST_FRAMES = 60
 
@@ -176,7 +173,7 @@ def frames(show: Show) -> list[np.ndarray]:
     return pictures
 
 
-def save(name: str, folder: Path = FOLDER) -> Path:
+def save(name: str, folder: Path = FIGURES) -> Path:
     """Train, play, and write figures/<name>_before_and_after.gif."""
     path = Path(folder) / f"{name}_before_and_after.gif"
     return animate_frames(frames(SHOWS[name]()), path, fps=10)
@@ -185,7 +182,3 @@ def save(name: str, folder: Path = FOLDER) -> Path:
 def main(names: list[str]) -> int:
     """The command line; returns the exit status."""
     return draw_named(names, SHOWS, save, "animation")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

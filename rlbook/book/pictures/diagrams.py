@@ -1,31 +1,28 @@
-"""The book's diagrams: `python -m rlbook.figures [NAME ...]` redraws them into figures/.
+"""The book's diagrams: `python -m rlbook.book figures [NAME ...]` redraws them into figures/.
 
 The files are the same byte for byte whenever the same version of matplotlib draws them.
 """
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from rlbook import (
-    diagrams_acting,
-    diagrams_book,
-    diagrams_dqn,
-    diagrams_gae,
-    diagrams_models,
-    diagrams_part_1,
-    diagrams_policy_gradient,
-    diagrams_rlhf,
-    diagrams_sarsa,
-    diagrams_td,
-)
-from rlbook.drawing import draw_named
-from rlbook.plotting import use_style
+from rlbook.book.paths import FIGURES
+from rlbook.book.pictures import of_the_book as diagrams_book
+from rlbook.book.pictures import part_1 as diagrams_acting
+from rlbook.book.pictures import part_1 as diagrams_models
+from rlbook.book.pictures import part_1 as diagrams_part_1
+from rlbook.book.pictures import part_2 as diagrams_sarsa
+from rlbook.book.pictures import part_2 as diagrams_td
+from rlbook.book.pictures import part_3 as diagrams_dqn
+from rlbook.book.pictures import part_3 as diagrams_gae
+from rlbook.book.pictures import part_3 as diagrams_policy_gradient
+from rlbook.book.pictures import part_4 as diagrams_rlhf
+from rlbook.book.pictures.drawing import draw_named
+from rlbook.ground.plotting import use_style
 
-FOLDER = Path(__file__).parent.parent / "figures"
 DIAGRAMS: dict[str, Callable[[], Figure]] = {
     draw.__name__: draw
     for draw in (
@@ -54,7 +51,7 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
 }
 
 
-def save(name: str, folder: Path = FOLDER) -> Path:
+def save(name: str, folder: Path = FIGURES) -> Path:
     """Draw one diagram into folder/name.svg, text as paths, without date or random ids."""
     path = Path(folder) / f"{name}.svg"
     with plt.style.context("default"):
@@ -68,7 +65,3 @@ def save(name: str, folder: Path = FOLDER) -> Path:
 
 def main(names: list[str]) -> int:
     return draw_named(names, DIAGRAMS, save, "diagram")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,18 +1,17 @@
-"""What the pictures are made of: boxes, circles and arrows on a page measured in inches; and frames,
-which become a small animation."""
+"""What the pictures are made of: boxes, circles and arrows on a page measured in inches; and
+frames, which become a small animation."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
+
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
-from rlbook.plotting import COLORS
-from pathlib import Path
-import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
+from rlbook.ground.plotting import COLORS
 
 WIDTH = 7.3  # in, 700 px in a browser
 INK, GREY = "#222222", "#777777"

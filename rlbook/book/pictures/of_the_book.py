@@ -3,8 +3,8 @@
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from rlbook.drawing import INK, arrow, box, node, page, tint, write
-from rlbook.plotting import COLORS
+from rlbook.book.pictures.drawing import INK, arrow, box, node, page, tint, write
+from rlbook.ground.plotting import COLORS
 
 CHAPTERS = {
     "00": "Start\nhere", "01": "RL\nbasics", "02": "MDPs", "03": "Bellman's\nequations",

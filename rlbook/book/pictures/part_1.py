@@ -5,17 +5,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Arc
-from rlbook.drawing import GREY, INK, WIDTH, arrow, box, node, page, write
-from rlbook.plotting import COLORS
-import numpy as np
-from matplotlib.figure import Figure
-from rlbook.drawing import arrow, node, page, write
-from rlbook.plotting import COLORS
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-from rlbook.drawing import GREY, INK, arrow, box, node, page, tint, write
-from rlbook.plotting import COLORS
 
+from rlbook.book.pictures.drawing import GREY, INK, WIDTH, arrow, box, node, page, tint, write
+from rlbook.ground.plotting import COLORS
 
 BLUE, ORANGE, GREEN, RED = (COLORS[c] for c in ("blue", "orange", "green", "vermillion"))
 

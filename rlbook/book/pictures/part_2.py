@@ -1,12 +1,10 @@
 """Diagrams of Part II: n-step returns and their weights in the lambda-return; backups of SARSA."""
 
-from matplotlib.figure import Figure
-from rlbook.drawing import GREY, WIDTH, arrow, node, page, write
-from rlbook.plotting import COLORS
 import numpy as np
 from matplotlib.figure import Figure
-from rlbook.drawing import GREY, arrow, node, page, write
-from rlbook.plotting import COLORS
+
+from rlbook.book.pictures.drawing import GREY, WIDTH, arrow, node, page, write
+from rlbook.ground.plotting import COLORS
 
 
 def n_step_backups() -> Figure:

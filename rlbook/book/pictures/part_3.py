@@ -4,16 +4,10 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from rlbook.drawing import GREY, INK, box, page, tint, write
-from rlbook.features import tile_indices
-from rlbook.plotting import COLORS
-from matplotlib.figure import Figure
-from rlbook.drawing import GREY, arrow, box, page, write
-from rlbook.plotting import COLORS
-from matplotlib.figure import Figure
-from rlbook.drawing import GREY, WIDTH, arrow, box, page, write
-from rlbook.plotting import COLORS
 
+from rlbook.book.pictures.drawing import GREY, INK, WIDTH, arrow, box, page, tint, write
+from rlbook.ground.plotting import COLORS
+from rlbook.planning.features import tile_indices
 
 RUNS = ("blue", "orange", "green", "purple")
 

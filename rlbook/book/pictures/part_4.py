@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from rlbook.drawing import GREY, WIDTH, arrow, box, page, write
-from rlbook.plotting import COLORS
+from rlbook.book.pictures.drawing import GREY, WIDTH, arrow, box, page, write
+from rlbook.ground.plotting import COLORS
 
 WORDS = ("the", "plot", "is", "dark", "END")
 LEFT, GAP = 2.35, 0.98

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Rectangle
 
-from rlbook.plotting import COLORS
+from rlbook.ground.plotting import COLORS
 
 INK, GROUND = "#222222", "#888888"
 

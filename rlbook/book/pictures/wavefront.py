@@ -1,4 +1,4 @@
-"""The wavefront of value iteration in a maze: `python -m rlbook.diagrams_wavefront` redraws
+"""The wavefront of value iteration in a maze: `python -m rlbook.book wavefront` redraws
 figures/value_wavefront.gif, frame by frame from the values themselves."""
 
 from collections.abc import Iterator
@@ -8,14 +8,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from rlbook.animation import animate_frames, figure_frame
-from rlbook.bellman import bellman_optimality_backup
-from rlbook.grids import GridWorld
-from rlbook.mazes import random_maze
-from rlbook.plotting import plot_grid_values, use_style
-from rlbook.seeding import generator
+from rlbook.book.paths import FIGURES
+from rlbook.book.pictures.drawing import animate_frames, figure_frame
+from rlbook.ground.plotting import plot_grid_values, use_style
+from rlbook.ground.seeding import generator
+from rlbook.planning.bellman import bellman_optimality_backup
+from rlbook.planning.grids import GridWorld
+from rlbook.planning.mazes import random_maze
 
-PATH = Path(__file__).parent.parent / "figures" / "value_wavefront.gif"
+PATH = FIGURES / "value_wavefront.gif"
 DISCOUNT = 0.97
 UNKNOWN = "#D9D9D9"
 
@@ -62,5 +63,7 @@ def save(path: Path = PATH) -> Path:
     return animate_frames(list(wavefront_frames()), path, fps=6)
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    """The command line; returns the exit status."""
     print(save())
+    return 0

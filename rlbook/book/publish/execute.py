@@ -1,8 +1,8 @@
 """The author's commands: execute and clean notebooks, and write the repository's address.
 
-    python -m rlbook.notebooks execute [--check] NOTEBOOK...
-    python -m rlbook.notebooks install-cell
-    python -m rlbook.notebooks address [URL]
+    python -m rlbook.book execute [--check] NOTEBOOK...
+    python -m rlbook.book install-cell
+    python -m rlbook.book address [URL]
 
 `execute` runs each notebook from top to bottom and stores it in a form that a second run
 reproduces byte for byte. `address` is the one place that knows where the book lives.
@@ -23,8 +23,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from rlbook.launch import (
-    ROOT,
+from rlbook.book.paths import ROOT
+from rlbook.book.publish.launch import (
     address,
     install_cell,
     read,
@@ -148,7 +148,7 @@ def execute_file(path: Path, *, check: bool = False) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m rlbook.notebooks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m rlbook.book", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("execute", help="run and clean notebooks in place")
@@ -169,7 +169,3 @@ def main(arguments: list[str] | None = None) -> int:
     for path in synchronise_book():
         print(f"rewrote {path.relative_to(ROOT)}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

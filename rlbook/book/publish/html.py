@@ -1,6 +1,6 @@
 """The whole book as one folder of linked web pages, to read on a phone or to print.
 
-    python -m rlbook.html [FOLDER]
+    python -m rlbook.book html [FOLDER]
 
 The pages show what is stored in the notebooks: nothing is executed. Formulas are drawn by
 MathJax, which the reader's browser loads from the address that nbconvert names, or from --mathjax.
@@ -9,7 +9,6 @@ MathJax, which the reader's browser loads from the address that nbconvert names,
 import argparse
 import re
 import shutil
-import sys
 from html import escape
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from rlbook.launch import LAUNCH, ROOT, read
+from rlbook.book.paths import ROOT
+from rlbook.book.publish.launch import LAUNCH, read
 
 CAPTION = re.compile(r"\*Figure [\w.]+\.\*\s*(.*?)(?:\n\n|\Z)", re.DOTALL)
 UNDESCRIBED = "No description has been provided for this image"  # nbconvert says
@@ -126,7 +126,7 @@ def write_book(folder: Path, root: Path = ROOT, mathjax: str | None = None) -> l
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m rlbook.html", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m rlbook.book html", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("folder", nargs="?", type=Path, default=Path("html"))
     parser.add_argument("--mathjax", help="the address of MathJax 2, for a copy of your own")
@@ -134,7 +134,3 @@ def main(arguments: list[str] | None = None) -> int:
     pages = write_book(options.folder, mathjax=options.mathjax)
     print(f"{len(pages)} pages; begin with {pages[0]}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,20 +1,20 @@
 """The book's index: terms, symbols and algorithms, each with a link to where it is explained.
 
-    python -m rlbook.book_index        # writes the index into notebooks/D_index.ipynb
+    python -m rlbook.book index        # writes the index into notebooks/D_index.ipynb
 
 What is listed is said here, once; the places are looked up in the notebooks. A term that its
 chapter does not contain, or an equation that does not exist, is an error.
 """
 
 import re
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-from rlbook.index_entries import ALGORITHMS, SYMBOLS, TERMS
-from rlbook.launch import ROOT, read, to_text
+from rlbook.book.paths import ROOT
+from rlbook.book.publish.index_entries import ALGORITHMS, SYMBOLS, TERMS
+from rlbook.book.publish.launch import read, to_text
 
 NOTEBOOK = "D_index.ipynb"
 HEADING = re.compile(r"^#{1,4} (.+)$", re.MULTILINE)
@@ -175,6 +175,7 @@ def write(path: Path = ROOT / "notebooks" / NOTEBOOK) -> bool:
     return to_text(notebook) != old
 
 
-if __name__ == "__main__":
+def main(arguments: list[str]) -> int:
+    """The command line; returns the exit status."""
     print("the index has changed" if write() else "the index is as it was")
-    sys.exit()
+    return 0

@@ -237,39 +237,39 @@ R(q, o) | reward of an answer | bradley_terry_loss | 18.2
 
 # algorithm | the number of its update | where it is in rlbook
 ALGORITHMS = r"""
-Value iteration | 4.1 | dynamic_programming.value_iteration
-Asynchronous value iteration | 4.10 | dynamic_programming.asynchronous_value_iteration
-Policy evaluation | 5.3 | dynamic_programming.policy_evaluation
-Policy iteration | 5.9 | dynamic_programming.policy_iteration
-Modified policy iteration | 5.16 | dynamic_programming.modified_policy_iteration
-Q-value iteration | 6.1 | dynamic_programming.q_value_iteration
-Upper confidence bounds | 7.3 | tabular.bandits
-Monte Carlo prediction | 7.4 | tabular.monte_carlo
-Monte Carlo control | 7.15 | tabular.monte_carlo
-TD(0) | 8.3 | tabular.prediction
-n-step TD | 8.14 | tabular.prediction
-TD(lambda) | 8.21 | tabular.traces
-Batch TD | 8.24 | tabular.batch
+Value iteration | 4.1 | planning.value_iteration
+Asynchronous value iteration | 4.10 | planning.asynchronous_value_iteration
+Policy evaluation | 5.3 | planning.policy_evaluation
+Policy iteration | 5.9 | planning.policy_iteration
+Modified policy iteration | 5.16 | planning.modified_policy_iteration
+Q-value iteration | 6.1 | planning.q_value_iteration
+Upper confidence bounds | 7.3 | tabular.ucb_bandit
+Monte Carlo prediction | 7.4 | tabular.monte_carlo_prediction
+Monte Carlo control | 7.15 | tabular.monte_carlo_control
+TD(0) | 8.3 | tabular.td_zero
+n-step TD | 8.14 | tabular.n_step_td
+TD(lambda) | 8.21 | tabular.td_lambda
+Batch TD | 8.24 | tabular.batch_td
 Q-learning | 9.2 | tabular.q_learning
-Double Q-learning | 9.12 | tabular.q_learning
+Double Q-learning | 9.12 | tabular.double_q_learning
 SARSA | 10.2 | tabular.sarsa
-Expected SARSA | 10.5 | tabular.sarsa
-n-step SARSA | 10.7 | tabular.multi_step_control
-SARSA(lambda) | 10.11 | tabular.multi_step_control
-Semi-gradient TD | 11.3 | features
-REINFORCE | 12.6 | agents.reinforce
-DQN | 13.2 | agents.dqn
-Double DQN | 13.15 | agents.dqn
-Dueling DQN | 13.18 | networks.DuelingMLP
-Actor-critic, one step | 14.10 | agents.actor_critic
-A2C | 14.13 | agents.actor_critic
-TRPO | 15.20 | agents.trpo
-PPO-penalty | 16.3 | agents.ppo
-PPO-clip | 16.12 | agents.ppo
-GAE | 17.13 | returns.generalized_advantage_estimate
+Expected SARSA | 10.5 | tabular.expected_sarsa
+n-step SARSA | 10.7 | tabular.n_step_sarsa
+SARSA(lambda) | 10.11 | tabular.sarsa_lambda
+Semi-gradient TD | 11.3 | planning.features
+REINFORCE | 12.6 | deep.reinforce
+DQN | 13.2 | deep.dqn
+Double DQN | 13.15 | deep.dqn
+Dueling DQN | 13.18 | deep.parts.DuelingMLP
+Actor-critic, one step | 14.10 | deep.actor_critic
+A2C | 14.13 | deep.actor_critic
+TRPO | 15.20 | deep.trpo
+PPO-penalty | 16.3 | deep.ppo
+PPO-clip | 16.12 | deep.ppo
+GAE | 17.13 | formulas.generalized_advantage_estimate
 Reward model | 18.4 | language.reward_model
 RLHF with PPO | 19.17 | language.rlhf
-DPO | 19.21 | preferences.dpo_loss
+DPO | 19.21 | formulas.dpo_loss
 GRPO | 20.8 | language.grpo
-GRPO with process supervision | 20.24 | group_advantages.process_advantages
+GRPO with process supervision | 20.24 | formulas.process_advantages
 """

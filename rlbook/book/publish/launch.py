@@ -1,6 +1,6 @@
 """Where the book lives: its address, and what each notebook and the README say of it.
 
-The address is said once, in pyproject.toml. `python -m rlbook.notebooks address URL` writes it
+The address is said once, in pyproject.toml. `python -m rlbook.book address URL` writes it
 there and then rewrites the first code cell of every notebook and the links to Binder and Colab.
 """
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-ROOT = Path(__file__).resolve().parents[1]
+from rlbook.book.paths import ROOT
+
 LAUNCH = re.compile(r"<!-- launch -->.*?<!-- /launch -->", re.DOTALL)
 
 INSTALL_CELL = """\
@@ -72,7 +73,7 @@ def readme_launch(url: str) -> str:
     """The launch lines of the README; an explanation while there is no address."""
     text = (
         "Once the repository has a public address on GitHub,\n"
-        "`python -m rlbook.notebooks address https://github.com/OWNER/NAME` writes the links that\n"
+        "`python -m rlbook.book address https://github.com/OWNER/NAME` writes the links that\n"
         "open the book on Binder and on Colab here and at the top of every notebook."
     )
     if url:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from rlbook.networks import MLP
-from rlbook.normalization import RunningNormalizer
-from rlbook.policies import make_policy
-from rlbook.returns import lambda_returns
-from rlbook.rollouts import Rollout
+from rlbook.deep.parts.networks import MLP
+from rlbook.deep.parts.normalization import RunningNormalizer
+from rlbook.deep.parts.policies import make_policy
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.formulas.returns import lambda_returns
 
 
 class ScaledCritic(nn.Module):

@@ -13,9 +13,10 @@ import torch
 from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
-from rlbook.divergences import kl_categorical, kl_gaussian
-from rlbook.networks import MLP, Linear, run_module
-from rlbook.policy_gradients import entropy_bonus
+from rlbook.deep.parts.networks import MLP, Linear, run_module
+from rlbook.formulas.divergences import kl_categorical, kl_gaussian
+from rlbook.formulas.policy_gradients import entropy_bonus
+from rlbook.ground.draws import inverse_cdf
 
 
 class CategoricalPolicy(nn.Module):
@@ -85,8 +86,6 @@ class CategoricalPolicy(nn.Module):
         return run_module(self.network, k)
 
 
-
-
 class GaussianPolicy(nn.Module):
     """pi(a|s): independent normal distributions, a_i ~ N(mean_i(s), exp(log_std_i)^2).
 
@@ -95,7 +94,7 @@ class GaussianPolicy(nn.Module):
     the actions before clipping.
 
     Args:
-        network: (R, ..., observation) -> mean (R, ..., A), by a rlbook.networks.Linear at last.
+        network: (R, ..., observation) -> mean (R, ..., A), by a networks.Linear at last.
         initial_log_std: where log_std begins.
 
     Attributes:

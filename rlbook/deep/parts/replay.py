@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.rollouts import Rollout
-from rlbook.seeding import Streams
+from rlbook.deep.parts.rollouts import Rollout
+from rlbook.ground.seeding import Streams
 
 
 class Batch(NamedTuple):

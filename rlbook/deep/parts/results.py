@@ -1,21 +1,19 @@
 """What `train` hands back: networks, curves, and what is needed to save it and to go on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from types import ModuleType
 from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
-from rlbook.env_interface import check_device
-from rlbook.envs import make_envs
-from rlbook.evaluation import Evaluation, evaluate
-from rlbook.networks import run_module
-from rlbook.saving import load_tensors, save_tensors
-from rlbook.seeding import Streams
-from collections.abc import Callable
-from dataclasses import dataclass
-import torch
 
+from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.networks import run_module
+from rlbook.ground.require import check_device
+from rlbook.ground.saving import load_tensors, save_tensors
+from rlbook.ground.seeding import Streams
 
 STEP_CAP = 10_000
 """Where no time limit is known: some tasks, CliffWalking-v1 for one, have none."""
@@ -147,10 +145,6 @@ class Result:
         return self.run_ids.index(run_id)
 
 
-
-
-
-
 def _shapes(networks: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(x.shape) for name, x in networks.state_dict().items()}
 
@@ -187,7 +181,7 @@ def load_result(path, agent: ModuleType, device: str | torch.device = "cpu") -> 
     """A saved result, to look at, to evaluate, or to continue: `train(..., resume=result)`.
 
     Args:
-        agent: the module that trained it, `rlbook.agents.ppo`: it knows the networks.
+        agent: the module that trained it, `rlbook.deep.ppo`: it knows the networks.
 
     Raises:
         FileNotFoundError, ValueError: no such file; not a file of `save`; of another agent.

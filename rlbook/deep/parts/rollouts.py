@@ -43,7 +43,7 @@ def collect(
     """Act for T steps, episode after episode.
 
     Args:
-        envs: R x E environments, see `rlbook.envs`.
+        envs: R x E environments, see `rlbook.deep.parts.envs.make`.
         observations: (R, E, obs), where they stand.
         act: (observations (R, E, obs), t) -> actions, (R, E) or (R, E, A).
         steps: T.

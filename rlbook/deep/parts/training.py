@@ -13,21 +13,20 @@ An agent's `train` is a page: collect, targets, loss, step.
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-import torch
-from torch import nn
-from rlbook.config import TrainingConfig
-from rlbook.env_interface import check_device
-from rlbook.envs import make_envs
-from rlbook.evaluation import evaluate
-from rlbook.networks import clip_gradients_per_run
-from rlbook.progress import progress as progress_bar
-from rlbook.records import Record
-from rlbook.results import Result, Spaces, load_optimizer, optimizer_state
-from rlbook.rollouts import Rollout, collect
-from rlbook.seeding import Streams
+
 import numpy as np
 import torch
+from torch import nn
 
+from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.networks import clip_gradients_per_run
+from rlbook.deep.parts.results import Result, Spaces, evaluate
+from rlbook.deep.parts.rollouts import Rollout, collect
+from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.require import check_device
+from rlbook.ground.saving import load_optimizer, optimizer_state
+from rlbook.ground.seeding import Streams
 
 INITIAL_WEIGHTS, LEARNING, EVALUATION = range(3)
 """Families of random streams, beside the agent's own."""
@@ -37,7 +36,7 @@ class Training:
     """R runs of one agent in one environment.
 
     Args:
-        env: a Gymnasium id, a zero-argument factory, or batched environments (`rlbook.envs`).
+        env: a Gymnasium id, a zero-argument factory, or batched environments (`deep.parts.envs`).
         config: the agent's.
         make_networks: (envs, config, generators) -> {name: module with a run axis}; the one
             called "policy" has `greedy(observations)`, and that is what evaluations run.

@@ -13,9 +13,9 @@ from math import comb
 
 import torch
 
-from rlbook.divergences import answer_kl_estimate, kl_regularized_optimum
-from rlbook.group_advantages import outcome_advantages
-from rlbook.language.solvable import SolvableLM, World, exact_kl, expected_reward
+from rlbook.formulas.divergences import answer_kl_estimate, kl_regularized_optimum
+from rlbook.formulas.group_advantages import outcome_advantages
+from rlbook.language.solvable.model import SolvableLM, World, exact_kl, expected_reward
 
 MOST = 100_000
 

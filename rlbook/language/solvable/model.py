@@ -5,14 +5,13 @@ trainers of language models can be compared with the truth. R runs and Q prompts
 axes of one table of logits, in float64.
 """
 
-from dataclasses import dataclass
-import torch
-from torch import nn
-from rlbook.divergences import kl_categorical, kl_regularized_optimum
-from rlbook.language.answer_tree import AnswerTree
 from dataclasses import dataclass, field
 from itertools import product
+
 import torch
+from torch import nn
+
+from rlbook.formulas.divergences import kl_categorical, kl_regularized_optimum
 
 
 @dataclass(frozen=True, eq=False)

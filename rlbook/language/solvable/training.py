@@ -9,13 +9,14 @@ recorded on the way is exact, computed from all answers.
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+
 import torch
 from torch import nn
-from rlbook.language.solvable import SolvableLM, World, exact_kl, expected_reward
-from rlbook.progress import progress as progress_bar
-from rlbook.seeding import Streams
 
-
+from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.seeding import Streams
+from rlbook.language.grpo_loss import Config, Steps, grpo_loss, make_advantages
+from rlbook.language.solvable.model import SolvableLM, World, exact_kl, expected_reward
 
 
 @dataclass(frozen=True, eq=False)

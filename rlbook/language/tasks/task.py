@@ -6,8 +6,8 @@ from typing import Protocol
 
 import torch
 
-from rlbook.language.arithmetic import Arithmetic
-from rlbook.language.reviews import Reviews
+from rlbook.language.tasks.arithmetic import Arithmetic
+from rlbook.language.tasks.reviews import Reviews
 
 __all__ = ["TASKS", "Arithmetic", "Reviews", "Task", "steps_of_tokens"]
 

@@ -1,4 +1,4 @@
-"""Gymnasium's environments behind rlbook.env_interface.BatchedEnvs, checked before any training."""
+"""Gymnasium's environments behind interface.BatchedEnvs, checked before any training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rlbook.env_interface import Step
-from rlbook.seeding import Streams
+from rlbook.deep.parts.envs.interface import Step
+from rlbook.ground.seeding import Streams
 
 MAX_SEED = 2**31 - 1
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import torch
 
-from rlbook.seeding import Streams
+from rlbook.ground.seeding import Streams
 
 
 class Step(NamedTuple):
@@ -80,7 +80,9 @@ def check_interface(envs: BatchedEnvs, *, num_runs: int, num_envs: int, device: 
     name = type(envs).__name__
     missing = [attribute for attribute in ATTRIBUTES if not hasattr(envs, attribute)]
     if missing:
-        raise ValueError(f"{name} lacks {', '.join(missing)}: see rlbook.env_interface.BatchedEnvs")
+        raise ValueError(
+            f"{name} lacks {', '.join(missing)}: see rlbook.deep.parts.envs.BatchedEnvs"
+        )
     if envs.num_runs != num_runs:
         raise ValueError(f"{name} has {envs.num_runs} runs, but {num_runs} are to be trained")
     if envs.num_envs != num_envs:
@@ -92,7 +94,3 @@ def check_interface(envs: BatchedEnvs, *, num_runs: int, num_envs: int, device: 
     for bound in (envs.action_low, envs.action_high) if envs.action_size is not None else ():
         if bound is None or tuple(bound.shape) != (envs.action_size,):
             raise ValueError(f"{name}: action_low and action_high must be ({envs.action_size},)")
-
-
-
-

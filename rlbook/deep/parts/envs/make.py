@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import torch
 
-from rlbook.control_envs import ControlEnvs
-from rlbook.control_tasks import CONTROL_TASKS
-from rlbook.env_interface import BatchedEnvs, Step, check_interface, has_interface
-from rlbook.gymnasium_envs import GymnasiumEnvs, probe
-from rlbook.seeding import Streams
+from rlbook.deep.parts.envs.gymnasium_envs import GymnasiumEnvs, probe
+from rlbook.deep.parts.envs.interface import BatchedEnvs, Step, check_interface, has_interface
+from rlbook.deep.parts.envs.native import ControlEnvs
+from rlbook.deep.parts.envs.physics import CONTROL_TASKS
+from rlbook.ground.seeding import Streams
 
 __all__ = ["BatchedEnvs", "Step", "make_envs"]
 
@@ -26,7 +26,7 @@ def make_envs(
 
     Args:
         env: a Gymnasium id; or a function without arguments that builds a new gymnasium.Env;
-            or an object with the interface of rlbook.env_interface, returned after checks.
+            or an object with the interface of rlbook.deep.parts.envs.BatchedEnvs, returned checked.
         streams: where resets, and the seeds of Gymnasium's environments, come from.
         dtype: of observations and rewards.
         native: CartPole-v1, Acrobot-v1 and Pendulum-v1 in torch, on the device. Otherwise

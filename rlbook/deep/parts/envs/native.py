@@ -6,15 +6,15 @@ step waits for the host.
 
 import torch
 
-from rlbook.control_tasks import ControlTask
-from rlbook.env_interface import Step
-from rlbook.seeding import Streams
+from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.physics import ControlTask
+from rlbook.ground.seeding import Streams
 
 NUMBERS_PER_BLOCK = 2**14  # noise is drawn for so many resets of one run in one call
 
 
 class ControlEnvs:
-    """R x E environments of one control task, behind rlbook.env_interface.BatchedEnvs.
+    """R x E environments of one control task, behind rlbook.deep.parts.envs.interface.BatchedEnvs.
 
     Run k depends on (seed, k) only: every step takes the same amount of noise from every run's
     stream, whether an episode ends or not, and each reset() begins streams of its own, so that it

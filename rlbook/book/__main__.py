@@ -1,0 +1,44 @@
+"""The author's commands.
+
+python -m rlbook.book execute [--check] NOTEBOOK...    run notebooks, clean and store them
+python -m rlbook.book install-cell                     print the first code cell of a notebook
+python -m rlbook.book address [URL]                    say where the book lives, once
+python -m rlbook.book experiments CHAPTER              compute a chapter's stored comparisons
+python -m rlbook.book figures [NAME ...]               redraw diagrams
+python -m rlbook.book animations [NAME ...]            train again, and redraw animations
+python -m rlbook.book wavefront                        redraw the animation of chapter 4
+python -m rlbook.book index                            look up the places of the index again
+python -m rlbook.book html [FOLDER]                    the book as web pages
+"""
+
+import importlib
+import sys
+
+COMMANDS = {
+    **dict.fromkeys(("execute", "install-cell", "address"), "publish.execute"),
+    "experiments": "experiments.command",
+    "figures": "pictures.diagrams",
+    "animations": "pictures.animations",
+    "wavefront": "pictures.wavefront",
+    "index": "publish.index",
+    "html": "publish.html",
+}
+"""Each command's module below rlbook.book; its `main` takes the arguments."""
+KEEP_THEIR_NAME = "publish.execute"  # one module, three commands
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; returns the exit status."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0
+    if (command := arguments[0]) not in COMMANDS:
+        print(f"no command {command}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    name = COMMANDS[command]
+    module = importlib.import_module(f"rlbook.book.{name}")
+    return module.main(arguments if name == KEEP_THEIR_NAME else arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
