@@ -33,7 +33,22 @@ EXEMPT: dict[str, str] = {
     "planning.mdp.MDP.num_actions": "reads a shape",
     "planning.mdp.MDP.transition": "calls the kernel's dense",
     "planning.mdp.MDP.to": "moves tensors",
-    "planning.mdp.MDP.policy_probabilities": "calls check_policy of mdp_checks",
+    "planning.mdp.MDP.policy_probabilities": "calls check_policy",
+    **{
+        f"planning.mdp.check_{what}": "refuses a bad model; its tests read its messages"
+        for what in (
+            *("next_states", "policy", "probabilities", "reachability", "rewards", "start"),
+            "terminal_rows",
+        )
+    },
+    "planning.dynamic_programming.rounds": "counts, beside a progress bar",
+    "planning.dynamic_programming.start_values": "zeros, or what was given, checked",
+    "tabular.control_loop.ControlConfig.rows": "lists the runs",
+    "tabular.control_loop.ControlLoop.bar": "the progress bar",
+    "tabular.control_loop.ControlLoop.counts": "makes an empty table",
+    "tabular.control_loop.ControlLoop.table": "makes an empty table",
+    "tabular.control_loop.ControlLoop.result": "packs what was recorded",
+    "language.solvable.training.solvable_loss": "hands a batch to grpo_loss, which has mutants",
     "planning.grids.GridKernel.to": "moves tensors",
     "planning.grids.GridKernel.under": "calls the SuccessorKernel of `rows`",
     "planning.grids.GridKernel.dense": "calls the SuccessorKernel of `rows`",

@@ -2,7 +2,7 @@
 
 from mutation import Mutant
 
-_OBJECTIVE = {"module": "language.group_objective", "tests": "test_grpo.py"}
+_OBJECTIVE = {"module": "language.grpo_loss", "tests": "test_grpo.py"}
 _LEARNER = {"module": "language.grpo", "tests": "test_grpo.py"}
 
 GRPO = [

@@ -4,7 +4,7 @@ from mutation import Mutant
 
 _READER = {"module": "language.reader", "tests": "test_sampling.py"}
 _LOOP = {"module": "language.loop", "tests": "test_language_loop.py"}
-_OPTIMIZERS = {"module": "language.optimizers", "tests": "test_language_loop.py"}
+_OPTIMIZERS = {"module": "language.loop", "tests": "test_language_loop.py"}
 
 LANGUAGE_SAMPLING = [
     Mutant(

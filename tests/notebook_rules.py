@@ -11,13 +11,23 @@ import statistics
 from collections.abc import Callable
 
 import nbformat
-from parsed_notebook import BLOCK, INLINE_MATH, Notebook, number_of, parse, tags_of
+from parsed_notebook import (
+    BLOCK,
+    INLINE_MATH,
+    Notebook,
+    number_of,
+    only_imports,
+    parse,
+    rooms_of,
+    tags_of,
+)
 
 from rlbook.book.publish.execute import METADATA
 from rlbook.book.publish.launch import to_text
 
 MAX_BYTES = 1_500_000
-MAX_COLUMNS, MAX_LINES, MAX_MEDIAN_LINES = 88, 25, 8
+MAX_COLUMNS, MAX_LINES, MAX_MEDIAN_LINES = 88, 25, 8  # the closed import cell is free
+MAX_ROOMS = 7  # from which a chapter imports
 KNOWN_TAGS = {"install", "claim", "measured", "heavy", "exercise", "nbval-ignore-output"}
 RENDERED = {  # shown in a notebook that is not trusted, as after a clone
     *("text/plain", "text/html", "text/markdown", "text/latex"),
@@ -157,18 +167,26 @@ def code_is_short(notebook: Notebook) -> list[str]:
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
-        lines = cell.source.split("\n")
-        lengths.append(len(lines))
+        lines, free = cell.source.split("\n"), only_imports(cell)
+        lengths += [] if free else [len(lines)]
         name, widest = number_of(index, cell), max(map(len, lines))
         if not cell.source.strip():
             found.append(f"{name} is empty")
-        if len(lines) > MAX_LINES:
+        if len(lines) > MAX_LINES and not free:
             found.append(f"{name} has {len(lines)} lines, the limit is {MAX_LINES}")
         if widest > MAX_COLUMNS:
             found.append(f"{name} has a line of {widest} columns, the limit is {MAX_COLUMNS}")
     if lengths and statistics.median(lengths) > MAX_MEDIAN_LINES:
         found.append(f"the median cell has {statistics.median(lengths)} lines")
     return found
+
+
+@rule
+def imports_from_few_rooms(notebook: Notebook) -> list[str]:
+    rooms = {room for cell in notebook.code for room in rooms_of(cell)}
+    if len(rooms) > MAX_ROOMS:
+        return [f"imports from {len(rooms)} places, the limit is {MAX_ROOMS}: {sorted(rooms)}"]
+    return []
 
 
 @rule

@@ -144,6 +144,28 @@ def parse(source: str) -> ast.Module:
     return ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE))
 
 
+def rooms_of(cell: NotebookNode) -> set[str]:
+    """What a cell imports from in rlbook: rlbook.planning, rlbook.deep.parts."""
+    if "install" in tags_of(cell):
+        return set()
+    found = set()
+    for node in ast.walk(parse(cell.source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "rlbook":
+            found |= {f"rlbook.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return {name for name in found if name.split(".")[0] == "rlbook"}
+
+
+def only_imports(cell: NotebookNode) -> bool:
+    """Whether a cell imports from rlbook, and else only names a constant or sets the style."""
+    allowed = ast.Import | ast.ImportFrom | ast.Assign
+    rest = [node for node in parse(cell.source).body if not isinstance(node, allowed)]
+    return bool(rooms_of(cell)) and {ast.unparse(node) for node in rest} <= {"use_style()"}
+
+
 def first_arguments(source: str, function: str) -> list[str]:
     """The literal first arguments of all calls of `function` in a cell."""
     return [

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 from parsed_notebook import chapters
 
-from rlbook.book.publish import index as book_index
+from rlbook.book.publish import index
 from rlbook.book.publish.index import equation, often, pages, rows, sections, where, write
 from rlbook.book.publish.index_entries import ALGORITHMS, SYMBOLS, TERMS
 
@@ -75,7 +75,7 @@ def test_writing_twice_changes_nothing(tmp_path):
     path.write_text(text, encoding="utf-8")
     assert not write(path) and path.read_text("utf-8") == text
     path.write_text(text.replace("## Symbols", "## Symbols (old)"), encoding="utf-8")
-    book_index.write(path)
+    index.write(path)
     assert "(old)" in path.read_text("utf-8")  # another heading is another cell
 
 

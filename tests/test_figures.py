@@ -11,9 +11,8 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.text import Text
 
-from rlbook.book.paths import FIGURES as FOLDER
-from rlbook.book.pictures import diagrams as figures
-from rlbook.book.pictures import of_the_book as diagrams_book
+from rlbook.book.paths import FIGURES
+from rlbook.book.pictures import diagrams, of_the_book
 from rlbook.book.pictures.diagrams import DIAGRAMS, main, save
 from rlbook.ground.plotting import use_style
 
@@ -29,7 +28,7 @@ def strings(svg: str) -> list[str]:
 
 
 def test_the_committed_file_is_what_the_code_draws(name, tmp_path):
-    committed, drawn = FOLDER / f"{name}.svg", save(name, tmp_path)
+    committed, drawn = FIGURES / f"{name}.svg", save(name, tmp_path)
     assert committed.exists(), f"python -m rlbook.book figures {name}"
     old, new = committed.read_text(), drawn.read_text()
     assert strings(old) == strings(new)
@@ -45,7 +44,7 @@ def test_the_file_does_not_depend_on_what_was_set_or_drawn_before(tmp_path):
 
 
 def test_the_file_is_a_small_white_page_of_700_pixels_that_needs_no_font(name):
-    text = (FOLDER / f"{name}.svg").read_text()
+    text = (FIGURES / f"{name}.svg").read_text()
     root = ElementTree.fromstring(text)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert float(root.get("width").removesuffix("pt")) == pytest.approx(7.3 * 72)
@@ -73,21 +72,22 @@ def test_no_text_is_clipped_tiny_or_over_another(name):
 
 def test_the_command_draws_what_it_is_asked_for(tmp_path, monkeypatch, capsys):
     drawn = []
-    monkeypatch.setattr(figures, "save", lambda name: drawn.append(name))
+    monkeypatch.setattr(diagrams, "save", lambda name: drawn.append(name))
     assert main(["floors"]) == 0 and drawn == ["floors"]
     assert main([]) == 0 and drawn[1:] == list(DIAGRAMS)
     assert main(["flors"]) == 2 and "no diagram called flors" in capsys.readouterr().out
 
 
 def test_the_floors_name_modules_that_exist():
-    def written(name):
-        path = FOLDER.parent / "rlbook" / name
-        return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
-
-    for _, _, _, modules in diagrams_book.FLOORS:
-        assert [name for name in modules.split() if not written(name)] == []
+    package = FIGURES.parent / "rlbook"
+    rooms = [room for floor in of_the_book.FLOORS for room in floor]
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert {name for name, *_ in rooms} == folders
+    for room, _, _, modules in rooms:
+        paths = [package / room / name for name in modules.split()]
+        assert all(path.is_dir() or path.with_suffix(".py").exists() for path in paths)
 
 
 def test_the_map_shows_the_chapters_that_exist():
-    written = {path.name.split("_")[0] for path in (FOLDER.parent / "notebooks").glob("*.ipynb")}
-    assert written - {"D"} == set(diagrams_book.CHAPTERS)  # D is the index
+    written = {path.name.split("_")[0] for path in (FIGURES.parent / "notebooks").glob("*.ipynb")}
+    assert written - {"D"} == set(of_the_book.CHAPTERS)  # D is the index

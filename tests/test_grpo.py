@@ -315,7 +315,7 @@ def test_the_command_trains_a_saved_model_and_goes_on(tmp_path):
     for architecture in ("llama", "gpt2"):
         model, output = tmp_path / architecture, tmp_path / f"out-{architecture}"
         tiny(architecture).save(model)
-        command = [sys.executable, "-m", "rlbook.language.grpo", "--model", str(model)]
+        command = [sys.executable, "-m", "rlbook.language", "--model", str(model)]
         command += ["--output", str(output), *sizes]
         for extra in (["--steps", "2"], ["--steps", "2", "--resume"]):
             done = subprocess.run([*command, *extra], capture_output=True, text=True)

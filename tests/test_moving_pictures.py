@@ -13,9 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from rlbook.book.paths import FIGURES as FOLDER
-from rlbook.book.pictures import animations as moving_pictures
-from rlbook.book.pictures import scenes
+from rlbook.book.paths import FIGURES
+from rlbook.book.pictures import animations, scenes
 from rlbook.book.pictures.animations import SHOWS, Show, before_and_after, frames, main, ways
 from rlbook.ground.seeding import generator
 from rlbook.planning.grids import GridWorld
@@ -32,7 +31,7 @@ def ax():
 
 @pytest.mark.parametrize("name", SHOWS)
 def test_the_committed_animation_is_small_and_embedded(name):
-    path = FOLDER / f"{name}_before_and_after.gif"
+    path = FIGURES / f"{name}_before_and_after.gif"
     assert path.exists(), f"python -m rlbook.book animations {name}"
     with Image.open(path) as image:
         assert image.n_frames > 10 and image.size[0] <= 700
@@ -76,7 +75,7 @@ def test_walks_end_at_the_end_and_the_greedy_one_is_the_shortest():
     assert after == [0, 1, 2, 3] and before[0] == 0
     assert world.terminal[before[-1]] or len(before) == 50
     assert ways(after + [99], 4, 4)[-1] == [(0, 0), (0, 1), (0, 2), (0, 3)]
-    assert before == moving_pictures.walk(world, torch.full((4, 4), 0.25), generator(2026, 0), 50)
+    assert before == animations.walk(world, torch.full((4, 4), 0.25), generator(2026, 0), 50)
 
 
 def test_the_shorter_episode_stays_at_its_end():
@@ -87,6 +86,6 @@ def test_the_shorter_episode_stays_at_its_end():
 
 
 def test_the_command_draws_what_it_is_asked_for(monkeypatch, capsys):
-    monkeypatch.setattr(moving_pictures, "save", lambda name: f"made {name}")
+    monkeypatch.setattr(animations, "save", lambda name: f"made {name}")
     assert main(["taxi"]) == 0 and capsys.readouterr().out == "made taxi\n"
     assert main(["boat"]) == 2 and "no animation called boat" in capsys.readouterr().out

@@ -70,6 +70,8 @@ def metadata(cell: int, **entries):
 
 LONG = "\n".join(f"x{i} = {i}" for i in range(26))
 TEN = "\n".join(f"x{i} = {i}" for i in range(10))
+ROOMS = "planning", "formulas", "ground", "deep", "deep.parts", "language", "language.tasks"
+IMPORTS = "\n".join(f"from rlbook.{room} import x" for room in ROOMS)
 WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
 
 # Cells of the sample: 0 title, 1 install, 2 imports, 3 equations, 4 check, 5 figure, 6 caption,
@@ -91,6 +93,8 @@ BROKEN = [
     ("code_is_short", "89 columns", insert(5, "x = " + "1" * 85)),
     ("code_is_short", "is empty", insert(5, "")),
     ("code_is_short", "median", lambda cells: [cells.insert(5, code(TEN)) for _ in range(9)]),
+    ("code_is_short", "26 lines", insert(5, IMPORTS + "\nprint(1)" * 19)),
+    ("imports_from_few_rooms", "8 places", insert(5, IMPORTS)),
     ("no_cell_ends_with_a_semicolon", "';'", insert(5, "x = 1;")),
     ("leaves_no_output_unchecked", "cannot fail", replace(7, "assert ", "")),
     ("leaves_no_output_unchecked", "measured", metadata(4, tags=["measured"])),
@@ -156,6 +160,14 @@ BROKEN += [
 def test_the_sample_obeys_every_rule(tmp_path):
     notebook = Notebook.read(write(make_notebook(sample_cells()), tmp_path))
     assert problems(notebook) == {}
+
+
+def test_a_cell_that_only_imports_may_be_long(tmp_path):
+    names = "".join(f"    name_{number},\n" for number in range(40))
+    cells = sample_cells()
+    cells.insert(2, code(f"import math\nfrom rlbook.planning import (\n{names})\n\nuse_style()"))
+    found = problems(Notebook.read(write(make_notebook(cells), tmp_path)))
+    assert "code_is_short" not in found and "imports_from_few_rooms" not in found
 
 
 def appendix(tmp_path, change=lambda cells: None) -> dict[str, list[str]]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rlbook.book.__main__ import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(
@@ -57,13 +59,10 @@ def test_the_other_examples_run(tmp_path):
 
 
 def test_the_commands_exist():
-    named = set(re.findall(r"python -m (rlbook\.\w+(?:\.\w+)*)", README))
-    assert len(named) >= 5
-    for module in named:
-        assert importlib.util.find_spec(module) is not None, module
-        path = ROOT / module.replace(".", "/")
-        file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
-        assert "__main__" in file.read_text("utf-8") or file.name == "__main__.py", module
+    named = set(re.findall(r"python -m (rlbook\.\w+)(?: ([a-z][a-z-]+))?", README))
+    assert {module for module, _ in named} == {"rlbook.book", "rlbook.language"}
+    assert {command for module, command in named if module == "rlbook.book"} == set(COMMANDS)
+    assert importlib.util.find_spec("rlbook.language.__main__") is not None
 
 
 def test_links_and_pictures_lead_somewhere():

@@ -1,4 +1,4 @@
-"""Diagrams of the book itself: its chapters, and the floors of its package."""
+"""Diagrams of the book itself: its chapters, and the floors and rooms of its package."""
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -54,35 +54,46 @@ def book_map() -> Figure:
     return fig
 
 
-FLOORS = [  # from the top: name, purpose, colour, the main modules
-    ("4  the book", "what only the book needs", "purple",
-     "exercises  experiments  figures  notebooks  html"),
-    ("3  learners", "one file per algorithm", "orange", "tabular  agents  language"),
-    ("2  parts", "what learners are made of", "green",
-     "tabular_envs  networks  policies  envs\nrollouts  replay  training"),
-    ("1  formulas", "one equation, one pure function", "blue",
-     "mdp  grids  bellman  dynamic_programming  returns\n"
-     "exploration  policy_gradients  divergences\n"
-     "preferences  token_rewards  group_advantages"),
-    ("0  ground", "no reinforcement learning yet", "sky",
-     "checks  statistics  plotting  seeding\nmasking  progress"),
+FLOORS = [  # from the top, one row of rooms each: name, purpose, colour, the main modules
+    [("book", "what makes the book", "purple", "exercises  experiments  pictures  publish")],
+    [("tabular", "Part II: learning in tables", "green",
+      "episodes  monte_carlo  td_prediction\ntd_control  tasks  worlds")],
+    [("planning", "Part I: a known model", "blue",
+      "mdp  grids  bellman\ndynamic_programming\nexact_gradients"),
+     ("deep", "Part III: networks", "orange", "reinforce  dqn\nactor_critic  trpo\nppo  parts"),
+     ("language", "Part IV: language models", "vermillion",
+      "models  sampling\nreward_model  rlhf\ngrpo  solvable  tasks")],
+    [("formulas", "one equation, one function", "sky",
+      "returns  exploration  policy_gradients\ndivergences  trust_region  preferences\n"
+      "token_rewards  group_advantages")],
+    [("ground", "no learning yet", "yellow",
+      "checks  seeding  statistics  plotting\nmasking  saving  require  draws")],
 ]  # fmt: skip
 
 
 def floors() -> Figure:
-    """The floors of the package: imports go down, never up."""
-    fig, ax = page(4.5)
-    for i, (name, purpose, color, modules) in enumerate(FLOORS):
-        y = 4.04 - 0.86 * i
-        box(ax, 3.87, y, 6.66, 0.74, color=color)
-        write(ax, 0.68, y + 0.12, name, size=12, ha="left", weight="bold")
-        write(ax, 0.68, y - 0.13, purpose, size=9, ha="left", color="#555555")
-        lines = modules.split("\n")
-        for row, line in enumerate(lines):
-            style = {"ha": "left", "family": "monospace", "color": INK}
-            write(ax, 3.2, y + 0.21 * ((len(lines) - 1) / 2 - row), line, size=9.2, **style)
-    arrow(ax, (0.33, 4.3), (0.33, 0.25), color=INK, width=2)
-    write(ax, 0.16, 2.28, "imports", rotation=90, size=10)
+    """The floors of the package, and the rooms on each: imports go down, never up."""
+    fig, ax = page(5.2)
+    top = 5.1
+    for rooms in FLOORS:
+        alone = len(rooms) == 1
+        height, width = (0.8 if alone else 1.32), (6.66 - 0.12 * (len(rooms) - 1)) / len(rooms)
+        y = top - height / 2
+        for i, (name, purpose, color, modules) in enumerate(rooms):
+            left = 0.54 + (width + 0.12) * i
+            box(ax, left + width / 2, y, width, height, color=color)
+            said = y + 0.12 if alone else top - 0.2
+            write(ax, left + 0.12, said, name, size=12, ha="left", weight="bold")
+            write(ax, left + 0.12, said - 0.24, purpose, size=9, ha="left", color="#555555")
+            lines = modules.split("\n")
+            x, middle = (2.95, y) if alone else (left + 0.12, top - 0.88)
+            for row, line in enumerate(lines):
+                style = {"ha": "left", "family": "monospace", "color": INK}
+                at = middle + 0.21 * ((len(lines) - 1) / 2 - row)
+                write(ax, x, at, line, size=9, **style)
+        top -= height + 0.12
+    arrow(ax, (0.33, 5.0), (0.33, 0.25), color=INK, width=2)
+    write(ax, 0.16, 2.6, "imports", rotation=90, size=10)
     return fig
 
 
