@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 import json
 import os
 import re
@@ -9,15 +10,17 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import rlbook
 import rlbook.book.experiments as package
 from rlbook.book.experiments import Experiment, differences, experiments, load, stale, store
-from rlbook.book.experiments.command import main
+from rlbook.book.experiments.command_line import main
 from rlbook.book.experiments.short_runs import interrupted_after
-from rlbook.book.experiments.sources import Source, reached, source_hash, words
+from rlbook.book.experiments.sources import WHOLE, Source, reached, resolve, source_hash, words
 from rlbook.book.paths import DATA
 
 CHAPTERS = sorted(
@@ -114,7 +117,7 @@ def made_up(tmp_path, monkeypatch):
         return importlib.import_module("made_up_chapter").EXPERIMENTS
 
     monkeypatch.setattr(
-        "rlbook.book.experiments.command.experiments",
+        "rlbook.book.experiments.command_line.experiments",
         lambda chapter: read() if chapter == "99" else {},
     )
     yield read
@@ -180,12 +183,14 @@ def test_changed_config_and_changed_numbers_are_noticed(made_up, tmp_path):
 
 def names(source: str, definition: str) -> set[tuple[str, str]]:
     read = Source(ast.parse(source))
-    return {target for node in read.nodes(definition) for target in read.mentions("here", node)}
+    return {
+        resolve(target) for node in read.nodes(definition) for target in read.mentions("here", node)
+    }
 
 
 def test_names_are_followed_to_what_they_stand_for():
     source = """
-from rlbook import masking
+from rlbook.ground import masking
 from rlbook.ground.masking import masked_mean as mean
 import numpy as np
 LIMIT = 3
@@ -193,19 +198,45 @@ def f(x): return masking.mean_per_run(x) + g(x)
 def g(x): return mean(x, LIMIT) + np.sum(x)
 def h(x): return other
 """
+    masked_mean = ("rlbook.ground.masking", "masked_mean")
     assert names(source, "f") == {("rlbook.ground.masking", "mean_per_run"), ("here", "g")}
-    expected = {("rlbook.ground.masking", "masked_mean"), ("here", "LIMIT"), ("numpy", "sum")}
-    assert names(source, "g") == expected
+    assert names(source, "g") == {masked_mean, ("here", "LIMIT"), ("numpy", "sum")}
     assert names(source, "h") == set()
-    assert names(source, "not_there") >= expected  # then all of the module counts
+    assert names(source, "not_there") >= names(source, "g")  # then all of the module counts
+
+
+@pytest.mark.parametrize(
+    ("line", "target"),
+    [
+        ("from rlbook.planning import MDP as f", ("rlbook.planning.mdp", "MDP")),
+        ("from rlbook.ground import generator as f", ("rlbook.ground.seeding", "generator")),
+        ("from rlbook.language import Reviews as f", ("rlbook.language.tasks.reviews", "Reviews")),
+        ("from rlbook.planning import car_rental as f", ("rlbook.planning.car_rental",) * 2),
+        ("from rlbook.formulas import returns as f", ("rlbook.formulas.returns", WHOLE)),
+        ("from rlbook.deep import ppo as f", ("rlbook.deep.ppo", WHOLE)),
+    ],
+)
+def test_names_are_followed_through_faces(line, target):
+    if target == ("rlbook.planning.car_rental",) * 2:  # the function, named as its module is
+        target = ("rlbook.planning.car_rental", "car_rental")
+    assert names(f"{line}\ndef g(x): return f", "g") == {target}
+
+
+def test_a_name_of_a_module_is_followed_through_its_face():
+    source = "from rlbook import planning\ndef f(x): return planning.value_iteration(x)"
+    home = "rlbook.planning.dynamic_programming"
+    assert names(source, "f") == {(home, "value_iteration")}
 
 
 def test_statements_that_define_nothing_count_and_docstrings_do_not():
-    read = Source(ast.parse('"""Words."""\nimport os\nX = {}\nX["a"] = 1\nX.update(b=2)\n'))
-    assert len(read.nodes("X")) == 3
+    read = Source(ast.parse('"""Words."""\nimport os\nX = {}\nX["a"] = 1\nX.update(b=2)\nY = 1\n'))
+    assert len(read.nodes("X")) == 3 and len(read.nodes("Y")) == 1
+    read = Source(ast.parse("Y = 1\nimport torch\ntorch.use_float64()\n"))
+    assert len(read.nodes("Y")) == 2  # a setting bears on everything
     one = ast.parse('def f(x):\n    """More."""\n    return (x +\n    1)  # add\n')
     assert words(one) == words(ast.parse("def f(x): return x + 1\n"))
     assert words(one) != words(ast.parse("def f(x): return x + 2\n"))
+    assert words(one) == words(ast.parse("def f(x):\n    from a import b\n    return x + 1\n"))
 
 
 def test_what_a_stored_experiment_reaches():
@@ -214,6 +245,61 @@ def test_what_a_stored_experiment_reaches():
     assert ("rlbook.ground.seeding", "generator") in taxi
     assert not {name for module, name in taxi if module == "rlbook.ground.masking"}
     assert ("rlbook.ground.seeding", "Streams") not in taxi
+
+
+RUN = "def run(config, progress):\n    return double(config)\n"
+DOUBLE = "def double(x):\n    return square(x) + square(x)\n"
+SQUARE = "def square(x):\n    return x * x\n"
+
+
+@pytest.fixture
+def hash_of(tmp_path, monkeypatch):
+    """hash_of(chapter=..., name=...): the hash of `run` in made-up modules of rlbook."""
+    monkeypatch.setattr(rlbook, "__path__", [*rlbook.__path__, str(tmp_path)])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before, numbers = set(sys.modules), itertools.count()
+
+    def write(**modules: str) -> str:
+        one = f"chapter_{next(numbers)}"  # a name is read once
+        for name, text in {one: modules.pop("chapter"), **modules}.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        importlib.invalidate_caches()
+        run = importlib.import_module(f"rlbook.{one}").run
+        return source_hash(SimpleNamespace(run=run, depends=()))
+
+    yield write
+    for name in set(sys.modules) - before:
+        sys.modules.pop(name)
+
+
+def test_moving_a_definition_leaves_the_hash_alone(hash_of):
+    together = hash_of(chapter=f"from rlbook.a1 import double\n{RUN}", a1=DOUBLE + SQUARE)
+    apart = hash_of(
+        chapter=f"from rlbook.b1 import double\n{RUN}",
+        b1=f"from rlbook.b2 import square\n{DOUBLE}",
+        b2=SQUARE,
+    )
+    handed_on = hash_of(
+        chapter=f"from rlbook.c1 import double\n{RUN}",
+        c1="from rlbook.b1 import double\n__all__ = ['double']\n",
+    )
+    assert together == apart == handed_on
+    edited = hash_of(
+        chapter=f"from rlbook.d1 import double\n{RUN}",
+        d1=f"from rlbook.d2 import square\n{DOUBLE}",
+        d2=SQUARE.replace("x * x", "x * x * x"),
+    )
+    assert edited != together
+
+
+def test_which_of_two_namesakes_is_meant_enters_the_hash(hash_of):
+    run = "def run(config, progress):\n    return f(config), g(config)\n"
+    f, g = "def f(x):\n    return square(x)\n", "def g(x):\n    return square(x)\n"
+    cube = SQUARE.replace("x * x", "x * x * x")
+    imports = "from rlbook.{0}1 import f\nfrom rlbook.{0}2 import g\n"
+    right = hash_of(chapter=imports.format("e") + run, e1=f + SQUARE, e2=g + cube)
+    swapped = hash_of(chapter=imports.format("h") + run, h1=f + cube, h2=g + SQUARE)
+    assert right != swapped
 
 
 def test_unknown_dependency_is_named(made_up):
@@ -244,7 +330,7 @@ def test_interruption_keeps_what_was_stored(made_up, tmp_path, capsys, monkeypat
 
     experiment = Experiment(run, {}, {})
     monkeypatch.setattr(
-        "rlbook.book.experiments.command.experiments", lambda _: {"squares": experiment}
+        "rlbook.book.experiments.command_line.experiments", lambda _: {"squares": experiment}
     )
     assert main(["99", "--again"], tmp_path) == 130
     assert "interrupted; what was stored before is kept" in capsys.readouterr().out

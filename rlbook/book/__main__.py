@@ -16,7 +16,7 @@ import sys
 
 COMMANDS = {
     **dict.fromkeys(("execute", "install-cell", "address"), "publish.execute"),
-    "experiments": "experiments.command",
+    "experiments": "experiments.command_line",
     "figures": "pictures.diagrams",
     "animations": "pictures.animations",
     "wavefront": "pictures.wavefront",

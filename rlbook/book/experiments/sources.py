@@ -1,9 +1,11 @@
 """Which source an experiment's numbers depend on: the definitions that it reaches, by name.
 
 Starting from the experiment's function, every name that a definition mentions is followed to
-the top-level definition behind it, in the same module or imported from another of rlbook, and
-so on. A class counts whole, and so do a module's statements that define nothing. An edit of
-a function that an experiment never reaches leaves its numbers valid.
+the top-level definition behind it, in the same module or imported from another of rlbook, also
+through the faces of its folders, and so on. A class counts whole, and so do a module's
+statements that define nothing but change what is defined. An edit of a function that an
+experiment never reaches leaves its numbers valid, and so does moving a definition to another
+module: no module's name enters the hash, only which definition mentions which.
 """
 
 import ast
@@ -11,49 +13,82 @@ import functools
 import hashlib
 import importlib.util
 import inspect
-import sys
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 NO_NUMBERS = {
-    "rlbook.book.experiments",
-    "rlbook.ground.progress",
-    "rlbook.ground.checks",
-    "rlbook.ground.plotting",
+    *("rlbook.book.experiments", "rlbook.ground.progress"),
+    *("rlbook.ground.checks", "rlbook.ground.plotting"),
 }
 """Modules that draw, wait or compare: no stored number depends on them."""
 WHOLE = ""
 """Stands for all that a module defines."""
+Target = tuple[str, str]
+"""(module, definition), or (module, WHOLE)."""
+
+
+class Reached(NamedTuple):
+    """One definition that an experiment depends on."""
+
+    words: str
+    """Its syntax."""
+    mentions: list[int]
+    """What its names stand for: the numbers of other definitions, in the order of `reached`."""
 
 
 def source_hash(experiment) -> str:
     """One hash of every definition that the numbers of an experiment depend on; comments,
-    docstrings and layout do not enter."""
+    docstrings, layout and the modules' names do not enter."""
     digest = hashlib.sha256()
-    for (module, name), words in sorted(reached(experiment).items()):
-        digest.update(f"{module} {name}\n{words}\n".encode())
+    for (_, name), (words, mentions) in reached(experiment).items():
+        digest.update(f"{name}\n{words}\n{mentions}\n".encode())
     return digest.hexdigest()
 
 
-def reached(experiment) -> dict[tuple[str, str], str]:
-    """(module, definition) -> its syntax in words, for everything the experiment depends on."""
+def reached(experiment) -> dict[Target, Reached]:
+    """Everything the experiment depends on, in the order in which it is first mentioned."""
     own = inspect.getmodule(experiment.run)
-    waiting = [(own.__name__, experiment.run.__name__), *((m, WHOLE) for m in experiment.depends)]
+    start = [(own.__name__, experiment.run.__name__), *((m, WHOLE) for m in experiment.depends)]
     follow = {own.__name__, *experiment.depends}
-    found: dict[tuple[str, str], str] = {}
-    while waiting:
-        module, name = waiting.pop()
-        if (module, name) in found or module in NO_NUMBERS:
-            continue
-        if module not in follow and not module.startswith("rlbook."):
-            continue
+    numbers: dict[Target, int] = {}
+    waiting: list[Target] = []
+
+    def number(target: Target) -> int | None:
+        """Of a definition; it waits to be read if it is a new one. None if no number depends
+        on it, or if it is none of ours."""
+        target = resolve(target, follow)
+        if target[0] in NO_NUMBERS or not _is_ours(target[0], follow):
+            return None
+        if target not in numbers:
+            numbers[target] = len(numbers)
+            waiting.append(target)
+        return numbers[target]
+
+    for target in start:
+        number(target)
+    found: dict[Target, Reached] = {}
+    for module, name in waiting:  # which grows
         source = Source.read(module)
-        if name in source.aliases and name not in source.definitions:  # a name handed on
-            waiting.append(source.aliases[name])
-            continue
         nodes = source.nodes(name)
-        found[module, name] = " ".join(words(node) for node in nodes)
-        waiting += [target for node in nodes for target in source.mentions(module, node)]
+        mentioned = [number(t) for node in nodes for t in source.mentions(module, node, follow)]
+        text = " ".join(words(node) for node in nodes)
+        found[module, name] = Reached(text, [n for n in mentioned if n is not None])
     return found
+
+
+def resolve(target: Target, follow: Collection[str] = ()) -> Target:
+    """The definition behind a name, or the module, however many modules hand it on."""
+    module, name = target
+    if name == WHOLE or not _is_ours(module, follow):
+        return target
+    source = Source.read(module)
+    handed_on = source.aliases.get(name)
+    if name in source.definitions or (handed_on is None and not _exists(f"{module}.{name}")):
+        return target
+    if handed_on is None or handed_on == target:  # `from rlbook.deep import ppo`, also in its face
+        return f"{module}.{name}", WHOLE
+    return resolve(handed_on, follow)
 
 
 class Source:
@@ -65,7 +100,7 @@ class Source:
         for node in tree.body:
             for name in _defined(node):
                 self.definitions.setdefault(name, []).append(node)
-            if not _defined(node) and not _is_docstring(node) and not _is_import(node):
+            if not (_defined(node) or _is_docstring(node) or _is_import(node) or _is_guard(node)):
                 self.loose.append(node)
         self.aliases = dict(_aliases(tree))
 
@@ -75,29 +110,38 @@ class Source:
         return _read(path, path.stat().st_mtime_ns)
 
     def nodes(self, name: str) -> list[ast.AST]:
-        """The syntax of one definition, with the module's loose statements; all, if WHOLE or if
-        the name is not one that is defined at the top level."""
+        """The syntax of one definition, with the loose statements that bear on it; all of the
+        module, if WHOLE or if the name is not one that is defined at the top level."""
         if name in self.definitions:
-            return [*self.definitions[name], *self.loose]
+            return [*self.definitions[name], *(x for x in self.loose if self._bears_on(x, name))]
         whole = {id(node): node for nodes in self.definitions.values() for node in nodes}
         return [*whole.values(), *self.loose]
 
-    def mentions(self, module: str, node: ast.AST) -> list[tuple[str, str]]:
+    def _bears_on(self, statement: ast.AST, name: str) -> bool:
+        """Whether a statement names this definition, or none at all, as a global setting does."""
+        named = {part.id for part in ast.walk(statement) if isinstance(part, ast.Name)}
+        named &= self.definitions.keys()
+        return name in named or not named
+
+    def mentions(
+        self, module: str, node: ast.AST, follow: Collection[str] = ()
+    ) -> Iterator[Target]:
         """The definitions that a piece of syntax names."""
-        found, inside = [], set()
+        inside = set()
         for part in ast.walk(node):
             if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
                 target = self.aliases.get(part.value.id)
+                target = target and resolve(target, follow)
                 if target is not None and target[1] == WHOLE:  # a module: module.name
                     inside.add(id(part.value))
-                    found.append((target[0], part.attr))
+                    yield target[0], part.attr
         for part in ast.walk(node):
-            if isinstance(part, ast.Name) and id(part) not in inside:
+            is_read = isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)
+            if is_read and id(part) not in inside:
                 if part.id in self.definitions:
-                    found.append((module, part.id))
+                    yield module, part.id
                 elif part.id in self.aliases:
-                    found.append(self.aliases[part.id])
-        return found
+                    yield self.aliases[part.id]
 
 
 @functools.cache
@@ -122,7 +166,7 @@ def words(node) -> str:
         inner = [f"{k}={words(v)}" for k, v in fields.items() if v is not None and v != []]
         return f"{type(node).__name__}({', '.join(inner)})"
     if isinstance(node, list):
-        return f"[{', '.join(words(part) for part in node)}]"
+        return f"[{', '.join(words(part) for part in node if not _is_import(part))}]"
     return repr(node)
 
 
@@ -137,7 +181,7 @@ def _defined(node: ast.AST) -> list[str]:
     return []
 
 
-def _aliases(tree: ast.Module):
+def _aliases(tree: ast.Module) -> Iterator[tuple[str, Target]]:
     """Imported name -> (module, definition), or (module, WHOLE) where it names a module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -145,15 +189,15 @@ def _aliases(tree: ast.Module):
                 yield alias.asname or alias.name.split(".")[0], (alias.name, WHOLE)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                is_module = inner.startswith("rlbook.") and _exists(inner)
-                target = (inner, WHOLE) if is_module else (node.module, alias.name)
-                yield alias.asname or alias.name, target
+                yield alias.asname or alias.name, (node.module, alias.name)
 
 
+def _is_ours(module: str, follow: Collection[str]) -> bool:
+    return module in follow or module.split(".")[0] == "rlbook"
+
+
+@functools.cache
 def _exists(name: str) -> bool:
-    if name in sys.modules:
-        return True
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:  # the parent is a module, not a package
@@ -162,6 +206,12 @@ def _exists(name: str) -> bool:
 
 def _is_import(node: ast.AST) -> bool:
     return isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def _is_guard(node: ast.AST) -> bool:
+    """What runs for a type checker, or as a command."""
+    guards = "TYPE_CHECKING", "__name__ == '__main__'"
+    return isinstance(node, ast.If) and ast.unparse(node.test) in guards
 
 
 def _is_docstring(node: ast.AST) -> bool:
