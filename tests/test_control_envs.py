@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook.deep.parts.envs import native as control_envs
 from rlbook.deep.parts.envs.make import make_envs
-from rlbook.deep.parts.envs.native import ControlEnvs
+from rlbook.deep.parts.envs.native import NUMBERS_PER_BLOCK, ControlEnvs
 from rlbook.deep.parts.envs.physics import CONTROL_TASKS
 from rlbook.ground.seeding import Streams, generator
 
@@ -71,7 +70,7 @@ def trajectory(run_ids, others: int, name="CartPole-v1", run=3, num_steps=150):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_depends_on_its_own_stream_only(name):
-    assert control_envs.NUMBERS_PER_BLOCK // (48 * 4) < 100  # more than one block of noise
+    assert NUMBERS_PER_BLOCK // (48 * 4) < 100  # more than one block of noise
     alone = trajectory([3], 0, name)
     for ids, others in (((0, 1, 2, 3), 1), ((0, 1, 2, 3), 2), ((7, 3), 1)):
         for a, b in zip(alone, trajectory(ids, others, name), strict=True):

@@ -7,7 +7,6 @@ import torch
 
 from rlbook.ground.seeding import generator
 from rlbook.planning import dynamic_programming
-from rlbook.planning import dynamic_programming as solution
 from rlbook.planning.bellman import action_values, bellman_optimality_backup, greedy_actions
 from rlbook.planning.dynamic_programming import (
     modified_policy_iteration,
@@ -415,7 +414,7 @@ def test_initial_values_are_checked_and_left_alone(plan):
 
 @every_sweeping
 def test_what_does_not_settle_raises(plan, monkeypatch):
-    monkeypatch.setattr(solution, "MAX_SWEEPS", 10)
+    monkeypatch.setattr(dynamic_programming, "MAX_SWEEPS", 10)
     with pytest.raises(ValueError, match="not settled after 10 rounds; do the values diverge"):
         plan(stay_or_go(0.999))
 

@@ -211,14 +211,15 @@ def h(x): return other
         ("from rlbook.planning import MDP as f", ("rlbook.planning.mdp", "MDP")),
         ("from rlbook.ground import generator as f", ("rlbook.ground.seeding", "generator")),
         ("from rlbook.language import Reviews as f", ("rlbook.language.tasks.reviews", "Reviews")),
-        ("from rlbook.planning import car_rental as f", ("rlbook.planning.car_rental",) * 2),
+        (
+            "from rlbook.planning import car_rental as f",
+            ("rlbook.planning.car_rental", "car_rental"),
+        ),
         ("from rlbook.formulas import returns as f", ("rlbook.formulas.returns", WHOLE)),
         ("from rlbook.deep import ppo as f", ("rlbook.deep.ppo", WHOLE)),
     ],
 )
 def test_names_are_followed_through_faces(line, target):
-    if target == ("rlbook.planning.car_rental",) * 2:  # the function, named as its module is
-        target = ("rlbook.planning.car_rental", "car_rental")
     assert names(f"{line}\ndef g(x): return f", "g") == {target}
 
 

@@ -145,7 +145,7 @@ def test_init_and_anneal():
 
 def _moves(loss, trained, anneal):
     """How far each logit goes under a loss that sees the logits, which `trained` will hold."""
-    from rlbook.language.solvable.model import training as module
+    from rlbook.language.solvable import training as module
 
     class Spy(module.SolvableLM):
         def __init__(self, *args):

@@ -10,43 +10,34 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from rlbook.book.paths import FIGURES
-from rlbook.book.pictures import of_the_book as diagrams_book
-from rlbook.book.pictures import part_1 as diagrams_acting
-from rlbook.book.pictures import part_1 as diagrams_models
-from rlbook.book.pictures import part_1 as diagrams_part_1
-from rlbook.book.pictures import part_2 as diagrams_sarsa
-from rlbook.book.pictures import part_2 as diagrams_td
-from rlbook.book.pictures import part_3 as diagrams_dqn
-from rlbook.book.pictures import part_3 as diagrams_gae
-from rlbook.book.pictures import part_3 as diagrams_policy_gradient
-from rlbook.book.pictures import part_4 as diagrams_rlhf
+from rlbook.book.pictures import of_the_book, part_1, part_2, part_3, part_4
 from rlbook.book.pictures.drawing import draw_named
 from rlbook.ground.plotting import use_style
 
 DIAGRAMS: dict[str, Callable[[], Figure]] = {
     draw.__name__: draw
     for draw in (
-        diagrams_book.book_map,
-        diagrams_book.floors,
-        diagrams_book.chapter_rhythm,
-        diagrams_book.two_state_chain,
-        diagrams_part_1.agent_environment,
-        diagrams_part_1.time_line,
-        diagrams_models.can_robot,
-        diagrams_part_1.machine,
-        diagrams_part_1.backup_diagrams,
-        diagrams_part_1.termination_truncation,
-        diagrams_part_1.policy_iteration_loop,
-        diagrams_part_1.generalised_dp_family,
-        diagrams_acting.acting_from_v_and_q,
-        diagrams_td.n_step_backups,
-        diagrams_sarsa.sarsa_backups,
-        diagrams_policy_gradient.tile_coding,
-        diagrams_policy_gradient.run_axis,
-        diagrams_policy_gradient.rollout_fields,
-        diagrams_dqn.dqn_loop,
-        diagrams_gae.gae_scan,
-        diagrams_rlhf.rlhf_episode,
+        of_the_book.book_map,
+        of_the_book.floors,
+        of_the_book.chapter_rhythm,
+        of_the_book.two_state_chain,
+        part_1.agent_environment,
+        part_1.time_line,
+        part_1.can_robot,
+        part_1.machine,
+        part_1.backup_diagrams,
+        part_1.termination_truncation,
+        part_1.policy_iteration_loop,
+        part_1.generalised_dp_family,
+        part_1.acting_from_v_and_q,
+        part_2.n_step_backups,
+        part_2.sarsa_backups,
+        part_3.tile_coding,
+        part_3.run_axis,
+        part_3.rollout_fields,
+        part_3.dqn_loop,
+        part_3.gae_scan,
+        part_4.rlhf_episode,
     )
 }
 
