@@ -9,15 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from parsed_notebook import Notebook, chapter_of, chapters, citations, first_arguments
+from parsed_notebook import Notebook, chapters, citations, first_arguments
 
-# Chapters in reading order. A link to one of PLANNED that has no file yet may point anywhere.
-CHAPTERS = [str(number) for number in range(21)] + ["A", "B", "C", "D"]
-PLANNED = {str(number) for number in range(7, 21)} | {"A", "B", "C"}
-CONTENTS = "00_start_here.ipynb"
-NO_EXERCISES = {"0", "B", "C", "D"}  # need none; those that they have obey the rules
+from rlbook.book.chapters import CHAPTERS, KINDS, LABEL, PLACES, label_of, neighbours
+
 MIN_EXERCISES, MIN_CODE_EXERCISES = 4, 2
-EXERCISE = re.compile(r"\*\*Exercise ([0-9A-C]+\.\d+)\*\*(?:\s+\(([^)]*)\))?")
+EXERCISE = re.compile(rf"\*\*Exercise ({LABEL}\.\d+)\*\*(?:\s+\(([^)]*)\))?")
 
 
 @dataclass
@@ -110,10 +107,10 @@ def exercises_are_complete(notebook: Notebook, book: Book) -> list[str]:
     if numbers != wanted:
         found.append(f"exercises are numbered {numbers}, wanted {wanted}")
     text = "\n\n".join(cell.source for cell in notebook.markdown)
-    inside = re.findall(r"^\*\*Exercise ([0-9A-C]+\.\d+)\*\*", text, re.MULTILINE)
+    inside = re.findall(rf"^\*\*Exercise ({LABEL}\.\d+)\*\*", text, re.MULTILINE)
     hidden = [number for number in inside if number not in numbers]
     found += [f"Exercise {number} does not begin its Markdown cell" for number in hidden]
-    if notebook.chapter not in NO_EXERCISES:
+    if KINDS[notebook.chapter] == "lesson":  # others need none; what they have obeys the rules
         code = sum(kind == "code" for _, kind, _ in exercises)
         if len(exercises) < MIN_EXERCISES or code < MIN_CODE_EXERCISES:
             found.append(f"{len(exercises)} exercises, {code} of them (code): too few")
@@ -157,16 +154,13 @@ def split_exercises(notebook: Notebook) -> list[tuple[str, str, list]]:
 
 @rule
 def links_resolve(notebook: Notebook, book: Book) -> list[str]:
-    found, written = [], set(book.chapters)
-    for target in links(notebook.prose):  # in a formula, [x](y) is no link
-        name = Path(target.split("#")[0]).name
-        if not target.split("#")[0] or (notebook.path.parent / target.split("#")[0]).exists():
-            continue
-        planned = re.fullmatch(r"(\d\d|[ABC])_\w+\.ipynb", target.split("#")[0])
-        if planned and chapter_of(name) in PLANNED - written:
-            continue
-        found.append(f"the link to {target} leads nowhere")
-    return found
+    targets = links(notebook.prose)  # in a formula, [x](y) is no link
+    lost = [target for target in targets if not (notebook.path.parent / _file(target)).exists()]
+    return [f"the link to {target} leads nowhere" for target in lost if _file(target)]
+
+
+def _file(target: str) -> str:
+    return target.split("#")[0]
 
 
 def links(text: str) -> list[str]:
@@ -178,16 +172,16 @@ def links(text: str) -> list[str]:
 @rule
 def leads_on(notebook: Notebook, book: Book) -> list[str]:
     """The first and the last Markdown cell link to the previous chapter, contents and next."""
-    if notebook.chapter not in CHAPTERS:
+    if notebook.chapter not in PLACES:
         return [f"{notebook.path.name}: no such chapter"]
     if not notebook.markdown:
         return ["no Markdown"]
-    place = CHAPTERS.index(notebook.chapter)
-    wanted = {CHAPTERS[place + 1]} if place + 1 < len(CHAPTERS) else set()
-    wanted |= {CHAPTERS[place - 1], "0"} if place else set()
+    before, after = neighbours(notebook.chapter)
+    wanted = {after.label} if after else set()
+    wanted |= {before.label, CHAPTERS[0].label} if before else set()
     found = []
     for name, cell in (("first", notebook.markdown[0]), ("last", notebook.markdown[-1])):
-        linked = {chapter_of(Path(target).name) for target in links(cell.source)}
+        linked = {label_of(Path(target).name) for target in links(cell.source)}
         missing = sorted(wanted - linked)
         found += [f"the {name} Markdown cell has no link to chapter {one}" for one in missing]
     return found

@@ -20,10 +20,13 @@ from clean_process import in_clean_process
 from mutant_runs import run_chapter, run_unit_tests
 from parsed_notebook import chapters
 
+from rlbook.book.chapters import CHAPTERS
+
 RUN_SECONDS = 1500
 hypothesis.settings.register_profile("book", deadline=None)  # no test depends on the time it takes
 hypothesis.settings.load_profile("book")
-PART_4 = re.compile(r"[/\[](?:18|19|20)[_\]-]")
+_NUMBERS = "|".join(chapter.number for chapter in CHAPTERS if chapter.part == "IV")
+PART_4 = re.compile(rf"[/\[](?:{_NUMBERS})[_\]-]")
 SMALL_MODELS = """
 from rlbook.language.pretraining import pretrained
 from rlbook.language.tasks import Arithmetic, Reviews

@@ -15,7 +15,7 @@ class Mutant:
     """A classic mistake, as a replacement in the source of one module of rlbook."""
 
     module: str
-    """Under rlbook, "dynamic_programming"."""
+    """Under rlbook, "planning.mdp"."""
     old: str
     """Occurs exactly once in the module, or in the function that `within` names; in a body."""
     new: str

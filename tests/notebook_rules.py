@@ -22,6 +22,7 @@ from parsed_notebook import (
     tags_of,
 )
 
+from rlbook.book.chapters import KINDS, LABEL
 from rlbook.book.publish.execute import METADATA
 from rlbook.book.publish.launch import to_text
 
@@ -261,7 +262,7 @@ def avoids_words_that_discourage(notebook: Notebook) -> list[str]:
 
 @rule
 def speaks_of_no_private_documents(notebook: Notebook) -> list[str]:
-    if notebook.chapter in {"0", "B"}:
+    if KINDS[notebook.chapter] in {"start", "corrections"}:
         return []
     text = "\n".join(cell.source for cell in notebook.cells)
     words = re.findall(r"\bledger\b|source notes", text, re.IGNORECASE)
@@ -299,7 +300,7 @@ def captions_every_figure(notebook: Notebook) -> list[str]:
             want = f"*Figure {notebook.chapter}.1.*"
             found.append(f"{number_of(index, cell)}: no Markdown cell that begins {want} follows")
     text = "\n\n".join(cell.source for cell in notebook.markdown)
-    numbers = re.findall(r"^\*Figure ([0-9A-C]+\.\d+)\.\*", text, re.MULTILINE)
+    numbers = re.findall(rf"^\*Figure ({LABEL}\.\d+)\.\*", text, re.MULTILINE)
     wanted = [f"{notebook.chapter}.{count}" for count in range(1, len(numbers) + 1)]
     return found + ([f"figures are numbered {numbers}"] if numbers != wanted else [])
 

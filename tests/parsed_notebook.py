@@ -10,7 +10,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-NUMBER = r"(?:\d+|[A-C])\.\d+[a-z]?"  # of an equation, a figure or an exercise
+from rlbook.book.chapters import CHAPTERS, NUMBER, label_of
+from rlbook.book.paths import NOTEBOOKS
+
 FENCE = re.compile(r"^([ >]*)(```|~~~).*?^[ >]*\2[ ]*$", re.DOTALL | re.MULTILINE)
 BLOCK = re.compile(r"\$\$(.*?)\$\$", re.DOTALL)
 INLINE_MATH = re.compile(r"(?<![\\$])\$(?!\$)[^$\n]*(?:\n[^$\n]+)*?\$")
@@ -48,7 +50,7 @@ class Notebook:
     @property
     def chapter(self) -> str:
         """What its equations' numbers begin with: 3 for 03_bellman.ipynb, A for A_proof.ipynb."""
-        return chapter_of(self.path.name)
+        return label_of(self.path.name)
 
     @property
     def number(self) -> str:
@@ -114,15 +116,7 @@ class Notebook:
 @cache
 def chapters() -> dict[str, Notebook]:
     """Every notebook of the book by its number, in order."""
-    folder = Path(__file__).parents[1] / "notebooks"
-    notebooks = [Notebook.read(path) for path in sorted(folder.glob("*.ipynb"))]
-    return {notebook.number: notebook for notebook in notebooks}
-
-
-def chapter_of(name: str) -> str:
-    """The chapter in a file's name, without a leading zero: 03_x.ipynb gives 3, A_x.ipynb A."""
-    prefix = name.split("_")[0]
-    return str(int(prefix)) if prefix.isdigit() else prefix
+    return {chapter.number: Notebook.read(NOTEBOOKS / chapter.file) for chapter in CHAPTERS}
 
 
 def number_of(cell_index: int, cell: NotebookNode) -> str:

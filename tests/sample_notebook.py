@@ -13,9 +13,7 @@ NAVIGATION = (
     "[← 2. Models](02_models.ipynb) · [Contents](00_start_here.ipynb)"
     " · [4. Value iteration →](04_value_iteration.ipynb)"
 )
-TITLE = (
-    f"# 3. A sample\n\n{NAVIGATION}\n\nWhat does one number tell? See chapter [9](09_later.ipynb)."
-)
+TITLE = f"# 3. A sample\n\n{NAVIGATION}\n\nWhat does one number tell?"
 EQUATIONS = (
     "## 3.1 Two sides\n\nThe return is defined by\n\n$$ G = 1 + 1. \\tag{3.1} $$\n\nBy Eq. (3.1),"
     " with $\\gamma = 1$,\n\n$$\n\\begin{aligned}\nG &= 2 .\n\\end{aligned}\n\\tag{3.2}\n$$"
@@ -92,8 +90,9 @@ def make_notebook(cells: list) -> nbformat.NotebookNode:
 
 def write(notebook: nbformat.NotebookNode, root: Path, name: str = "03_sample.ipynb") -> Path:
     """Write it into a tiny book: with a picture and the chapters that it links to."""
-    for file in ("notebooks/00_start_here", "notebooks/02_models", "notebooks/04_value_iteration"):
-        path = root / f"{file}.ipynb"
+    others = ("20_grpo", "B_corrections") if name[0] == "A" else ("02_models", "04_value_iteration")
+    for file in ("00_start_here", *others):
+        path = root / "notebooks" / f"{file}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     (root / "figures").mkdir(exist_ok=True)

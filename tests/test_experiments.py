@@ -17,6 +17,7 @@ import pytest
 
 import rlbook
 import rlbook.book.experiments as package
+from rlbook.book.chapters import PLACES, label_of
 from rlbook.book.experiments import Experiment, differences, experiments, load, stale, store
 from rlbook.book.experiments.command_line import main
 from rlbook.book.experiments.short_runs import interrupted_after
@@ -60,8 +61,8 @@ def test_short_run_gives_the_stored_numbers(name):
 
 
 def test_every_stored_file_belongs_to_an_experiment():
-    chapter_files = {p.stem for p in DATA.glob("*") if re.fullmatch(r"(?:\d\d|[A-C])_\w+", p.stem)}
-    assert chapter_files <= ALL.keys()
+    stems = {path.stem for path in DATA.glob("*")}
+    assert {stem for stem in stems if label_of(stem) in PLACES} <= ALL.keys()
 
 
 def test_a_short_run_is_interrupted_by_the_call_after_its_last():

@@ -11,11 +11,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from rlbook.book.chapters import notebooks
 from rlbook.book.publish.launch import LAUNCH, address, read, readme_launch, synchronise, to_text
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "rlbook").rglob("*.py"))
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = notebooks(ROOT / "notebooks")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}  # what differs

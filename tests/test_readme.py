@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from rlbook.book.__main__ import COMMANDS
+from rlbook.book.chapters import CHAPTERS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(
-    r"^\| \[(?P<number>\d\d|[A-D]) [^\]]*\]\((?P<path>[^)]+)\) \|"
+    r"^\| \[(?P<number>\w+) (?P<name>[^\]]*)\]\((?P<path>[^)]+)\) \|"
     r" (?P<read>\d+) min \| (?P<run>\d+) s \|(?P<result>.*)\|$",
     re.MULTILINE,
 )
@@ -84,9 +85,9 @@ def test_files_exist(name):
 
 
 def test_every_chapter_has_a_row():
-    written = {path.name.split("_")[0] for path in (ROOT / "notebooks").glob("*.ipynb")}
-    listed = {row.values[0]["number"] for row in ROWS}
-    assert listed == written, "the contents in README.md"
+    listed = [row.values[0].group("number", "name", "path") for row in ROWS]
+    wanted = [(one.number, one.name, f"notebooks/{one.file}") for one in CHAPTERS]
+    assert listed == wanted, "the contents in README.md, and rlbook/book/chapters.py"
 
 
 @pytest.mark.parametrize("row", ROWS)

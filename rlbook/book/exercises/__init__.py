@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from rlbook.book.chapters import number_of
 from rlbook.book.exercises.expectations import Attempt, NotAttempted, WrongAnswer, describe
 
 __all__ = ["Diagnosis", "WrongAnswer", "check_exercise", "checkers", "diagnose"]
@@ -26,8 +27,7 @@ class Diagnosis(NamedTuple):
 
 def checkers(chapter: int | str) -> dict[str, Checker]:
     """The checkers of a chapter by tag, {} if it has none; "3" and "03" are the same."""
-    number = f"{chapter:0>2}" if str(chapter).isdigit() else chapter
-    module = f"rlbook.book.exercises.chapter_{number}"
+    module = f"rlbook.book.exercises.chapter_{number_of(chapter)}"
     try:
         return importlib.import_module(module).CHECKERS
     except ModuleNotFoundError as error:

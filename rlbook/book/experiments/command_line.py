@@ -5,6 +5,7 @@ import signal
 from contextlib import contextmanager
 from pathlib import Path
 
+from rlbook.book.chapters import number_of
 from rlbook.book.experiments import experiments, stale, store
 from rlbook.book.paths import DATA
 
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None, directory: Path = DATA) -> int:
     parser.add_argument("--only", metavar="NAME", help="compute this experiment alone")
     parser.add_argument("--again", action="store_true", help="compute also what is up to date")
     options = parser.parse_args(arguments)
-    chapter = f"{options.chapter:0>2}"
+    chapter = number_of(options.chapter)
     chosen = experiments(chapter)
     if options.only is not None:
         if options.only not in chosen:

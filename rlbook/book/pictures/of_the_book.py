@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from rlbook.book.pictures.drawing import INK, arrow, box, node, page, tint, write
 from rlbook.ground.plotting import COLORS
 
-CHAPTERS = {
+NAMES = {  # of the chapters, broken into lines
     "00": "Start\nhere", "01": "RL\nbasics", "02": "MDPs", "03": "Bellman's\nequations",
     "04": "Value\niteration", "05": "Policy\niteration", "06": "Q-function",
     "07": "Monte\nCarlo", "08": "Temporal\ndifference", "09": "Q-learning", "10": "SARSA",
@@ -42,8 +42,8 @@ def book_map() -> Figure:
                 at[key] = x, y = 0.62 + 1.01 * (column + i), y
                 box(ax, x, y, 0.86, 0.62, color=color)
                 write(ax, x, y + 0.19, key, size=10, weight="bold")
-                write(ax, x, y - 0.1, CHAPTERS[key], size=8.6, linespacing=0.95)
-                if i and key not in "ABC":
+                write(ax, x, y - 0.1, NAMES[key], size=8.6, linespacing=0.95)
+                if i and not key.isalpha():
                     arrow(ax, (x - 0.58, y), (x - 0.43, y))
     for a, b in (("08", "11"), ("09", "13"), ("11", "A"), ("16", "19")):
         arrow(ax, (at[a][0], at[a][1] - 0.31), (at[b][0], at[b][1] + 0.31))

@@ -17,6 +17,7 @@ from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from rlbook.book.chapters import notebooks
 from rlbook.book.paths import ROOT
 from rlbook.book.publish.launch import LAUNCH, read
 
@@ -109,12 +110,12 @@ def write_book(folder: Path, root: Path = ROOT, mathjax: str | None = None) -> l
     Raises:
         FileNotFoundError: no notebooks under root.
     """
-    notebooks = sorted((root / "notebooks").glob("*.ipynb"))
-    if not notebooks:
+    paths = notebooks(root / "notebooks")
+    if not paths:
         raise FileNotFoundError(f"no notebooks in {root / 'notebooks'}")
     folder.mkdir(parents=True, exist_ok=True)
     pages = {folder / "index.html": front_page((root / "README.md").read_text("utf-8"))}
-    for path in notebooks:
+    for path in paths:
         pages[folder / f"{path.stem}.html"] = page_of(path, mathjax)
     for path, page in pages.items():
         path.write_text(page, encoding="utf-8")

@@ -12,11 +12,13 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
-from rlbook.book.paths import ROOT
+from rlbook.book.chapters import CHAPTERS, label_of
+from rlbook.book.paths import NOTEBOOKS
 from rlbook.book.publish.index_entries import ALGORITHMS, SYMBOLS, TERMS
 from rlbook.book.publish.launch import read, to_text
 
-NOTEBOOK = "D_index.ipynb"
+NOTEBOOK = next(chapter.file for chapter in CHAPTERS if chapter.kind == "index")
+NO_LESSONS = {chapter.number for chapter in CHAPTERS if chapter.kind != "lesson"}
 HEADING = re.compile(r"^#{1,4} (.+)$", re.MULTILINE)
 REPEATS = ("## Summary", "## Further reading")  # they explain nothing for the first time
 OFTEN, EVERYWHERE = 6, 5  # uses that name a chapter beside a definition; chapters that are too many
@@ -34,8 +36,7 @@ class Section:
     def number(self) -> str:
         """What a link to it shows: 3.4, or Ch. 3 under a heading without a number."""
         numbered = re.match(r"(\w+\.\d+) ", self.heading)
-        chapter = self.file.split("_")[0].lstrip("0") or "0"
-        return numbered[1] if numbered else f"Ch. {chapter}"
+        return numbered[1] if numbered else f"Ch. {label_of(self.file)}"
 
     @property
     def link(self) -> str:
@@ -52,12 +53,13 @@ class Section:
 def sections() -> dict[str, list[Section]]:
     """The sections of every chapter, by the beginning of its file's name: 03, A."""
     found = {}
-    for path in sorted((ROOT / "notebooks").glob("*_*.ipynb")):
-        if path.name == NOTEBOOK:
+    for chapter in CHAPTERS:
+        if chapter.kind == "index":
             continue
+        path = NOTEBOOKS / chapter.file
         cells = [c.source for c in read(path).cells if c.cell_type == "markdown"]
         pieces = re.split(r"(?m)^(?=#{1,3} )", "\n\n".join(cells))
-        name, last = path.name.split("_")[0], ""
+        name, last = chapter.number, ""
         for piece in filter(str.strip, pieces):
             heading = HEADING.match(piece)
             if heading and (re.match(r"\w+\.\d+ |Exercises$", heading[1]) or not last):
@@ -106,7 +108,7 @@ def often(phrase: str, except_in: str) -> list[str]:
         chapter: text.count(phrase) >= OFTEN and len(whole.findall(text))
         for chapter, text in _texts().items()
     }
-    found = [c for c, n in count.items() if n >= OFTEN and c not in {except_in, "00", "B", "C"}]
+    found = [c for c, n in count.items() if n >= OFTEN and c not in {except_in, *NO_LESSONS}]
     return found if len(found) <= EVERYWHERE else []
 
 
@@ -130,7 +132,7 @@ def terms() -> str:
     letters: dict[str, list[str]] = {}
     for term, chapter, phrase in sorted(rows(TERMS, 3), key=lambda row: row[0].lower()):
         phrase = phrase or term
-        more = [f"[{c.lstrip('0')}]({sections()[c][0].file})" for c in often(phrase, chapter)]
+        more = [f"[{label_of(c)}]({sections()[c][0].file})" for c in often(phrase, chapter)]
         also = f"; also {', '.join(more)}" if more and len(phrase) > 4 else ""
         line = f"{term} {where(chapter, phrase).link}{also}"
         letters.setdefault(term[0].upper(), []).append(line)
@@ -164,7 +166,7 @@ def pages() -> dict[str, str]:
     }
 
 
-def write(path: Path = ROOT / "notebooks" / NOTEBOOK) -> bool:
+def write(path: Path = NOTEBOOKS / NOTEBOOK) -> bool:
     """Write the index into its notebook; returns whether that changed anything."""
     notebook, old = read(path), path.read_text(encoding="utf-8")
     new = pages()

@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from rlbook.book.chapters import notebooks
 from rlbook.book.paths import ROOT
 
 LAUNCH = re.compile(r"<!-- launch -->.*?<!-- /launch -->", re.DOTALL)
@@ -120,7 +121,7 @@ def synchronise_book(root: Path = ROOT) -> list[Path]:
     url, new = address(root), {}
     readme = root / "README.md"
     new[readme] = LAUNCH.sub(lambda _: readme_launch(url), readme.read_text(encoding="utf-8"))
-    for path in sorted((root / "notebooks").glob("*.ipynb")):
+    for path in notebooks(root / "notebooks"):
         notebook = read(path)
         synchronise(notebook, path.name, url)
         new[path] = to_text(notebook)
