@@ -21,6 +21,7 @@ COMMANDS = {
     "animations": "pictures.animations",
     "wavefront": "pictures.wavefront",
     "index": "publish.index",
+    "renumber": "publish.renumber",
     "html": "publish.html",
 }
 """Each command's module below rlbook.book; its `main` takes the arguments."""
