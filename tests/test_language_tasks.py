@@ -13,9 +13,10 @@ from transformers import PreTrainedTokenizerFast
 
 from rlbook.ground.seeding import generator
 from rlbook.language.models import encode_answers, make_tokenizer
+from rlbook.language.tasks import reviews
 from rlbook.language.tasks.arithmetic import Arithmetic
 from rlbook.language.tasks.reviews import Reviews
-from rlbook.language.tasks.task import TASKS, reviews, steps_of_tokens
+from rlbook.language.tasks.task import TASKS, steps_of_tokens
 
 RIGHT = "7+5=12;4+8+1=13;132"
 ANY_TEXT = (

@@ -30,8 +30,8 @@ NOTEBOOKS = {
 }
 FILES = {
     "README.md": 'A cell such as `check("<c>", left)` prints `Eq. (<c>) holds`.\n',
-    "rlbook/mdp.py": '"""Solves Eqs. (<b>) and (<c>). Returns 3.4 times x."""\n',
-    "rlbook/index_entries.py": "T = '''\na | V | b | <c>\nb | <b> | f\nc | 4.4 | g\n'''\n",
+    "rlbook/sums.py": '"""Solves Eqs. (<b>) and (<c>). Returns 3.4 times x."""\n',
+    "rlbook/lists/index_entries.py": "T = '''\na | V | b | <c>\nb | <b> | f\nc | 4.4 | g\n'''\n",
     "tests/definitions.py": 'D = {\n    "<b>": "see Eq. (<c>), 3.4",\n    "4.4": "no",\n}\n',
     "tests/mutants.py": "# the sign of Eq. (<c>)\n",
     "tests/broken_claims/chapter_03.py": 'B = [Broken("<g>", "x = 3.5"), Broken("3.4 < x", "")]\n',
@@ -99,8 +99,8 @@ def test_what_is_cited_and_gone_is_named_and_nothing_is_written(book):
     [
         ("tests/broken_claims/chapter_03.py", '"3.5"', '"3.8"', "chapter_03.py: claim 3.8"),
         ("tests/definitions.py", '"3.1a"', '"3.8"', "definitions.py: definition 3.8"),
-        ("rlbook/index_entries.py", "| 3.1a |", "| 3.8 |", "index_entries.py: index 3.8"),
-        ("rlbook/mdp.py", "(3.4)", "(3.8)", "mdp.py: Eq. 3.8"),
+        ("rlbook/lists/index_entries.py", "| 3.1a |", "| 3.8 |", "index_entries.py: index 3.8"),
+        ("rlbook/sums.py", "(3.4)", "(3.8)", "sums.py: Eq. 3.8"),
         ("notebooks/04_more.ipynb", "Figure 3.5", "Figure 3.8", "04_more.ipynb: Figure 3.8"),
         ("notebooks/03_bellman.ipynb", "tag{3.1a}", "tag{3.1}", "equation 3.1 occurs twice"),
         ("notebooks/03_bellman.ipynb", "tag{3.1a}", "tag{4.1}", "4.1 stands in chapter 3"),
