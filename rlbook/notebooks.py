@@ -37,16 +37,19 @@ from rlbook.launch import (
 )
 
 CELL_TIMEOUT = 600  # seconds; a busy machine is several times slower than a quiet one
+WARNINGS = (  # what a later release will break, it announces; conftest.py sets the same for tests
+    *("error::FutureWarning", "error::DeprecationWarning", "error::PendingDeprecationWarning"),
+    # torch itself calls it, for derivatives in forward mode
+    "ignore:`torch.jit.script` is deprecated:DeprecationWarning",
+    # peft 0.21 asks a model of transformers for what is called otherwise since 5.24
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",
+)
 ENVIRONMENT = {  # the tests set the same variables before they start a kernel
     "RLBOOK_QUIET": "1",
     "PYTHONHASHSEED": "0",
     "HF_HUB_OFFLINE": "1",
     "SDL_VIDEODRIVER": "dummy",
-    # What a later release will break, it announces; pyproject.toml has the same for the tests.
-    "PYTHONWARNINGS": ",".join(
-        f"error::{name}"
-        for name in ("FutureWarning", "DeprecationWarning", "PendingDeprecationWarning")
-    ),
+    "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", ",".join(WARNINGS)),
 }
 METADATA = {  # what JupyterLab writes when it opens a notebook: then to open one changes nothing
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
