@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nbval.plugin import IPyNbCell
 
-from rlbook.book.publish.execute import ENVIRONMENT
+from rlbook.book.publish.execute import ENVIRONMENT, WARNINGS
 
 ROOT = Path(__file__).resolve().parent
 
@@ -23,6 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other cores are for tests/c
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the sanitizer by its full path: nbval would look for it in the current folder."""
+    for line in WARNINGS:
+        config.addinivalue_line("filterwarnings", line)
     if not config.option.nbval_sanitize_with:
         config.option.nbval_sanitize_with = str(ROOT / "tests" / "nbval_sanitize.cfg")
     import matplotlib

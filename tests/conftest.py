@@ -4,6 +4,7 @@ Each is one process (mutant_runs.py). They start with the first test, and what a
 comes last, so that the notebooks' kernel and they share the cores.
 """
 
+import logging
 import multiprocessing
 import os
 import re
@@ -36,6 +37,17 @@ pretrained(Arithmetic()), pretrained(Reviews())
 os.environ.setdefault(
     "RLBOOK_CACHE", str(Path(__file__).parents[1] / ".pytest_cache" / "rlbook_models")
 )
+
+
+class Deprecations(logging.Handler):
+    """transformers announces by its log, not by a warning, what it will break."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "deprecated" in record.getMessage():
+            raise DeprecationWarning(record.getMessage())
+
+
+logging.getLogger("transformers").addHandler(Deprecations())
 _pool = pytest.StashKey[ThreadPoolExecutor]()
 _runs = pytest.StashKey[dict[str, Future]]()
 

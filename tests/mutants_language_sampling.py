@@ -128,6 +128,27 @@ LANGUAGE_SAMPLING = [
         **_READER,
     ),
     Mutant(
+        old="options = {self.cache_name: self.cache, ",
+        new="options = {",
+        why="the cache does not reach the model",
+        within="Reader._read",
+        **_READER,
+    ),
+    Mutant(
+        old=") != self.read_before",
+        new=") > self.read_before",
+        why="a cache that does not grow is not noticed",
+        within="Reader._read",
+        **_READER,
+    ),
+    Mutant(
+        old="- MAY_BE_ABSENT.keys()",
+        new="- options.keys()",
+        why="options that a model does not take are dropped in silence",
+        within="last_outputs",
+        **_READER,
+    ),
+    Mutant(
         old="model.eval()",
         new="model.train()",
         why="dropout while answers are drawn and scored",

@@ -20,10 +20,11 @@ from parsed_notebook import (
     parse,
     rooms_of,
     tags_of,
+    texts_of,
 )
 
 from rlbook.book.chapters import KINDS, LABEL
-from rlbook.book.publish.execute import METADATA
+from rlbook.book.publish.execute import FOLDS, METADATA, same_metadata
 from rlbook.book.publish.launch import to_text
 
 MAX_BYTES = 1_500_000
@@ -127,12 +128,12 @@ def outputs_show_everywhere(notebook: Notebook) -> list[str]:
 
 @rule
 def has_only_the_allowed_metadata(notebook: Notebook) -> list[str]:
-    """No widget state, no timing, nothing of an editor."""
+    """No widget state, no timing, nothing of an editor; what JupyterLab writes when it opens it."""
     found = []
-    if notebook.node.metadata != METADATA:
+    if not same_metadata(notebook.node.metadata, METADATA):
         found.append(f"metadata is {dict(notebook.node.metadata)}, wanted {METADATA}")
     for index, cell in enumerate(notebook.cells):
-        extra = set(cell.metadata) - {"tags"}
+        extra = {k: v for k, v in cell.metadata.items() if k != "tags" and (k, v) not in FOLDS}
         unknown = set(tags_of(cell)) - KNOWN_TAGS
         if extra or unknown:
             found.append(f"{number_of(index, cell)} has metadata {extra}, tags {unknown}")
@@ -212,10 +213,42 @@ def leaves_no_output_unchecked(notebook: Notebook) -> list[str]:
             found.append(f"{name} is tagged measured, but not nbval-ignore-output")
         if "claim" in tags and (ignored or not re.search(r"assert|check\(", cell.source)):
             found.append(f"{name} is tagged claim, but cannot fail")
-        followers = notebook.code[index + 1 : index + 3]
+        rest = [c for c in notebook.code[index + 1 :] if "measured" not in tags_of(c)]
+        followers = rest[:2]
         if ignored and "measured" not in tags and not any("claim" in tags_of(c) for c in followers):
             found.append(f"{name}: a claim must follow a cell whose output is ignored")
     return found
+
+
+@rule
+def measures_in_cells_of_their_own(notebook: Notebook) -> list[str]:
+    """Seconds differ from run to run: a cell that prints them is tagged measured."""
+    times = re.compile(r"\b(wall_time|perf_counter|process_time|monotonic|seconds)\b|time\.time\(")
+    return [
+        f"{number_of(index, cell)} prints {found[0]}, but is not tagged measured"
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and "measured" not in tags_of(cell)
+        for node in ast.walk(parse(cell.source))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "print"
+        and (found := times.search(ast.unparse(node)))
+    ]
+
+
+@rule
+def prints_no_rounding(notebook: Notebook) -> list[str]:
+    """A number under 1e-12 is rounding, and another processor rounds in another way.
+
+    Say "below 1e-12", and assert it.
+    """
+    return [
+        f"{number_of(index, cell)} prints {found}: say below 1e-12, and assert it"
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and "nbval-ignore-output" not in tags_of(cell)
+        for text in texts_of(cell)
+        for found in re.findall(r"\d+\.?\d*(?:e[+-]?\d+)?", text)
+        if 0 < float(found) < 1e-12
+    ]
 
 
 # ---------------------------------------------------------------- text

@@ -129,6 +129,15 @@ def tags_of(cell: NotebookNode) -> list[str]:
     return list(cell.metadata.get("tags", []))
 
 
+def texts_of(cell: NotebookNode) -> list[str]:
+    """What a code cell printed, and its values as text: what nbval compares."""
+    found = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        found += [output.get("text"), data.get("text/plain"), data.get("text/html")]
+    return [text for text in found if text]
+
+
 def without_code(text: str) -> str:
     return re.sub(r"`[^`\n]+`", " ", FENCE.sub(" ", text))
 

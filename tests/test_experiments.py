@@ -182,6 +182,46 @@ def test_changed_config_and_changed_numbers_are_noticed(made_up, tmp_path):
         load("98_x", tmp_path)
 
 
+def test_only_what_floating_point_determines_is_compared_number_by_number():
+    first = lambda arrays: {"x": arrays["x"][:1]}  # noqa: E731
+    rises = lambda _, got: [] if got["x"][-1] > got["x"][0] else ["x does not rise"]  # noqa: E731
+    run = lambda config, progress: {"x": config["x"]}  # noqa: E731
+    stored = {"x": np.array([1.0, 2.0])}
+    for x, found in [
+        ([1.0, 3.0], []),
+        ([1.5, 3.0], ["x: differs by up to 0.5"]),
+        ([1.0, 0.0], ["x does not rise"]),
+        ([1.5, 0.0], ["x does not rise", "x: differs by up to 0.5"]),
+    ]:
+        experiment = Experiment(run, {"x": x}, {}, determined=first, claim=rises)
+        assert differences(stored, experiment) == found
+
+
+def flipped(arrays: dict) -> dict:
+    return {k: x[:, ::-1] if x.ndim > 1 and len(x) > 1 else x for k, x in arrays.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "breaks", "said"),
+    [
+        ("05_mazes", lambda a: {"sweeps": a["sweeps"] + [[[2]], [[0]], [[0]]]}, "value iteration"),
+        ("05_mazes", lambda a: {"sweeps": a["sweeps"] + [[[0]], [[22]], [[0]]]}, "modified"),
+        ("05_mazes", lambda a: {"sweeps": a["sweeps"] + [[[0]], [[0]], [[99]]]}, "a fifth"),
+        ("15_line_search", lambda a: {"kl": a["kl"][:, ::-1]}, "leaves the trust region"),
+        ("15_line_search", lambda a: {"kl": 0.1 * a["kl"]}, "no update leaves"),
+        ("15_line_search", lambda a: {"returns": a["returns"] * 0 + 20}, "not twice"),
+        ("16_four_agents", flipped, "more than half"),
+    ],
+)
+def test_a_claim_of_a_short_run_can_fail(name, breaks, said):
+    """On the stored numbers, and on what makes them false."""
+    claim, arrays = ALL[name].claim, dict(load(name).arrays)
+    if name == "15_line_search":  # the short run has its first radius
+        arrays = {"kl": arrays["kl"][:1], "returns": arrays["returns"][:1]}
+    assert claim(arrays, arrays) == []
+    assert any(said in line for line in claim(arrays, arrays | breaks(arrays)))
+
+
 def names(source: str, definition: str) -> set[tuple[str, str]]:
     read = Source(ast.parse(source))
     return {

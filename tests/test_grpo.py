@@ -235,9 +235,10 @@ def test_a_group_of_equal_rewards_changes_nothing():
 
     policy = tiny()
     before = [p.clone() for p in policy.model.parameters()]
-    grpo.train(policy, Hopeless(), grpo.Config(num_steps=2, **SMALL), progress=False)
-    for a, b in zip(before, policy.model.parameters(), strict=True):
-        torch.testing.assert_close(a, b, atol=1e-6, rtol=0)  # k3 of equal policies is rounding
+    # Without a KL, whose gradient at equal policies is rounding: AdamW makes steps even of that.
+    config = grpo.Config(num_steps=2, **SMALL | {"kl_coef": 0.0})
+    grpo.train(policy, Hopeless(), config, progress=False)
+    assert all(map(torch.equal, before, policy.model.parameters()))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_output
 from sample_notebook import code, make_notebook, sample_cells, write
 
-from rlbook.book.publish.execute import METADATA, clean, differences, main
+from rlbook.book.publish.execute import FOLDS, METADATA, clean, differences, main
 from rlbook.book.publish.launch import read, to_text
 
 
@@ -18,6 +18,26 @@ def test_clean_keeps_tags_and_outputs_only():
     notebook.metadata = {"jupytext": {}, "widgets": {}, "kernelspec": {"name": "my-venv"}}
     expected = make_notebook([code("print(1)", "1\n", ("claim",))])
     assert clean(notebook) == expected and notebook.metadata == METADATA
+
+
+def test_clean_keeps_what_closes_a_cell():
+    folds = dict(FOLDS) | {"tags": ["claim"]}
+    cell = code("print(1)", "1\n")
+    cell.metadata = folds | {"editable": True, "slideshow": {}}
+    assert clean(make_notebook([cell])).cells[0].metadata == folds
+    cell.metadata = {"jp-MarkdownHeadingCollapsed": False, "jupyter": {"outputs_hidden": True}}
+    assert clean(make_notebook([cell])).cells[0].metadata == {}
+
+
+def test_metadata_may_differ_in_the_version_of_python_only():
+    stored, fresh = (make_notebook([code("f()", "1\n")]) for _ in range(2))
+    fresh.metadata = copy.deepcopy(METADATA)
+    fresh.metadata["language_info"]["version"] = "3.99.0"
+    assert differences(stored, fresh) == []
+    fresh.metadata["language_info"]["name"] = "julia"
+    assert differences(stored, fresh) == ["the notebook's metadata changed"]
+    fresh.metadata = {"kernelspec": METADATA["kernelspec"]}
+    assert differences(stored, fresh) == ["the notebook's metadata changed"]
 
 
 def test_clean_joins_the_pieces_of_a_stream():

@@ -17,6 +17,8 @@ from sample_notebook import (
     write,
 )
 
+from rlbook.book.publish.execute import FOLDS
+
 
 def problems(notebook: Notebook, definitions=DEFINITIONS) -> dict[str, list[str]]:
     """What each rule says about a book of this one notebook; rules content with it left out."""
@@ -85,6 +87,7 @@ BROKEN = [
     ("outputs_show_everywhere", "svg", output(4, "display_data", {"image/svg+xml": "<svg/>"})),
     ("outputs_show_everywhere", "widget", output(4, "display_data", WIDGET)),
     ("has_only_the_allowed_metadata", "execution", metadata(4, execution={"iopub": "1"})),
+    ("has_only_the_allowed_metadata", "outputs_hidden", metadata(4, jupyter={"outputs_hidden": 1})),
     ("has_only_the_allowed_metadata", "nbval-skip", metadata(4, tags=["nbval-skip"])),
     ("is_small", "bytes", append(3, "x" * 1_600_000)),
     ("begins_with_the_install_cell", "wanted", drop(1)),
@@ -97,6 +100,13 @@ BROKEN = [
     ("imports_from_few_rooms", "8 places", insert(5, IMPORTS)),
     ("no_cell_ends_with_a_semicolon", "';'", insert(5, "x = 1;")),
     ("leaves_no_output_unchecked", "cannot fail", replace(7, "assert ", "")),
+    ("prints_no_rounding", "prints 7e-16", insert(5, "print(1)", "at most 7e-16\n")),
+    ("prints_no_rounding", "prints 2.5e-13", insert(5, "print(1)", "x 1e-12, 3 2.5e-13")),
+    (
+        "measures_in_cells_of_their_own",
+        "prints wall_time",
+        insert(5, "print(r.wall_time)", "3 s\n"),
+    ),
     ("leaves_no_output_unchecked", "measured", metadata(4, tags=["measured"])),
     ("leaves_no_output_unchecked", "must follow", metadata(15, tags=["nbval-ignore-output"])),
     ("leaves_no_output_unchecked", "comment", replace(7, "#", "# NBVAL_IGNORE_OUTPUT")),
@@ -160,6 +170,13 @@ BROKEN += [
 def test_the_sample_obeys_every_rule(tmp_path):
     notebook = Notebook.read(write(make_notebook(sample_cells()), tmp_path))
     assert problems(notebook) == {}
+
+
+def test_closed_cells_obey_every_rule(tmp_path):
+    cells = sample_cells()
+    for name, value in FOLDS:
+        cells[4].metadata[name] = value
+    assert problems(Notebook.read(write(make_notebook(cells), tmp_path))) == {}
 
 
 def test_a_cell_that_only_imports_may_be_long(tmp_path):

@@ -3,13 +3,16 @@
 import ast
 import re
 import subprocess
+import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from rlbook.book.chapters import notebooks
 from rlbook.book.publish.launch import LAUNCH, address, read, readme_launch, synchronise, to_text
@@ -18,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "rlbook").rglob("*.py"))
 NOTEBOOKS = notebooks(ROOT / "notebooks")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}  # what differs
 MAX_MODULE_LINES, MAX_FUNCTION_LINES = 400, 60
@@ -28,13 +32,51 @@ MAX_MODULE_LINES, MAX_FUNCTION_LINES = 400, 60
 
 def bounds(requirements: list[str]) -> dict[str, SpecifierSet]:
     parsed = [Requirement(text) for text in requirements]
-    return {CONDA_NAMES.get(one.name, one.name): one.specifier for one in parsed}
+    names = (CONDA_NAMES.get(one.name, canonicalize_name(one.name)) for one in parsed)
+    return dict(zip(names, (one.specifier for one in parsed), strict=True))
 
 
 def test_environment_yml_agrees_with_pyproject():
     listed = [line for line in ENVIRONMENT["dependencies"] if isinstance(line, str)]
     conda = bounds([line for line in listed if not re.match(r"(python|pip)\b", line)])
-    assert conda == bounds(PYPROJECT["project"]["dependencies"])
+    assert conda == bounds(PYPROJECT["project"]["dependencies"] + EXTRAS["lab"])
+
+
+def test_every_package_has_a_lower_and_an_upper_bound():
+    listed = [*PYPROJECT["project"]["dependencies"], *chain(*EXTRAS.values())]
+    operators = {
+        name: sorted(one.operator for one in found)
+        for name, found in bounds(listed).items()
+        if name != "rlbook"
+    }
+    assert operators == dict.fromkeys(operators, ["<", ">="])
+
+
+def test_constraints_are_exact_and_within_the_bounds():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    locked = bounds([line for line in lines if not line.startswith("#")])
+    assert {len(found) for found in locked.values()} == {1}
+    assert {one.operator for found in locked.values() for one in found} == {"=="}
+    wanted = bounds(PYPROJECT["project"]["dependencies"] + EXTRAS["lab"] + EXTRAS["test"])
+    for name in wanted.keys() - {"rlbook"}:
+        (one,) = locked[canonicalize_name(name)]
+        assert wanted[name].contains(one.version), f"{name} {one.version}, not {wanted[name]}"
+
+
+def test_continuous_integration_tests_the_lowest_versions():
+    """All but torch's in every run; torch's with Colab's versions, in `.ci/run all`."""
+    lines = run_python(".ci/bounds.py", "lowest").splitlines()
+    colab = (ROOT / ".ci" / "colab.txt").read_text(encoding="utf-8").splitlines()
+    tested = bounds([*lines, *(line for line in colab if line.startswith("torch"))])
+    wanted = bounds(PYPROJECT["project"]["dependencies"] + EXTRAS["lab"] + EXTRAS["test"])
+    for name in wanted.keys() - {"rlbook"}:
+        lowest = next(one.version for one in wanted[name] if one.operator == ">=")
+        assert tested[name] == SpecifierSet(f"=={lowest}")
+
+
+def run_python(*arguments: str) -> str:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def test_environment_yml_installs_the_book():

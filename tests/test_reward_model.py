@@ -122,6 +122,19 @@ def test_a_step_follows_the_gradient_of_bradley_terry():
     assert (moved.sign() == -twin.head.weight.grad.sign()).all()
 
 
+def test_the_loss_of_a_batch_compares_answers_of_one_prompt():
+    """Each pair by itself, its two answers alone in their batches, in the order of the draw."""
+    model, twin, rows = reward_model(), reward_model(), pairs(n=4).pairs()
+    result = train(model, rows, Config(num_steps=1, batch_size=4), seed=3, progress=False)
+    drawn = torch.randint(len(rows), (4,), generator=generator(3)).tolist()
+    assert len(set(drawn)) > 1
+    losses = []
+    for prompt, *answers in (rows[i] for i in drawn):
+        r = [twin(*to_tokens(TOKENIZER, [prompt], [answer])) for answer in answers]
+        losses.append(-preference_probability(*r).log())
+    close(result.log["loss"], torch.cat(losses).mean()[None].double().detach(), atol=1e-6, rtol=0)
+
+
 @architectures
 def test_it_learns_what_the_annotators_like(architecture):
     data = pairs(n=200)

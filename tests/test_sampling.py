@@ -1,5 +1,6 @@
 """Samples of language models, and their log-probabilities, on models of a few numbers."""
 
+from inspect import signature
 from itertools import product
 
 import pytest
@@ -20,6 +21,7 @@ from transformers import (
 
 from rlbook.ground.seeding import generator
 from rlbook.language.models import LanguageModel, Prompts, encode, make_model, make_tokenizer
+from rlbook.language.reader import CACHE_NAMES, last_outputs
 from rlbook.language.sampling import (
     decode,
     evaluation_mode,
@@ -120,6 +122,132 @@ def test_a_sliding_window_grouped_heads_and_positions_of_their_own():
         torch.testing.assert_close(scores, answers.log_probs, atol=1e-10, rtol=0)
         own = answers.tokens[0][answers.completion_mask[0]].tolist()
         torch.testing.assert_close(scores[0, : len(own)], alone(model, ROWS[0], own))
+
+
+# --- how the cache reaches the model
+
+
+class Wrapped(torch.nn.Module):
+    """A model in a module of one's own, which hands on what it is given."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.inner = model
+
+    def forward(self, **kwargs):
+        return self.inner(**kwargs)
+
+
+class Forgetful(Wrapped):
+    """It says that it takes a cache, and loses it: what transformers 5.24 made of ours."""
+
+    def forward(self, cache=None, **kwargs):
+        return self.inner(**kwargs)
+
+
+def own_name(model) -> str:
+    """What this release of transformers calls the cache."""
+    (name,) = set(CACHE_NAMES) & set(signature(model.forward).parameters)
+    return name
+
+
+class New(Wrapped):
+    def forward(self, cache=None, **kwargs):
+        return self.inner(**kwargs, **{own_name(self.inner): cache})
+
+
+class Old(Wrapped):
+    def forward(self, past_key_values=None, **kwargs):
+        return self.inner(**kwargs, **{own_name(self.inner): past_key_values})
+
+
+def adapted(model):
+    """With a LoRA adapter, of random numbers, so that it says something else than the model."""
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    wrapped = peft.get_peft_model(model, config)
+    with torch.no_grad():
+        for name, parameter in wrapped.named_parameters():
+            if "lora" in name:
+                parameter.normal_(std=0.4)
+    return wrapped.double().eval()
+
+
+@pytest.fixture
+def data_parallel(tmp_path):
+    """DistributedDataParallel, of one process."""
+    distributed = torch.distributed
+    store = f"file://{tmp_path / 'store'}"
+    distributed.init_process_group("gloo", init_method=store, rank=0, world_size=1)
+    yield torch.nn.parallel.DistributedDataParallel
+    distributed.destroy_process_group()
+
+
+def same_as(wrapped, model) -> None:
+    """What a wrapper draws and scores is what the model in it draws and scores."""
+    prompts = padded(*ROWS)
+    answers, expected = draw(wrapped, prompts), draw(model, prompts)
+    assert torch.equal(answers.tokens, expected.tokens)
+    torch.testing.assert_close(answers.log_probs, expected.log_probs, atol=1e-12, rtol=0)
+    scores = token_log_probs(wrapped, prompts, answers.tokens, answers.completion_mask)
+    torch.testing.assert_close(scores, answers.log_probs, atol=1e-10, rtol=0)
+
+
+@MODELS
+@pytest.mark.parametrize("wrap", [Wrapped, New, Old, lambda model: Wrapped(Wrapped(model))])
+def test_the_cache_reaches_a_model_through_wrappers_and_under_either_name(make, wrap):
+    model = make().eval()
+    same_as(wrap(model), model)
+
+
+def test_the_cache_reaches_a_model_in_distributed_data_parallel(data_parallel):
+    model = llama()
+    same_as(data_parallel(model), model)
+
+
+def test_the_cache_reaches_a_model_with_an_adapter():
+    plain = draw(llama(), padded(*ROWS))
+    wrapped = adapted(llama())
+    same_as(wrapped, wrapped.merge_and_unload())
+    answers = draw(adapted(llama()), padded(*ROWS))
+    assert not torch.equal(answers.log_probs, plain.log_probs), "the adapter does nothing"
+
+
+def test_a_cache_that_does_not_grow_is_an_error():
+    with pytest.raises(ValueError, match="Forgetful has read 4 tokens of each row.* holds 0"):
+        draw(Forgetful(llama()), padded(*ROWS))
+    model, later = llama(), iter([True])
+
+    class Later(Wrapped):
+        """Loses it after the prompt."""
+
+        def forward(self, cache=None, **kwargs):
+            kept = {own_name(self.inner): cache} if next(later, False) else {}
+            return self.inner(**kwargs, **kept)
+
+    with pytest.raises(ValueError, match="has read 5 tokens of each row.* holds 4"):
+        draw(Later(model), padded(*ROWS))
+
+
+def test_a_model_that_takes_no_cache_cannot_read_on():
+    class Cacheless(Wrapped):
+        def forward(self, input_ids, attention_mask):
+            return self.inner(input_ids=input_ids, attention_mask=attention_mask)
+
+    model, prompts = llama(), padded(*ROWS)
+    with pytest.raises(ValueError, match="Cacheless takes neither cache nor past_key_values"):
+        draw(Cacheless(model), prompts)
+    answers = draw(model, prompts)  # what it can do without one, it does
+    same = Prompts(prompts.tokens[1:2], prompts.mask[1:2])  # no padding: it is told no positions
+    score = (same, answers.tokens[1:2], answers.completion_mask[1:2])
+    expected = token_log_probs(model, *score)
+    torch.testing.assert_close(token_log_probs(Cacheless(model), *score), expected)
+
+
+def test_an_option_that_a_model_does_not_take_is_an_error():
+    model, tokens = llama(), torch.tensor([[2, 3]])
+    with pytest.raises(TypeError, match=r"LlamaForCausalLM takes no \['past_keys'\], only"):
+        last_outputs(model, tokens, torch.ones_like(tokens), keep=1, past_keys=None)
 
 
 @MODELS

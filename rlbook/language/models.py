@@ -151,7 +151,7 @@ def load(
     try:
         _require_reach(name)
         tokenizer = AutoTokenizer.from_pretrained(name, **safe)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:  # the last: a format that wants a package
         raise OSError(f"cannot load {name!r}, or its tokenizer: {error}") from error
     try:
         model, report = AutoModelForCausalLM.from_pretrained(

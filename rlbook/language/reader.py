@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.cache_utils import DynamicCache
 
 from rlbook.language.models import Prompts, config_of
@@ -70,26 +71,26 @@ def last_outputs(
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
     options |= {"position_ids": positions, "logits_to_keep": keep}
     known = _arguments(model)
-    if unknown := options.keys() - known - MAY_BE_ABSENT.keys():
+    if unknown := options.keys() - set(known) - MAY_BE_ABSENT.keys():
         name = type(model).__name__
-        raise TypeError(f"forward of {name} takes no {sorted(unknown)}, only {sorted(known)}")
+        raise TypeError(f"forward of {name} takes no {sorted(unknown)}, only {known}")
     options = {name: value for name, value in options.items() if name in known}
     out = model(input_ids=tokens, attention_mask=mask, **options)
     found = (out.logits if "logits" in out else out.last_hidden_state)[:, -keep:]
     return found.to(torch.promote_types(found.dtype, torch.float32))
 
 
-def _arguments(model: nn.Module) -> set[str]:
+def _arguments(model: nn.Module) -> list[str]:
     """What `model.forward` takes by name, and what it hands on as **kwargs to the model it wraps.
 
-    The first module that takes a cache is the causal model; those before it are wrappers (PEFT,
-    DistributedDataParallel, one's own).
+    Wrappers (PEFT, DistributedDataParallel, one's own) come before the model of transformers.
     """
-    found: set[str] = set()
+    found: list[str] = []
     for module in model.modules():
         parameters = inspect.signature(module.forward).parameters.values()
-        found |= {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
-        if found & set(CACHE_NAMES) or not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        found += [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+        hands_on = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        if isinstance(module, PreTrainedModel) or not hands_on:
             break
     return found
 
@@ -112,7 +113,7 @@ class Reader:
         (B, P), mask = tokens.shape, mask.long()
         different, copies = torch.cat([tokens, mask], dim=1).unique(dim=0, return_inverse=True)
         self.model, self.cache = model, DynamicCache(config=config_of(model))
-        named = [name for name in CACHE_NAMES if name in _arguments(model)]
+        named = [name for name in _arguments(model) if name in CACHE_NAMES]  # the outermost first
         if not named:
             names, wanted = " nor ".join(CACHE_NAMES), type(model).__name__
             raise ValueError(f"forward of {wanted} takes neither {names}: it cannot read on")

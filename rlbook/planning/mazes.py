@@ -41,7 +41,7 @@ def random_maze(
         if not (0 < row < height - 1 and 0 < column < width - 1 and row % 2 and column % 2):
             raise ValueError(f"goal ({row}, {column}) is no room: rooms have odd coordinates")
     rows, columns = (height - 1) // 2, (width - 1) // 2
-    rooms = np.arange(rows * columns).reshape(rows, columns)
+    rooms = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)  # for old scipy
     one = np.concatenate([rooms[:, :-1].ravel(), rooms[:-1].ravel()])
     other = np.concatenate([rooms[:, 1:].ravel(), rooms[1:].ravel()])
     draws = torch.rand(2, len(one), generator=generator, dtype=torch.float64).numpy()

@@ -19,6 +19,9 @@ class Broken(NamedTuple):
     why: str
 
 
+CACHE_LOST = "from rlbook.language.reader import Reader; Reader.read = lambda self, tokens: None"
+"""A model that has forgotten what it read before draws every token, and writes word salad."""
+
 BROKEN: dict[str, list[Broken]] = {
     path.stem.removeprefix("chapter_"): import_module(f"broken_claims.{path.stem}").BROKEN
     for path in sorted(Path(__file__).parent.glob("chapter_*.py"))

@@ -1,10 +1,11 @@
 """What makes each claim of chapter 18 false; see __init__.py."""
 
-from broken_claims import Broken
+from broken_claims import CACHE_LOST, Broken
 
 BROKEN = [
     Broken("share > 0.9", "write = lambda *a, **k: (0, 0, ['the is it'] * 500)", "no grammar"),
     Broken("share > 0.9", "write = lambda *a, **k: (0, 0, ['it is great'] * 500)", "only praise"),
+    Broken("share > 0.9", CACHE_LOST, "samples are word salad"),
     Broken("18.1", "predicted = predicted * 1.2", "another prediction"),
     Broken("18.1", "fit_bradley_terry = lambda w: 1.2 * R_true.expand(100, 8, 6)", "no progress"),
     Broken("18.2", "accuracy = accuracy - 0.01", "the bound is not reached"),
@@ -23,11 +24,15 @@ BROKEN = [
            "a ranking is worth more than six comparisons"),
     Broken("who knows the utilities", "taste.__class__.utility = lambda self, q, o: len(o)",
            "another taste"),
+    Broken("who knows the utilities",
+           f"{CACHE_LOST}\nheld_out = compare(lm, taste, 1000, seed=188, **annotators)",
+           "samples are word salad"),
     Broken("five points are missing", "accuracies[1] -= 0.05", "one run is not good"),
     Broken("five points are missing", "accuracies[0] += 0.1", "better than possible"),
     Broken("three of three", "scores = [[x.flip(0) for x in s] for s in scores]", "other answers"),
     Broken("three of three", "scores = [[5 * x for x in s] for s in scores]", "far too sure"),
     Broken("it likes best", "found = -found", "it likes the worst"),
+    Broken("it likes best", "texts = ['the is it'] * len(texts)", "samples are word salad"),
     Broken("memorised", "by_number = by_number[::-1]", "more data is worse"),
     Broken("memorised", "by_number = by_number * 0 + 0.7", "the number does not matter"),
     Broken("memorised", "stored.arrays['train_loss'][0] = stored.arrays['test_loss'][0]",

@@ -1,6 +1,6 @@
 """What makes each claim of chapter 19 false; see __init__.py."""
 
-from broken_claims import Broken
+from broken_claims import CACHE_LOST, Broken
 
 NOTHING_LEARNED = "runs[1].log['{0}'] = runs[1].log['{0}'] * 0 + runs[1].log['{0}'][0]"
 
@@ -36,6 +36,8 @@ BROKEN = [
     ),
     Broken("rise in all three runs", NOTHING_LEARNED.format("utility"), "no run for the better"),
     Broken("rise in all three runs", NOTHING_LEARNED.format("reward"), "the proxy does not rise"),
+    Broken("orders more than 72%", CACHE_LOST, "samples are word salad"),
+    Broken("200 other answers", CACHE_LOST, "samples are word salad"),
     Broken("200 other answers", "runs[0].models['policy'] = sft.model", "nothing was learned"),
     Broken("the truth is best at KL", "truth = believed", "the truth never turns"),
     Broken("the truth is best at KL", "covariance = -covariance", "it turns elsewhere"),

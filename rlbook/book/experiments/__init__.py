@@ -56,6 +56,13 @@ class Experiment:
     corner: Callable[[Arrays, Config], Arrays] | None = field(default=None)
     """(stored arrays, short config) -> what the short run should give, where this is not
     the leading corner."""
+    determined: Callable[[Arrays], Arrays] | None = None
+    """The part of the short run that floating point determines on any processor, taken from what
+    is stored and from what is recomputed: what comes before the first count, argmax or accepted
+    step that rounding may turn over. By default all of it."""
+    claim: Callable[[Arrays, Arrays], list[str]] | None = None
+    """(stored, recomputed) -> what is wrong with the rest, which another processor may change:
+    what the numbers are shown for must be true of the short run, too."""
 
 
 class Stored(NamedTuple):
@@ -142,23 +149,28 @@ def stale(name: str, experiment: Experiment, directory: Path = DATA) -> str | No
 
 def differences(stored: Arrays, experiment: Experiment) -> list[str]:
     """Where the short run, recomputed now, differs from the stored numbers; [] if nowhere."""
-    recomputed = compute(experiment, short=True)
-    if stored.keys() != recomputed.keys():
-        return [f"stored are {sorted(stored)}, recomputed {sorted(recomputed)}"]
-    names = sorted(recomputed.keys() - set(experiment.measured))
-    if not names:
+    got = compute(experiment, short=True)
+    if stored.keys() != got.keys():
+        return [f"stored are {sorted(stored)}, recomputed {sorted(got)}"]
+    got = {key: array for key, array in got.items() if key not in experiment.measured}
+    if not got:
         return ["every array is measured, so that nothing is recomputed"]
     if experiment.corner is not None:
-        parts = experiment.corner(stored, experiment.config | experiment.short)
+        want = experiment.corner(stored, experiment.config | experiment.short)
     else:
-        parts = {key: _leading_corner(stored[key], recomputed[key].shape) for key in names}
-    found = []
-    for key in names:
-        got, want = recomputed[key], parts[key]
-        if got.shape != want.shape:
-            found.append(f"{key}: stored {want.shape}, recomputed {got.shape}")
-        elif not np.allclose(got, want, rtol=experiment.rtol, atol=experiment.rtol, equal_nan=True):
-            worst = np.nanmax(np.abs(np.subtract(got, want, dtype=float)))
+        want = {key: _leading_corner(stored[key], array.shape) for key, array in got.items()}
+    shapes = {key: (want[key].shape, got[key].shape) for key in got}
+    found = [f"{key}: stored {a}, recomputed {b}" for key, (a, b) in shapes.items() if a != b]
+    if found:
+        return found
+    if experiment.claim is not None:
+        found += experiment.claim(want, got)
+    if experiment.determined is not None:
+        want, got = experiment.determined(want), experiment.determined(got)
+    rtol = experiment.rtol
+    for key in got:
+        if not np.allclose(got[key], want[key], rtol=rtol, atol=rtol, equal_nan=True):
+            worst = np.nanmax(np.abs(np.subtract(got[key], want[key], dtype=float)))
             found.append(f"{key}: differs by up to {worst:.3g}")
     return found
 

@@ -81,6 +81,20 @@ def _train(config: dict, settings: trpo.Config, run_ids: list[int]):
     return trpo.train(config["env"], settings, run_ids=run_ids, seed=seed, progress=False)
 
 
+def held_and_learning(stored: dict, recomputed: dict) -> list[str]:
+    """From the second update on, single precision decides which step the line search accepts."""
+    kl, returns = recomputed["kl"], recomputed["returns"]
+    radii = np.array(EXPERIMENTS["line_search"].short["radii"])
+    found = []
+    if (kl[:, 0] > radii[:, None, None]).any():
+        found.append("kl: with the line search, an update leaves the trust region")
+    if not (kl[:, 1] > radii[:, None, None]).any():
+        found.append("kl: without the line search, no update leaves the trust region")
+    if not (returns[..., -1].mean(-1) > 2 * returns[..., 0].mean(-1)).all():
+        found.append("returns: not twice what they were before training")
+    return found
+
+
 EXPERIMENTS = {
     "line_search": Experiment(
         line_search,
@@ -101,6 +115,12 @@ EXPERIMENTS = {
         },
         {"radii": [0.01], "total_steps": 5_120, "num_evals": 2},
         rtol=1e-3,  # single precision; a batch of fewer runs would round differently
+        determined=lambda arrays: {
+            "kl": arrays["kl"][..., 0],  # of the first update
+            "returns": arrays["returns"][..., 0],  # before it
+            "env_steps": arrays["env_steps"],
+        },
+        claim=held_and_learning,
     ),
     "solved": Experiment(
         solved,

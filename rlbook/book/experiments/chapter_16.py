@@ -148,6 +148,17 @@ def ablation(config: dict, progress) -> dict:
     }
 
 
+def mostly_the_same(stored: dict, recomputed: dict) -> list[str]:
+    """After the first updates one greedy action may fall the other way and change an episode; in
+    most runs none does."""
+    found = []
+    for key in filter(lambda key: key.startswith("returns"), stored):
+        want, got = stored[key][..., 1:], recomputed[key][..., 1:]
+        if want.size and np.isclose(got, want, rtol=1e-3).mean() < 0.5:
+            found.append(f"{key}: after training more than half of the evaluations differ")
+    return found
+
+
 SOON = {"stop_after": 256}  # steps of each environment: the first two updates of PPO
 EXPERIMENTS = {
     "four_agents": Experiment(
@@ -155,6 +166,10 @@ EXPERIMENTS = {
         {"seed": 16, "runs": 10, "agents": list(AGENTS), "tasks": list(TASKS), "stop_after": None},
         SOON,
         rtol=1e-3,
+        determined=lambda arrays: {
+            key: x[..., :1] if key.startswith("returns") else x for key, x in arrays.items()
+        },
+        claim=mostly_the_same,
     ),
     "hundred": Experiment(
         hundred,

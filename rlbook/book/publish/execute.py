@@ -10,10 +10,12 @@ reproduces byte for byte. `address` is the one place that knows where the book l
 
 import argparse
 import os
+import platform
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
@@ -35,16 +37,37 @@ from rlbook.book.publish.launch import (
 )
 
 CELL_TIMEOUT = 600  # seconds; a busy machine is several times slower than a quiet one
+WARNINGS = (  # what a later release will break, it announces; conftest.py sets the same for tests
+    *("error::FutureWarning", "error::DeprecationWarning", "error::PendingDeprecationWarning"),
+    # torch itself calls it, for derivatives in forward mode
+    "ignore:`torch.jit.script` is deprecated:DeprecationWarning",
+    # peft 0.21 asks a model of transformers for what is called otherwise since 5.24
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",
+)
 ENVIRONMENT = {  # the tests set the same variables before they start a kernel
     "RLBOOK_QUIET": "1",
     "PYTHONHASHSEED": "0",
     "HF_HUB_OFFLINE": "1",
     "SDL_VIDEODRIVER": "dummy",
+    "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", ",".join(WARNINGS)),
 }
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "name": "python3"},
-    "language_info": {"name": "python"},
+METADATA = {  # what JupyterLab writes when it opens a notebook: then to open one changes nothing
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+        "version": platform.python_version(),
+    },
 }
+FOLDS = (  # what closes a heading or a cell: in JupyterLab, in JupyterLab, in Colab
+    ("jp-MarkdownHeadingCollapsed", True),
+    ("jupyter", {"source_hidden": True}),
+    ("cellView", "form"),
+)
 
 
 def execute(notebook: NotebookNode, folder: Path) -> float:
@@ -85,11 +108,12 @@ def _peak_megabytes(pid: int | None) -> float:
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:
-    """Keep sources, tags, outputs, counts and ids; drop all else that a rerun could change."""
+    """Keep sources, tags, folds, outputs, counts and ids; drop all that a rerun could change."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
+        kept = {name: value for name, value in FOLDS if cell.metadata.get(name) == value}
         tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        cell.metadata = nbformat.from_dict(kept | ({"tags": tags} if tags else {}))
         cell.pop("attachments", None)
         if cell.cell_type == "code":
             cell.outputs = _merge_streams(cell.outputs)
@@ -117,9 +141,20 @@ def differences(stored: NotebookNode, fresh: NotebookNode) -> list[str]:
         if old != new:
             fields = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
             found.append(f"cell {number} ({old['id']}): {', '.join(fields)} changed")
-    if stored.metadata != fresh.metadata or stored.nbformat_minor != fresh.nbformat_minor:
+    same = same_metadata(stored.metadata, fresh.metadata)
+    if not same or stored.nbformat_minor != fresh.nbformat_minor:
         found.append("the notebook's metadata changed")
     return found
+
+
+def same_metadata(one: Mapping, other: Mapping) -> bool:
+    """Whether two notebooks' metadata are equal, but for the Python that executed them."""
+    return _without_version(one) == _without_version(other)
+
+
+def _without_version(metadata: Mapping) -> dict:
+    language = dict(metadata.get("language_info", {}))
+    return {**metadata, "language_info": language | {"version": None} if language else None}
 
 
 def execute_file(path: Path, *, check: bool = False) -> bool:
