@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import pkgutil
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+from rlbook.book.__main__ import OF_THE_LAB, main
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "rlbook"
@@ -130,7 +133,8 @@ def test_the_face_of_language_does_not_import_transformers():
 
 @pytest.mark.slow
 def test_every_module_of_a_wheel_can_be_imported(tmp_path):
-    """The packages that rlbook needs are borrowed from here; rlbook itself is only the wheel."""
+    """The packages that rlbook needs are borrowed from here; rlbook itself is only the wheel, and
+    those of its extras count as missing."""
     book = tmp_path / "book"
     book.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -140,14 +144,14 @@ def test_every_module_of_a_wheel_can_be_imported(tmp_path):
     shutil.copytree(ROOT / "figures" / "data", book / "figures" / "data")
     pip = [sys.executable, "-m", "pip"]
     build = ["wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(tmp_path), str(book)]
-    subprocess.run([*pip, *build], check=True)
+    quiet = {"env": {k: v for k, v in os.environ.items() if k != "PYTHONWARNINGS"}, "check": True}
+    subprocess.run([*pip, *build], **quiet)  # pip warns of itself
     (wheel,) = tmp_path.glob("rlbook-*.whl")
     target = tmp_path / "site"
-    subprocess.run(
-        [*pip, "install", "--no-deps", "-q", "--target", str(target), str(wheel)], check=True
-    )
+    install = ["install", "--no-deps", "-q", "--target", str(target), str(wheel)]
+    subprocess.run([*pip, *install], **quiet)
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT_ALL, str(target)],
+        [sys.executable, "-c", IMPORT_ALL, str(target), "jupyterlab", *OF_THE_LAB],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -155,9 +159,21 @@ def test_every_module_of_a_wheel_can_be_imported(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_command_says_what_it_needs(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nbconvert", None)
+    monkeypatch.setitem(sys.modules, "nbformat", None)
+    assert main(["html"]) == 1 and main(["index"]) == 1
+    assert "html needs nbconvert: pip install" in (said := capsys.readouterr().err)
+    assert "index needs nbformat: pip install" in said
+    assert main(["publish"]) == 2 and "no command publish" in capsys.readouterr().err
+    assert main([]) == 0 and "execute" in capsys.readouterr().out
+
+
 IMPORT_ALL = """
 import importlib, pathlib, pkgutil, sys
 sys.path.insert(0, sys.argv[1])
+for name in sys.argv[2:]:
+    sys.modules[name] = None  # as if it were not there
 import rlbook
 assert pathlib.Path(rlbook.__file__).is_relative_to(sys.argv[1]), rlbook.__file__
 names = [found.name for found in pkgutil.walk_packages(rlbook.__path__, "rlbook.")]

@@ -25,6 +25,8 @@ COMMANDS = {
     "html": "publish.html",
 }
 """Each command's module below rlbook.book; its `main` takes the arguments."""
+OF_THE_LAB = {"jupyter_client", "nbclient", "nbconvert", "nbformat", "traitlets"}
+"""What some of them need, and only the extra `lab` brings."""
 KEEP_THEIR_NAME = "publish.execute"  # one module, three commands
 
 
@@ -38,7 +40,14 @@ def main(arguments: list[str]) -> int:
         return 2
     name = COMMANDS[command]
     module = importlib.import_module(f"rlbook.book.{name}")
-    return module.main(arguments if name == KEEP_THEIR_NAME else arguments[1:])
+    try:
+        return module.main(arguments if name == KEEP_THEIR_NAME else arguments[1:])
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing not in OF_THE_LAB:
+            raise
+        print(f'{command} needs {missing}: pip install -e ".[lab]"', file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@
 reproduces byte for byte. `address` is the one place that knows where the book lives.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import platform
@@ -17,13 +19,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-
-import nbformat
-from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from rlbook.book.paths import ROOT
 from rlbook.book.publish.launch import (
@@ -35,6 +31,9 @@ from rlbook.book.publish.launch import (
     synchronise_book,
     to_text,
 )
+
+if TYPE_CHECKING:  # Jupyter's own packages come with the extra `lab`
+    from nbformat import NotebookNode
 
 CELL_TIMEOUT = 600  # seconds; a busy machine is several times slower than a quiet one
 WARNINGS = (  # what a later release will break, it announces; conftest.py sets the same for tests
@@ -80,6 +79,10 @@ def execute(notebook: NotebookNode, folder: Path) -> float:
         CellExecutionError: a cell raised an exception.
         CellTimeoutError: a cell ran for longer than CELL_TIMEOUT seconds.
     """
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+
     specs = KernelSpecManager(kernel_dirs=[])  # no other python3 than the one that runs this
     client = NotebookClient(
         notebook,
@@ -109,11 +112,13 @@ def _peak_megabytes(pid: int | None) -> float:
 
 def clean(notebook: NotebookNode) -> NotebookNode:
     """Keep sources, tags, folds, outputs, counts and ids; drop all that a rerun could change."""
-    notebook.metadata = nbformat.from_dict(METADATA)
+    from nbformat import from_dict
+
+    notebook.metadata = from_dict(METADATA)
     for cell in notebook.cells:
         kept = {name: value for name, value in FOLDS if cell.metadata.get(name) == value}
         tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict(kept | ({"tags": tags} if tags else {}))
+        cell.metadata = from_dict(kept | ({"tags": tags} if tags else {}))
         cell.pop("attachments", None)
         if cell.cell_type == "code":
             cell.outputs = _merge_streams(cell.outputs)
@@ -159,6 +164,8 @@ def _without_version(metadata: Mapping) -> dict:
 
 def execute_file(path: Path, *, check: bool = False) -> bool:
     """Execute and clean one file in place; or, with `check`, compare and leave it alone."""
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
     stored, notebook = read(path), read(path)
     if not check:
         synchronise(notebook, path.name, address())

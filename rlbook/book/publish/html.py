@@ -6,20 +6,21 @@ The pages show what is stored in the notebooks: nothing is executed. Formulas ar
 MathJax, which the reader's browser loads from the address that nbconvert names, or from --mathjax.
 """
 
+from __future__ import annotations
+
 import argparse
 import re
 import shutil
 from html import escape
 from pathlib import Path
-
-from nbconvert import HTMLExporter
-from nbconvert.filters import markdown2html
-from nbformat import NotebookNode
-from traitlets.config import Config
+from typing import TYPE_CHECKING
 
 from rlbook.book.chapters import notebooks
 from rlbook.book.paths import ROOT
 from rlbook.book.publish.launch import LAUNCH, read
+
+if TYPE_CHECKING:  # Jupyter's own packages come with the extra `lab`
+    from nbformat import NotebookNode
 
 CAPTION = re.compile(r"\*Figure [\w.]+\.\*\s*(.*?)(?:\n\n|\Z)", re.DOTALL)
 UNDESCRIBED = "No description has been provided for this image"  # nbconvert says
@@ -64,6 +65,9 @@ def page_of(path: Path, mathjax: str | None = None) -> str:
         path: of the notebook.
         mathjax: where the browser finds MathJax 2; by default where nbconvert says.
     """
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
     notebook = read(path)
     first = notebook.cells[0]
     first.source = LAUNCH.sub("", first.source)
@@ -85,6 +89,8 @@ def page_of(path: Path, mathjax: str | None = None) -> str:
 
 def front_page(readme: str) -> str:
     """The README as the first page."""
+    from nbconvert.filters import markdown2html
+
     title = TITLE.search(readme)
     body = markdown2html(LAUNCH.sub("", readme))
     head = (

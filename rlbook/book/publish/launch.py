@@ -4,15 +4,18 @@ The address is said once, in pyproject.toml. `python -m rlbook.book address URL`
 there and then rewrites the first code cell of every notebook and the links to Binder and Colab.
 """
 
+from __future__ import annotations
+
 import re
 import tomllib
 from pathlib import Path
-
-import nbformat
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING
 
 from rlbook.book.chapters import notebooks
 from rlbook.book.paths import ROOT
+
+if TYPE_CHECKING:  # Jupyter's own packages come with the extra `lab`
+    from nbformat import NotebookNode
 
 LAUNCH = re.compile(r"<!-- launch -->.*?<!-- /launch -->", re.DOTALL)
 
@@ -34,11 +37,15 @@ except ModuleNotFoundError:
 
 def read(path: Path) -> NotebookNode:
     """Read a notebook of format 4, without the wish of nbformat to repair it silently."""
+    import nbformat
+
     return nbformat.read(path, as_version=4)
 
 
 def to_text(notebook: NotebookNode) -> str:
     """The bytes of the file: sorted keys, indent 1, a newline at the end."""
+    import nbformat
+
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 

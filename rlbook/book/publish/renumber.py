@@ -7,17 +7,20 @@ notebooks, package, tests and README, definitions, the index's entries, figures'
 claims named by figures move together; the outputs that print a number do, too. Exercises stay.
 """
 
+from __future__ import annotations
+
 import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
-
-from nbformat import NotebookNode
+from typing import TYPE_CHECKING, NamedTuple
 
 from rlbook.book.chapters import NUMBER, label_of, notebooks, number_of
 from rlbook.book.paths import ROOT
 from rlbook.book.publish.launch import read, to_text
+
+if TYPE_CHECKING:  # Jupyter's own packages come with the extra `lab`
+    from nbformat import NotebookNode
 
 AND = r"(?:(?:,| and| or| to|, and| with| into)?\s+"  # between two of "Eqs. (3.4) and (3.5)"
 EQUATIONS = re.compile(rf"Eqs?\.\s+\({NUMBER}\){AND}\({NUMBER}\))*")
