@@ -1,15 +1,17 @@
 """The author's commands.
 
-python -m rlbook.book execute [--check] NOTEBOOK...    run notebooks, clean and store them
-python -m rlbook.book install-cell                     print the first code cell of a notebook
-python -m rlbook.book address [URL]                    say where the book lives, once
-python -m rlbook.book experiments CHAPTER              compute a chapter's stored comparisons
-python -m rlbook.book figures [NAME ...]               redraw diagrams
-python -m rlbook.book animations [NAME ...]            train again, and redraw animations
-python -m rlbook.book wavefront                        redraw the animation of chapter 4
-python -m rlbook.book index                            look up the places of the index again
-python -m rlbook.book renumber CHAPTER                 number its equations and figures anew
-python -m rlbook.book html [FOLDER]                    the book as web pages
+    python -m rlbook.book execute [--check] NOTEBOOK...    run notebooks, clean and store them
+    python -m rlbook.book install-cell                     print the first code cell of a notebook
+    python -m rlbook.book address [URL]                    say where the book lives, once
+    python -m rlbook.book experiments CHAPTER              compute a chapter's stored comparisons
+    python -m rlbook.book figures [NAME ...]               redraw diagrams
+    python -m rlbook.book animations [NAME ...]            train again, and redraw animations
+    python -m rlbook.book wavefront                        redraw the animation of chapter 4
+    python -m rlbook.book index                            look up the places of the index again
+    python -m rlbook.book renumber CHAPTER                 number its equations and figures anew
+    python -m rlbook.book html [FOLDER]                    the book as web pages
+
+Those that take arguments explain them after --help.
 """
 
 import importlib
