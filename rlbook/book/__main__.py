@@ -11,7 +11,7 @@
     python -m rlbook.book renumber CHAPTER                 number its equations and figures anew
     python -m rlbook.book html [FOLDER]                    the book as web pages
 
-Those that take arguments explain them after --help.
+execute, experiments, renumber and html explain themselves after --help.
 """
 
 import importlib
