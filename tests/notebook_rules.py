@@ -192,6 +192,19 @@ def imports_from_few_rooms(notebook: Notebook) -> list[str]:
 
 
 @rule
+def imports_are_closed(notebook: Notebook) -> list[str]:
+    """In JupyterLab and in Colab: nobody reads them."""
+    closed = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+    return [
+        f"{number_of(index, cell)} holds nothing but imports, but is not closed"
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code"
+        and only_imports(cell)
+        and not closed.items() <= cell.metadata.items()
+    ]
+
+
+@rule
 def no_cell_ends_with_a_semicolon(notebook: Notebook) -> list[str]:
     return [
         f"{number_of(index, cell)} ends with ';', which nbval does not honour"

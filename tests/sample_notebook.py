@@ -33,6 +33,12 @@ def code(source: str, printed: str = "", tags: tuple[str, ...] = (), outputs: tu
     return new_code_cell(source, outputs=outputs, metadata={"tags": list(tags)} if tags else {})
 
 
+def closed(cell):
+    """The cell, folded to its first line in JupyterLab and in Colab."""
+    cell.metadata |= {"jupyter": {"source_hidden": True}, "cellView": "form"}
+    return cell
+
+
 def exercise(number: str, kind: str) -> list:
     """One exercise in the form that chapters use."""
     hints = "".join(f"\n\n<details><summary>Hint {n}</summary> Think. </details>" for n in (1, 2))
@@ -52,7 +58,7 @@ def sample_cells() -> list:
     return [
         new_markdown_cell(TITLE),
         code(INSTALL_CELL, tags=("install",)),
-        code("from rlbook.book import check, check_exercise"),
+        closed(code("from rlbook.book import check, check_exercise")),
         new_markdown_cell(EQUATIONS),
         code('check("3.2", 1 + 1, 2)', "Eq. (3.2) holds: left = right in 1 case\n"),
         code("print('drawing')", outputs=(figure,), printed="drawing\n"),

@@ -98,6 +98,8 @@ BROKEN = [
     ("code_is_short", "median", lambda cells: [cells.insert(5, code(TEN)) for _ in range(9)]),
     ("code_is_short", "26 lines", insert(5, IMPORTS + "\nprint(1)" * 19)),
     ("imports_from_few_rooms", "8 places", insert(5, IMPORTS)),
+    ("imports_are_closed", "not closed", lambda cells: cells[2].metadata.pop("jupyter")),
+    ("imports_are_closed", "not closed", metadata(2, cellView="code")),
     ("no_cell_ends_with_a_semicolon", "';'", insert(5, "x = 1;")),
     ("leaves_no_output_unchecked", "cannot fail", replace(7, "assert ", "")),
     ("prints_no_rounding", "prints 7e-16", insert(5, "print(1)", "at most 7e-16\n")),
