@@ -3,8 +3,10 @@
     pip install -e ".[test,peers]"
     pytest tests/benchmarks/bench_dynamic_programming.py            # SIZE=300 for a quick look
 
-Nothing here asserts a time; the Bellman residual of each answer is asserted. Plain `pytest`
-does not collect this file.
+Before anything is timed, sweeps are compared with the definition of the maze at a thousand of its
+cells, and the answers of each method to a small maze with those of a dense table; of the answers
+to the large one, the Bellman residual is asserted. Nothing here asserts a time. Plain `pytest` does
+not collect this file.
 """
 
 import os
@@ -12,27 +14,33 @@ import os
 import numpy as np
 import pytest
 import torch
+from test_grids import by_hand
 
 from rlbook.planning.bellman import bellman_optimality_backup
 from rlbook.planning.dynamic_programming import value_iteration
-from rlbook.planning.grids import GridWorld
+from rlbook.planning.grids import MOVES, GridWorld
 
-SIZE = int(os.environ.get("SIZE", "1000"))
+SIZE, SMALL = int(os.environ.get("SIZE", "1000")), 12
 DISCOUNT, TOLERANCE, SLIP = 0.99, 1e-6, 0.2
+FLOAT64 = {"rtol": 1e-12, "atol": 1e-12}
+"""Sums of a few numbers near 1."""
 
 
-@pytest.fixture(scope="module")
-def maze() -> GridWorld:
+def make_maze(size: int) -> GridWorld:
     """A fifth of the cells is wall; the goal is in the last corner; every step costs 1."""
-    walls = torch.rand(SIZE, SIZE, generator=torch.Generator().manual_seed(0)) < 0.2
+    walls = torch.rand(size, size, generator=torch.Generator().manual_seed(0)) < 0.2
     goal = torch.zeros_like(walls)
     goal[-1, -1] = True
-    pay = torch.zeros(SIZE, SIZE, dtype=torch.float64)
+    pay = torch.zeros(size, size, dtype=torch.float64)
     return GridWorld(walls & ~goal, goal, torch.zeros_like(goal), pay, -1.0, SLIP)
 
 
 @pytest.fixture(scope="module")
-def peer(maze):
+def maze(quick) -> GridWorld:
+    return make_maze(100 if quick else SIZE)
+
+
+def make_peer(maze: GridWorld):
     """The same model as a quantecon DiscreteDP, from state-action pairs."""
     quantecon = pytest.importorskip("quantecon")
     sparse = pytest.importorskip("scipy.sparse")
@@ -49,6 +57,59 @@ def peer(maze):
     return quantecon.markov.DiscreteDP(reward, matrix, DISCOUNT, states, actions)
 
 
+@pytest.fixture(scope="module")
+def peer(maze):
+    return make_peer(maze)
+
+
+def slow_backup(maze: GridWorld, values: torch.Tensor, row: int, column: int) -> float:
+    """max_a sum_s' P(s'|s, a) [-1 + discount V(s')] of one cell, move by move."""
+    if maze.walls[row, column] or maze.ends[row, column]:
+        return 0.0
+    (H, W), found = maze.shape, []
+    for a in range(4):
+        total = 0.0
+        for move, chance in ((a, 1 - SLIP), ((a - 1) % 4, SLIP / 2), ((a + 1) % 4, SLIP / 2)):
+            i, j = row + MOVES[move][0], column + MOVES[move][1]
+            if not (0 <= i < H and 0 <= j < W) or maze.walls[i, j]:
+                i, j = row, column
+            total += chance * (-1.0 + DISCOUNT * float(values[i * W + j]))
+        found.append(total)
+    return max(found)
+
+
+def check_sweep(maze: GridWorld, mdp) -> None:
+    """One backup of random values, at a thousand cells."""
+    rng = torch.Generator().manual_seed(1)
+    values = torch.randn(mdp.num_states, dtype=torch.float64, generator=rng)
+    values[mdp.terminal] = 0.0
+    backed_up = bellman_optimality_backup(mdp, values)
+    cells = torch.randint(mdp.num_states, (1000,), generator=rng)
+    W = maze.shape[1]
+    slow = [slow_backup(maze, values, s // W, s % W) for s in cells.tolist()]
+    torch.testing.assert_close(backed_up[cells], torch.tensor(slow, dtype=values.dtype), **FLOAT64)
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[GridWorld, torch.Tensor]:
+    """A small maze and its values, by sweeps over the dense table that its definition gives."""
+    maze = make_maze(SMALL)
+    P, r = by_hand(maze)
+    values = torch.zeros(len(r), dtype=torch.float64)
+    for _ in range(3000):  # 0.99^3000 = 1e-13
+        values = (r + DISCOUNT * P @ values).amax(1)
+    return maze, values
+
+
+def error(values, small) -> float:
+    """The largest of the small maze's values."""
+    return float((torch.as_tensor(values) - small[1]).abs().max())
+
+
+BOUND = DISCOUNT / (1 - DISCOUNT) * TOLERANCE
+"""Of the error of values whose residual is TOLERANCE, Eq. (4.5)."""
+
+
 def residual(maze: GridWorld, values) -> float:
     values = torch.as_tensor(values)
     backed_up = bellman_optimality_backup(maze.mdp(discount=DISCOUNT, table=False), values)
@@ -57,28 +118,31 @@ def residual(maze: GridWorld, values) -> float:
 
 @pytest.mark.parametrize("table", [False, True], ids=["grid", "successors"])
 def bench_sweep(benchmark, maze, table):
-    """One backup of every state."""
+    """One backup of every state; first compared with the definition at a thousand of them."""
     mdp = maze.mdp(discount=DISCOUNT, table=table)
+    check_sweep(maze, mdp)
     values = torch.randn(mdp.num_states, dtype=torch.float64)
     benchmark.pedantic(bellman_optimality_backup, (mdp, values), rounds=20, warmup_rounds=3)
 
 
-def bench_value_iteration(benchmark, maze):
-    mdp = maze.mdp(discount=DISCOUNT, table=False)
-    solution = benchmark.pedantic(
-        value_iteration, (mdp,), {"tolerance": TOLERANCE}, rounds=1, iterations=1
-    )
+def bench_value_iteration(benchmark, maze, small):
+    """First compares a sweep, and the values of a small maze with those of a dense table."""
+    mdp, options = maze.mdp(discount=DISCOUNT, table=False), {"tolerance": TOLERANCE}
+    check_sweep(maze, mdp)
+    solution = value_iteration(small[0].mdp(discount=DISCOUNT, table=False), **options)
+    assert error(solution.values, small) < BOUND
+    solution = benchmark.pedantic(value_iteration, (mdp,), options, rounds=1, iterations=1)
     assert residual(maze, solution.values) < TOLERANCE
 
 
 @pytest.mark.parametrize("method", ["value_iteration", "modified_policy_iteration"])
-def bench_quantecon(benchmark, maze, peer, method):
-    """Its epsilon bounds the error of the policy; this one makes its residual ours."""
-    epsilon = 2 * DISCOUNT / (1 - DISCOUNT) * TOLERANCE
-    solution = benchmark.pedantic(
-        getattr(peer, method),
-        kwargs={"epsilon": epsilon, "max_iter": 100_000},
-        rounds=1,
-        iterations=1,
-    )
+def bench_quantecon(benchmark, maze, small, peer, method):
+    """Its epsilon bounds the error of the policy; this one makes its residual ours.
+
+    First compares the values of a small maze with those of a dense table.
+    """
+    options = {"epsilon": 2 * BOUND, "max_iter": 100_000}
+    solution = getattr(make_peer(small[0]), method)(**options)
+    assert error(solution.v, small) < 2 * BOUND
+    solution = benchmark.pedantic(getattr(peer, method), kwargs=options, rounds=1, iterations=1)
     assert residual(maze, solution.v) < 2 * TOLERANCE

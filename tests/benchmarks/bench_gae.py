@@ -3,8 +3,9 @@
     pip install -e ".[test,peers]"
     pytest tests/benchmarks/bench_gae.py            # THREADS=2 for two threads
 
-All are given the same rollout, in the memory layout that each prefers, and their results are
-compared; nothing here asserts a time. Plain `pytest` does not collect this file.
+All are given the same rollout, in the memory layout that each prefers, and before each is timed,
+its result is compared with slow code; nothing here asserts a time. Plain `pytest` does not collect
+this file.
 """
 
 import os
@@ -37,21 +38,45 @@ def rollout():
     return rewards, values, next_values, terminated, torch.zeros_like(terminated)
 
 
-def bench_scan(benchmark, rollout):
+@pytest.fixture(scope="module")
+def wanted(rollout) -> torch.Tensor:
+    """A_t = delta_t + discount lambda A_{t+1}, and A_t = delta_t at an end: one step after another.
+
+    Eq. (17.13), in Python's own numbers.
+    """
+    rows = []
+    for r, v, after, ends, cuts in zip(*(x.tolist() for x in rollout), strict=True):
+        row, A = [0.0] * T, 0.0
+        for t in reversed(range(T)):
+            delta = r[t] + (0.0 if ends[t] else DISCOUNT * after[t]) - v[t]
+            A = row[t] = delta + (0.0 if ends[t] or cuts[t] else DISCOUNT * LAMBDA * A)
+        rows.append(row)
+    return torch.tensor(rows)
+
+
+def check(got: torch.Tensor, wanted: torch.Tensor) -> None:
+    """Sums of some 17 float32 numbers near 1, and in the loop of values near 10: 1e-5 apart."""
+    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+
+
+def bench_scan(benchmark, rollout, wanted):
+    """First compares the scan with the slow loop."""
     arguments = {"discount": DISCOUNT, "lambda_": LAMBDA}
+    check(generalized_advantage_estimate(*rollout, **arguments), wanted)
     benchmark(generalized_advantage_estimate, *rollout, **arguments)
 
 
-def bench_loop_over_time(benchmark, rollout):
-    """lambda_returns - values: the same numbers, T steps one after another."""
+def bench_loop_over_time(benchmark, rollout, wanted):
+    """lambda_returns - values: the same numbers, T steps one after another; first compared."""
     rewards, values, *rest = rollout
     arguments = {"discount": DISCOUNT, "lambda_": LAMBDA}
-    got = benchmark(lambda: lambda_returns(rewards, *rest, **arguments) - values)
-    want = generalized_advantage_estimate(*rollout, **arguments)
-    torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
+    loop = lambda: lambda_returns(rewards, *rest, **arguments) - values  # noqa: E731
+    check(loop(), wanted)
+    benchmark(loop)
 
 
-def bench_stable_baselines3(benchmark, rollout):
+def bench_stable_baselines3(benchmark, rollout, wanted):
+    """First compares its advantages with the slow loop's."""
     spaces = pytest.importorskip("gymnasium.spaces")
     buffers = pytest.importorskip("stable_baselines3.common.buffers")
     rewards, values, next_values, terminated, _ = rollout
@@ -62,7 +87,7 @@ def bench_stable_baselines3(benchmark, rollout):
     buffer.rewards, buffer.values = (x.T.contiguous().numpy() for x in (rewards, values))
     ends = terminated.T.contiguous().numpy().astype(np.float32)
     buffer.episode_starts = np.concatenate([np.zeros((1, E), np.float32), ends[:-1]])
-    benchmark(buffer.compute_returns_and_advantage, next_values[:, -1], ends[-1])
-    want = generalized_advantage_estimate(*rollout, discount=DISCOUNT, lambda_=LAMBDA)
-    got = torch.from_numpy(buffer.advantages).T
-    torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
+    arguments = next_values[:, -1], ends[-1]
+    buffer.compute_returns_and_advantage(*arguments)
+    check(torch.from_numpy(buffer.advantages).T, wanted)
+    benchmark(buffer.compute_returns_and_advantage, *arguments)

@@ -8,13 +8,19 @@ same texts: answers of exactly 16 tokens (no model may end one) for GRPO, texts 
 the reward model, 24 new tokens for generation. They take turns, step by step, so that a machine
 that is busy with something else slows all of them; a step of TRL ends where its trainer says so.
 Times are by the clock and of the CPU: with one thread the latter is what a quiet machine would
-show. Nothing here asserts a time, and plain `pytest` does not collect this file.
+show. Before anything is timed, it is compared with slow code, which has no cache, no padding and
+one text at a time, and with the peer on the same batch. Nothing here asserts a time, and plain
+`pytest` does not collect this file.
 """
 
+import copy
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -32,6 +38,9 @@ STEPS, BATCH, NEW = int(os.environ.get("STEPS", "40")), 256, 24
 TASK = Arithmetic()
 TOKENIZER = make_tokenizer(TASK)
 SIZES = {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 2}
+OLD_NAME = pytest.mark.filterwarnings(
+    "ignore:`gradient_checkpointing` is deprecated:FutureWarning"
+)  # TRL 1.16 has it among its own defaults, and transformers 5.24 calls it otherwise
 IDS = {"pad_token_id": TOKENIZER.pad_token_id, "bos_token_id": TOKENIZER.bos_token_id}
 
 
@@ -41,6 +50,12 @@ def threads():
     torch.set_num_threads(int(os.environ.get("THREADS", "1")))
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def steps(quick) -> int:
+    """Four are one that is measured."""
+    return 4 if quick else STEPS
 
 
 def config(**options) -> LlamaConfig:
@@ -80,6 +95,7 @@ class Race:
         self.turns = {name: threading.Semaphore(0) for name in trainings}
         self.times: dict[str, list[torch.Tensor]] = {name: [] for name in trainings}
         self.running, self.started = list(trainings), _now()
+        self.errors: list[BaseException] = []
 
     def __call__(self) -> None:
         threads = [threading.Thread(target=self._run, args=(name,)) for name in self.names]
@@ -88,6 +104,8 @@ class Race:
         self.turns[self.names[0]].release()
         for thread in threads:
             thread.join()
+        for error in self.errors:
+            raise error
 
     def report(self, benchmark, tokens: int | None = None) -> None:
         """Milliseconds of a step, or tokens per second, without the first three steps."""
@@ -106,6 +124,8 @@ class Race:
         self._wait(name)
         try:
             self.trainings[name](lambda *_: self._step_ended(name))
+        except BaseException as error:  # to be raised where all have ended
+            self.errors.append(error)
         finally:
             self._pass_on(name)
             self.running.remove(name)
@@ -127,38 +147,135 @@ class Race:
 # ---------------------------------------------------------------- generation
 
 
+def check_generation(model, prompts, ours: Callable, theirs: Callable) -> None:
+    """The likeliest answers are transformers'; drawn ones are of the model, and different.
+
+    Args:
+        ours: (model, temperature) -> Answers; theirs: (model, do_sample) -> (B, NEW) tokens.
+    """
+    twin = copy.deepcopy(model).double()  # no two likeliest tokens are a rounding apart
+    assert torch.equal(ours(twin, temperature=0.0).tokens, theirs(twin, do_sample=False))
+    answers = ours(model, temperature=1.0)
+    log_probs = plain_log_probs(model, prompts, answers.tokens)  # (B, NEW, V)
+    chosen = log_probs.gather(-1, answers.tokens[..., None])[..., 0]
+    torch.testing.assert_close(answers.log_probs, chosen, atol=1e-5, rtol=0)  # float32, near 3
+    check_drawn(log_probs, answers.tokens)
+    torch.manual_seed(0)
+    tokens = theirs(model, do_sample=True)
+    check_drawn(plain_log_probs(model, prompts, tokens), tokens)
+
+
+@torch.no_grad()
+def plain_log_probs(model, prompts, answers: torch.Tensor) -> torch.Tensor:
+    """log pi(. | what came before), (B, T, V), in one forward pass without a cache."""
+    assert prompts.mask.all(), "all prompts here are of one length"
+    tokens = torch.cat([prompts.tokens, answers], dim=1)
+    logits = model(input_ids=tokens, use_cache=False).logits
+    return logits[:, prompts.tokens.shape[1] - 1 : -1].log_softmax(-1)
+
+
+def check_drawn(log_probs: torch.Tensor, tokens: torch.Tensor) -> None:
+    """The sum of log pi(token) is where the model's entropy says, within five deviations.
+
+    For draws from the model each term has the mean -H, and together a normal distribution; uniform
+    or likeliest tokens are twenty deviations away.
+    """
+    assert len(tokens.unique(dim=0)) == len(tokens), "two answers that should differ are the same"
+    chosen, p = log_probs.gather(-1, tokens[..., None])[..., 0], log_probs.exp()
+    mean = (p * log_probs).sum(-1)
+    variance = (p * (log_probs - mean[..., None]) ** 2).sum(-1)
+    off = (chosen - mean).sum() / variance.sum().sqrt()
+    assert abs(off) < 5, f"the samples are {off:.1f} deviations from the model"
+
+
 @pytest.mark.parametrize("different", [BATCH, BATCH // 8])
-def bench_generation(benchmark, different):
-    """256 answers, to 256 prompts or to 32; its bar is in tokens per second."""
+def bench_generation(benchmark, steps, different):
+    """256 answers, to 256 prompts or to 32; its bar is in tokens per second.
+
+    First compares the likeliest answers with the peer's, and the chances of drawn ones with those
+    of a forward pass without a cache.
+    """
     asked = [q for q in questions(different) for _ in range(BATCH // different)]
     prompts, model = encode(TOKENIZER, asked), endless()
     width, ids = prompts.tokens.shape[1], {"eos_token_id": TOKENIZER.eos_token_id}
     inputs = {"input_ids": prompts.tokens, "attention_mask": prompts.mask.long()}
-    options = {"do_sample": True, "top_k": 0, "max_new_tokens": NEW}
 
-    def ours(step_ended):
-        settings = {"max_new_tokens": NEW, "generator": generator(0), "pad_token_id": 0, **ids}
-        for _ in range(STEPS):
-            assert sample(model, prompts, **settings).tokens.shape == (BATCH, NEW)
+    def ours(model, temperature=1.0, rng=None):
+        settings = {"max_new_tokens": NEW, "pad_token_id": 0, **ids}
+        rng = rng or generator(0)
+        return sample(model, prompts, generator=rng, temperature=temperature, **settings)
+
+    def theirs(model, do_sample=True):
+        options = {"top_k": 0} if do_sample else {}
+        found = model.generate(**inputs, do_sample=do_sample, max_new_tokens=NEW, **options)
+        return found[:, width:]
+
+    check_generation(model, prompts, ours, theirs)
+
+    def our_turns(step_ended):
+        rng = generator(0)
+        for _ in range(steps):
+            assert ours(model, rng=rng).tokens.shape == (BATCH, NEW)
             step_ended()
 
-    def transformers(step_ended):
-        for _ in range(STEPS):
-            assert model.generate(**inputs, **options).shape == (BATCH, width + NEW)
+    def their_turns(step_ended):
+        for _ in range(steps):
+            assert theirs(model).shape == (BATCH, NEW)
             step_ended()
 
-    race = Race({"ours": ours, "transformers": transformers})
+    race = Race({"ours": our_turns, "transformers": their_turns})
     race.report(benchmark, tokens=BATCH * NEW)
 
 
 # ---------------------------------------------------------------- steps of a training
 
 
-def peer_settings(folder) -> dict:
+class Step(NamedTuple):
+    """What a training of ours was about to do."""
+
+    models: dict[str, torch.nn.Module]
+    loss: torch.Tensor
+    gradient: torch.Tensor
+
+
+@contextmanager
+def watched() -> Iterator[list[Step]]:
+    """The gradient steps of a training inside: models as they were before, loss, gradient."""
+    steps, minimize = [], Loop.minimize
+
+    def watch(loop, loss, *names):
+        weights = [p for model in loop.models.values() for p in model.parameters()]
+        gradient = torch.autograd.grad(loss, weights, retain_graph=True)
+        steps.append(Step(copy.deepcopy(loop.models), loss.detach(), flat(gradient)))
+        return minimize(loop, loss, *names)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loop, "minimize", watch)
+        yield steps
+
+
+def flat(tensors) -> torch.Tensor:
+    return torch.cat([x.flatten() for x in tensors])
+
+
+def check_step(loss, weights, wanted: Step, *, rounding: float) -> None:
+    """The loss, and the gradient as a whole: its smallest numbers are rounding."""
+    gradient = flat(torch.autograd.grad(loss, list(weights))).double()
+    torch.testing.assert_close(loss.detach().double(), wanted.loss, rtol=rounding, atol=rounding)
+    assert wanted.gradient.norm() > 1e-3, "there is nothing to learn: the comparison says nothing"
+    off = float((gradient - wanted.gradient).norm() / wanted.gradient.norm())
+    assert off < rounding, f"the gradient is off by {off:.1e} of its length"
+
+
+FLOAT32, FLOAT64 = 1e-4, 1e-6
+"""Of losses and gradients; of ours in float64, rewards and advantages are in float32."""
+
+
+def peer_settings(folder, steps: int) -> dict:
     quiet = {"report_to": "none", "save_strategy": "no", "logging_steps": 10**6}
     quiet |= {"disable_tqdm": True, "output_dir": str(folder)}
     plain = {"use_cpu": True, "bf16": False, "gradient_checkpointing": False}
-    return quiet | plain | {"max_steps": STEPS, "learning_rate": 1e-3, "seed": 0}
+    return quiet | plain | {"max_steps": steps, "learning_rate": 1e-3, "seed": 0}
 
 
 def train_peer(trainer, step_ended) -> None:
@@ -172,24 +289,103 @@ def train_peer(trainer, step_ended) -> None:
     trainer.train()
 
 
+class Ones(Arithmetic):
+    """Each 1 pays: a new model never finds a sum, and without rewards there is no gradient."""
+
+    def reward(self, prompt: str, answer: str) -> float:
+        return float(answer.count("1"))
+
+
+def second_grpo_step(settings: grpo.Config) -> tuple[Step, grpo.Batch]:
+    """In float64, with its batch; the policy is no longer the reference then."""
+    batches, collect = [], grpo.collect
+
+    def watch(*args):
+        batches.append(collect(*args))
+        return batches[-1]
+
+    policy = LanguageModel(endless().double(), TOKENIZER)
+    with watched() as steps, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grpo, "collect", watch)
+        grpo.train(policy, Ones(), replace(settings, num_steps=2), progress=False)
+    return steps[1], batches[1]
+
+
+def slow_grpo_loss(policy, batch: grpo.Batch, settings: grpo.Config) -> torch.Tensor:
+    """-(ratio A - kl_coef k3), the mean over an answer's tokens and over answers, one by one."""
+    (Q, G), reference, losses = batch.rewards.shape, endless().double(), []
+    prompts, answers = batch.prompts.tokens, batch.answers.tokens
+    assert batch.prompts.mask.all() and batch.answers.completion_mask.all()
+    decoded = TOKENIZER.batch_decode(answers, skip_special_tokens=True)
+    rewards = torch.tensor([answer.count("1") for answer in decoded]).double().view(Q, G)
+    for q in range(Q):
+        assert len(prompts[q * G : (q + 1) * G].unique(dim=0)) == 1
+        for i in range(G):
+            A = (rewards[q, i] - rewards[q].mean()) / (rewards[q].std(correction=0) or 1.0)
+            rows = prompts[q * G + i][None], answers[q * G + i][None]
+            log_p, log_ref = (scores(model, *rows) for model in (policy, reference))
+            ratio, d = (log_p - log_p.detach()).exp(), log_p - log_ref.detach()
+            kl = (-d).exp() - 1 + d
+            losses.append(-(ratio * A - settings.kl_coef * kl).mean())
+    return torch.stack(losses).mean()
+
+
+def scores(model, prompt: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
+    """log pi of each token of an answer: (1, P), (1, T) -> (T,)."""
+    logits = model(input_ids=torch.cat([prompt, answer], dim=1), use_cache=False).logits[0]
+    return logits[prompt.shape[1] - 1 : -1].log_softmax(-1)[range(answer.shape[1]), answer[0]]
+
+
+def check_grpo_of_trl(trainer, step: Step, batch: grpo.Batch) -> None:
+    """TRL's loss and gradient on our second batch, in float32, from the same policy."""
+    policy = copy.deepcopy(trainer.model)
+    policy.load_state_dict(step.models["policy"].state_dict())
+    trainer.model.eval()  # then its loss is that of a whole batch, none of several
+    inputs = {
+        "prompt_ids": batch.prompts.tokens,
+        "prompt_mask": batch.prompts.mask.long(),
+        "completion_ids": batch.answers.tokens,
+        "completion_mask": batch.answers.completion_mask.long(),
+        "advantages": batch.advantages.flatten(0, 1)[:, 0].float(),
+        "ref_per_token_logps": batch.ref_log_probs.flatten(0, 1).float(),
+        "num_items_in_batch": batch.answers.completion_mask.sum(),
+    }
+    loss = trainer._compute_loss(policy, inputs)
+    check_step(loss, policy.parameters(), step, rounding=FLOAT32)
+
+
+@OLD_NAME
 @pytest.mark.parametrize("kl_coef", [0.04, 0.0])
-def bench_grpo(benchmark, kl_coef, tmp_path):
-    """8 prompts x 8 answers x 16 tokens; TRL has no reference model where kl_coef is 0."""
-    trl, datasets = pytest.importorskip("trl"), pytest.importorskip("datasets")
+def bench_grpo(benchmark, steps, kl_coef, tmp_path):
+    """8 prompts x 8 answers x 16 tokens; TRL has no reference model where kl_coef is 0.
+
+    First compares loss and gradient of the second step with slow code, and with TRL's.
+    """
     policy = LanguageModel(endless(), TOKENIZER)
-    sizes = {"num_prompts": 8, "group_size": 8, "max_new_tokens": 16, "num_steps": STEPS}
+    sizes = {"num_prompts": 8, "group_size": 8, "max_new_tokens": 16, "num_steps": steps}
     settings = grpo.Config(**sizes, kl_coef=kl_coef)
+    second, batch = second_grpo_step(settings)
+    weights = second.models["policy"].parameters()
+    loss = slow_grpo_loss(second.models["policy"], batch, settings)
+    check_step(loss, weights, second, rounding=FLOAT64)
+
+    trl, datasets = pytest.importorskip("trl"), pytest.importorskip("datasets")
     sizes = {"per_device_train_batch_size": 64, "num_generations": 8, "max_completion_length": 16}
+    # Its default multiplies the KL's estimate by the ratio: another gradient than Shao et al.'s.
+    objective = {"beta": kl_coef, "use_bias_correction_kl": False}
     model, folder = endless(), str(tmp_path / "reference")
     model.save_pretrained(folder)
     model.config._name_or_path = folder  # where TRL looks for the reference
     trainer = trl.GRPOTrainer(
         model,
         reward_funcs=lambda prompts, completions, **_: list(map(TASK.reward, prompts, completions)),
-        args=trl.GRPOConfig(**peer_settings(tmp_path), **sizes, beta=kl_coef),
-        train_dataset=datasets.Dataset.from_dict({"prompt": questions(8 * STEPS)}),
+        args=trl.GRPOConfig(**peer_settings(tmp_path, steps), **sizes, **objective),
+        train_dataset=datasets.Dataset.from_dict({"prompt": questions(8 * steps)}),
         processing_class=TOKENIZER,
     )
+    if kl_coef:
+        trainer.ref_model.lm_head = copy.deepcopy(model.lm_head)  # a Llama's own has no bias
+    check_grpo_of_trl(trainer, second, batch)
 
     def ours(step_ended):
         grpo.train(policy, TASK, settings, progress=False, on_step=step_ended)
@@ -207,19 +403,70 @@ def pairs(n: int) -> list[tuple[str, str, str]]:
     return [(question, *answers) for question, answers in zip(asked, texts, strict=True)]
 
 
-def bench_reward_model(benchmark, monkeypatch, tmp_path):
-    """64 pairs, both texts of 24 tokens."""
-    trl, datasets = pytest.importorskip("trl"), pytest.importorskip("datasets")
+def new_reward_model() -> reward_model.RewardModel:
+    """With a head of random numbers: the loss of a new one is log 2, whatever the texts are."""
     torch.manual_seed(0)
     model = reward_model.RewardModel(LlamaForCausalLM(config()), TOKENIZER)
-    settings = reward_model.Config(num_steps=STEPS, batch_size=64)
+    torch.nn.init.normal_(model.head.weight, std=0.2)
+    return model
+
+
+def first_reward_step() -> tuple[Step, list[int]]:
+    """In float64, with the numbers of the pairs in its batch."""
+    settings = reward_model.Config(num_steps=1, batch_size=64)
+    with watched() as steps:
+        reward_model.train(new_reward_model().double(), pairs(1000), settings, progress=False)
+    return steps[0], torch.randint(1000, (64,), generator=generator(0)).tolist()
+
+
+def slow_reward_loss(models: dict, drawn: list[int]) -> torch.Tensor:
+    """-log sigma(R(prompt, chosen) - R(prompt, rejected)), each text by itself, the mean."""
+    losses, rows = [], pairs(1000)
+    for prompt, *answers in (rows[i] for i in drawn):
+        R = []
+        for answer in answers:
+            tokens = TOKENIZER(prompt + answer)["input_ids"] + [TOKENIZER.eos_token_id]
+            assert len(tokens) == 24
+            hidden = models["body"](input_ids=torch.tensor([tokens])).last_hidden_state
+            R.append(hidden[0, -1] @ models["head"].weight[0])
+        losses.append(torch.nn.functional.softplus(R[1] - R[0]))
+    return torch.stack(losses).mean()
+
+
+def weights_of(models: dict) -> list[torch.nn.Parameter]:
+    return [p for name in ("body", "head") for p in models[name].parameters()]
+
+
+def check_reward_model_of_trl(trainer, step: Step, drawn: list[int]) -> None:
+    """TRL's loss and gradient on our batch, in float32, from the same body and head."""
+    model = trainer.model  # in the order of ours: its body, and its head
+    model.model.load_state_dict(step.models["body"].state_dict())
+    model.score.load_state_dict(step.models["head"].state_dict())
+    inputs = trainer.data_collator([trainer.train_dataset[i] for i in drawn])
+    loss = trainer.compute_loss(model, inputs)
+    check_step(loss, model.parameters(), step, rounding=FLOAT32)
+
+
+@OLD_NAME
+def bench_reward_model(benchmark, steps, monkeypatch, tmp_path):
+    """64 pairs, both texts of 24 tokens.
+
+    First compares loss and gradient of the first step with slow code, and with TRL's.
+    """
+    first, drawn = first_reward_step()
+    loss = slow_reward_loss(first.models, drawn)
+    check_step(loss, weights_of(first.models), first, rounding=FLOAT64)
+
+    trl, datasets = pytest.importorskip("trl"), pytest.importorskip("datasets")
+    model, settings = new_reward_model(), reward_model.Config(num_steps=steps, batch_size=64)
     rows = [{"chosen": q + a, "rejected": q + b} for q, a, b in pairs(1000)]
     trainer = trl.RewardTrainer(
         LlamaForSequenceClassification(config(num_labels=1)),
-        args=trl.RewardConfig(**peer_settings(tmp_path), per_device_train_batch_size=64),
+        args=trl.RewardConfig(**peer_settings(tmp_path, steps), per_device_train_batch_size=64),
         train_dataset=datasets.Dataset.from_list(rows),
         processing_class=TOKENIZER,
     )
+    check_reward_model_of_trl(trainer, first, drawn)
 
     def ours(step_ended):
         log = Loop.log  # the last thing that a step does

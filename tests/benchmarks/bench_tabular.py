@@ -5,7 +5,9 @@
 
 `extra_info` of each row (printed at the end) holds million steps per second: of the process's
 own CPU time, which a busy machine changes less, and of the wall clock. One thread is used.
-Nothing here asserts a time. Plain `pytest` does not collect this file.
+Before each is timed, its transitions are compared with Gymnasium's tables and its values with one
+update after another in plain Python. Nothing here asserts a time. Plain `pytest` does not collect
+this file.
 """
 
 import random
@@ -15,13 +17,17 @@ import time
 import gymnasium as gym
 import pytest
 import torch
+from test_tabular_control import plain_update
 
 from rlbook.tabular import q_learning, sarsa
+from rlbook.tabular.control_loop import ControlLoop
 from rlbook.tabular.tasks import tabular_task
 
 DISCOUNT, STEP_SIZE, EPSILON = 0.99, 0.1, 0.1
 RUNS, STEPS, PLAIN_STEPS, ROUNDS = 1024, 2_000, 20_000, 5
 NAMES = ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v4"]
+COMPARED, SOME_RUNS = 1_500, (0, 1, 511, 1023)
+"""Steps, and the runs of which they are compared."""
 
 
 def plain_q_learning(env, num_steps: int) -> list[list[float]]:
@@ -40,6 +46,67 @@ def plain_q_learning(env, num_steps: int) -> list[list[float]]:
         q[state][action] += STEP_SIZE * (target - q[state][action])
         state = env.reset()[0] if terminated or truncated else following
     return q
+
+
+class Recorder(gym.Wrapper):
+    """Keeps (s, a, r, s', terminated, truncated, 0) of each step."""
+
+    def reset(self, **options):
+        self.state, info = self.env.reset(**options)
+        self.steps = getattr(self, "steps", [])
+        return self.state, info
+
+    def step(self, action):
+        following, reward, *flags, info = self.env.step(action)
+        self.steps.append((self.state, action, float(reward), following, *flags, 0))
+        self.state = following
+        return following, reward, *flags, info
+
+
+def record(learner, task, num_runs: int, runs, **settings):
+    """Train so many runs for COMPARED steps: the result, and the steps of each of `runs`."""
+    steps, real = {k: [] for k in runs}, ControlLoop.steps
+
+    def recording(self, q, **options):
+        for step in real(self, q, **options):
+            no_action = torch.zeros_like(step.actions)
+            a2 = no_action if step.next_actions is None else step.next_actions
+            for k in runs:
+                steps[k].append(tuple(x[k].item() for x in (*step[:6], a2)))
+            yield step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ControlLoop, "steps", recording)
+        result = learner(task, num_runs=num_runs, num_steps=COMPARED, **settings)
+    return result, steps
+
+
+def check(learner, name: str, task, num_runs: int, runs, **settings) -> None:
+    """Each step is one that Gymnasium knows; each table is that of its steps, one after another."""
+    result, steps = record(learner, task, num_runs, runs, **settings)
+    table, end = gym.make(name).unwrapped.P, task.mdp.num_states - 1
+    learned = False
+    for k in runs:
+        for s, a, r, following, terminated, *_ in steps[k]:
+            known = [(end if done else s2, paid, done) for p, s2, paid, done in table[s][a] if p]
+            assert (following, r, terminated) in known, (name, s, a, following, r)
+        for (*_, s2, ended, cut, a2), (s, a, *_) in zip(steps[k], steps[k][1:], strict=False):
+            assert ended or cut or s2 == s and (learner is not sarsa or a2 == a)
+        alpha, epsilon = settings["step_size"], settings["epsilon"]
+        slow = plain_update(learner.__name__, task.mdp, steps[k], alpha, epsilon, 0.0)
+        torch.testing.assert_close(result.q[k], slow, rtol=0, atol=1e-12)
+        learned |= bool(slow.any())
+    assert learned, "no goal was found: the tables compared are empty"
+    assert len({str(steps[k]) for k in runs}) == len(runs), "runs that should differ are the same"
+
+
+def check_plain(env, name: str) -> None:
+    """The plain loop's table is that of its steps, too."""
+    recorder = Recorder(env)
+    q = plain_q_learning(recorder, COMPARED)
+    task = tabular_task(name, discount=DISCOUNT)
+    slow = plain_update("q_learning", task.mdp, recorder.steps, STEP_SIZE, EPSILON, 0.0)
+    torch.testing.assert_close(torch.tensor(q, dtype=slow.dtype), slow[:-1], rtol=0, atol=1e-12)
 
 
 def measure(benchmark, run, steps: int) -> None:
@@ -63,24 +130,34 @@ def measure(benchmark, run, steps: int) -> None:
     print(f"\n{benchmark.name}: {best[0]:.2f} million steps per CPU second, {best[1]:.2f} by clock")
 
 
+@pytest.fixture(scope="module")
+def shorter(quick) -> int:
+    return 20 if quick else 1
+
+
 @pytest.mark.parametrize("name", NAMES)
-def bench_many_learners(benchmark, name):
-    task = tabular_task(name, discount=DISCOUNT)
+def bench_many_learners(benchmark, name, shorter):
+    """First compares four of the learners with plain updates."""
+    task, steps = tabular_task(name, discount=DISCOUNT), STEPS // shorter
     settings = {"step_size": STEP_SIZE, "epsilon": EPSILON, "progress": False}
-    measure(
-        benchmark,
-        lambda: q_learning(task, num_runs=RUNS, num_steps=STEPS, **settings),
-        RUNS * STEPS,
-    )
+    check(q_learning, name, task, RUNS, SOME_RUNS, **settings)
+    run = lambda: q_learning(task, num_runs=RUNS, num_steps=steps, **settings)  # noqa: E731
+    measure(benchmark, run, RUNS * steps)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def bench_plain_loop(benchmark, name):
-    env = gym.make(name)
-    measure(benchmark, lambda: plain_q_learning(env, PLAIN_STEPS), PLAIN_STEPS)
+def bench_plain_loop(benchmark, name, shorter):
+    """First compares it with plain updates along its steps."""
+    env, steps = gym.make(name), PLAIN_STEPS // shorter
+    check_plain(env, name)
+    measure(benchmark, lambda: plain_q_learning(env, steps), steps)
 
 
-def bench_sarsa_of_a_hundred(benchmark):
-    task = tabular_task("CliffWalking-v1", discount=1.0)
+def bench_sarsa_of_a_hundred(benchmark, shorter):
+    """First compares three of the learners with plain updates."""
+    name, steps = "CliffWalking-v1", 5_000 // shorter
+    task = tabular_task(name, discount=1.0)
     settings = {"step_size": 0.5, "epsilon": EPSILON, "progress": False}
-    measure(benchmark, lambda: sarsa(task, num_runs=100, num_steps=5_000, **settings), 500_000)
+    check(sarsa, name, task, 100, (0, 1, 99), **settings)
+    run = lambda: sarsa(task, num_runs=100, num_steps=steps, **settings)  # noqa: E731
+    measure(benchmark, run, 100 * steps)

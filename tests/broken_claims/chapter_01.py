@@ -21,7 +21,7 @@ BROKEN = [
     ),
     Broken(
         "assert 8 < widths",
-        "mean_interval = lambda x: (x.mean() - x.std(), x.mean() + x.std())",
+        "mean_interval = lambda x: (float(x.mean() - x.std()), float(x.mean() + x.std()))",
         "one standard deviation of a return, without the root of N",
     ),
     Broken(
