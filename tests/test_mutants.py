@@ -50,8 +50,9 @@ def test_unit_tests_pass_without_mutation(test_file, run_of):
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_unit_tests_catch(mutant, run_of):
     (right, _), outcomes = run_of(mutant.test_file)
-    fails = f"fails unmutated, see test_unit_tests_pass_without_mutation[{mutant.test_file}]"
-    assert mutant in outcomes, f"the function is not called: {mutant.test_file} {right and fails}"
+    alone = f"test_unit_tests_pass_without_mutation[{mutant.test_file}]"
+    how = f"fails unmutated, see {alone}" if right else "passes"
+    assert mutant in outcomes, f"the function is not called: {mutant.test_file} {how}"
     assert isinstance(outcomes[mutant], tuple), outcomes[mutant]
     code, output = outcomes[mutant]
     assert code != 0, f"survives {mutant.test_file}"
