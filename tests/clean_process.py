@@ -19,15 +19,29 @@ PRELOADED = (
     *("gymnasium", "tqdm.auto", "nbformat", "pytest", "hypothesis.strategies"),
 )
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(list(PRELOADED))
+try:
+    _context = multiprocessing.get_context("forkserver")
+    _context.set_forkserver_preload(list(PRELOADED))
+except ValueError:  # Windows has none
+    _context = None
+HAS_FORKSERVER = _context is not None
+
+
+def skip_without_forkserver() -> None:
+    """Skip the test that calls this where processes cannot be forked from a server."""
+    if not HAS_FORKSERVER:
+        import pytest
+
+        pytest.skip("needs multiprocessing's start method forkserver, which this system lacks")
 
 
 def in_clean_process(function: Callable, *args, timeout: float = 120):
     """function(*args) in a fresh process; TimeoutError if it takes longer than `timeout`.
 
-    What it has forked itself ends with it.
+    What it has forked itself ends with it. Where there is no forkserver, the test that asks is
+    skipped. What the function raises comes back as a RuntimeError that holds its traceback.
     """
+    skip_without_forkserver()
     receiver, sender = _context.Pipe(duplex=False)
     process = _context.Process(target=_send_result, args=(sender, function, args), daemon=True)
     process.start()
@@ -45,7 +59,7 @@ def in_clean_process(function: Callable, *args, timeout: float = 120):
         process.kill()
         process.join()
     if failure:
-        raise RuntimeError(failure)
+        raise RuntimeError(f"in the process of {function.__name__}:\n{failure}")
     return result
 
 
@@ -58,7 +72,9 @@ def _send_result(sender, function, args) -> None:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             sender.send((None, function(*args)))
     except Exception:
-        sender.send((traceback.format_exc() + output.getvalue()[-2000:], None))
+        printed = output.getvalue()[-2000:]
+        printed = f"\nIt had printed, at the end:\n{printed}" if printed else ""
+        sender.send((traceback.format_exc() + printed, None))
 
 
 def _end_with_the_tests() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 from broken_claims import breaking_sources
-from clean_process import in_clean_process
+from clean_process import HAS_FORKSERVER, in_clean_process, skip_without_forkserver
 from mutant_runs import run_chapter, run_unit_tests
 from parsed_notebook import chapters
 
@@ -55,7 +55,15 @@ _runs = pytest.StashKey[dict[str, Future]]()
 @pytest.fixture
 def run_of(request):
     """run_of(name of a test file, or number of a chapter) -> its result, the outcomes."""
-    return lambda name: request.config.stash[_runs][name].result()
+    skip_without_forkserver()
+
+    def result(name: str):
+        try:
+            return request.config.stash[_runs][name].result()
+        except (RuntimeError, TimeoutError) as error:  # of the process: ours would say nothing
+            pytest.fail(f"the run of {name} ended early, {error}", pytrace=False)
+
+    return result
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,7 +78,7 @@ def pytest_runtestloop(session: pytest.Session) -> None:
     if any(PART_4.search(item.nodeid) for item in session.items):
         pretrain()
     items = [item for item in session.items if _needs_a_run(item)]
-    if not items:
+    if not items or not HAS_FORKSERVER:
         return
     kernel = any(item.path.suffix == ".ipynb" for item in session.items)
     pool = ThreadPoolExecutor(max(1, os.cpu_count() - kernel))

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,17 @@ def _prepare() -> None:
 
 def run_unit_tests(test_file: str, mutants: Sequence[Mutant] = ()):
     """Run tests/<test_file>; the result and each mutant's outcome are pytest's exit code
-    (0 passed, 1 failed, else broken) and the end of its output."""
+    (0 passed, 1 failed, else broken) and its output: of a mutant the end, without tracebacks."""
     _prepare()
     return run_with_splits(mutants, _run_pytest, test_file)
+
+
+class _Tracebacks:
+    """Of what fails in the right code's run. A mutant is to fail, and nobody reads how."""
+
+    @staticmethod
+    def pytest_runtest_makereport(item) -> None:
+        item.config.option.tbstyle = "line" if is_split_off() else "short"
 
 
 def _run_pytest(test_file: str) -> tuple[int, str]:
@@ -53,12 +62,13 @@ def _run_pytest(test_file: str) -> tuple[int, str]:
     os.environ.pop("PYTEST_ADDOPTS", None)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # nbval and others take a second to load
     plugins = "-p no:cacheprovider -p _hypothesis_pytestplugin --hypothesis-profile=mutation"
-    options = f"-x -q -o addopts= --noconftest --tb=line --capture=sys {plugins}"
+    options = f"-x -q -o addopts= --noconftest --tb=short --capture=sys {plugins}"
     arguments = [*options.split(), "-m", "not slow"]
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-        code = pytest.main([str(ROOT / "tests" / test_file), *arguments])
-    return int(code), output.getvalue()[-1500:]
+        code = pytest.main([str(ROOT / "tests" / test_file), *arguments], plugins=[_Tracebacks()])
+    printed = output.getvalue()
+    return int(code), printed[-1500:] if is_split_off() else printed
 
 
 # --- a chapter
@@ -72,6 +82,8 @@ class Stop:
     exception: str
     message: str
     by_a_check: bool
+    traceback: str = ""
+    """From the cell on, of the right code's run; empty of what was split off."""
 
     def __str__(self) -> str:
         return f"cell {self.cell}: {self.exception}: {self.message}"
@@ -133,10 +145,19 @@ def _run(chapter: Notebook, index: int, namespace: dict) -> Stop | None:
             return None
         message = (str(error).strip().splitlines() or [""])[0][:300]
         by_a_check = isinstance(error, AssertionError | ValueError)
-        return Stop(index, type(error).__name__, message, by_a_check)
+        shown = "" if is_split_off() else _traceback(error)
+        return Stop(index, type(error).__name__, message, by_a_check, shown)
     finally:
         pyplot.close("all")
     return None
+
+
+def _traceback(error: Exception) -> str:
+    """Without the frames of this file."""
+    frames = error.__traceback__
+    while frames is not None and not frames.tb_frame.f_code.co_filename.startswith("<chapter"):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
 
 
 def _run_broken(chapter: Notebook, index: int, source: str, namespace: dict) -> str:

@@ -5,9 +5,12 @@ its mutants and broken claims: see conftest.py and mutant_runs.py.
 """
 
 import ast
+import importlib.util
+import multiprocessing
 import time
 from pathlib import Path
 
+import clean_process
 import pytest
 import splitting
 from broken_claims import BROKEN, breaking_sources, claims, matches
@@ -39,14 +42,17 @@ def test_mutant_is_not_stale(mutant):
 @pytest.mark.parametrize("test_file", TEST_FILES)
 def test_unit_tests_pass_without_mutation(test_file, run_of):
     (code, output), _ = run_of(test_file)
-    assert code == 0, output
+    if code:  # what the test's own run showed; the traceback of this function would say nothing
+        pytest.fail(f"tests/{test_file} exits with {code}, nothing mutated:\n{output}", False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=str)
 def test_unit_tests_catch(mutant, run_of):
-    right, outcomes = run_of(mutant.test_file)
-    assert mutant in outcomes, f"{mutant.test_file} did not call the function, and ended: {right}"
+    (right, _), outcomes = run_of(mutant.test_file)
+    alone = f"test_unit_tests_pass_without_mutation[{mutant.test_file}]"
+    how = f"fails unmutated, see {alone}" if right else "passes"
+    assert mutant in outcomes, f"the function is not called: {mutant.test_file} {how}"
     assert isinstance(outcomes[mutant], tuple), outcomes[mutant]
     code, output = outcomes[mutant]
     assert code != 0, f"survives {mutant.test_file}"
@@ -57,7 +63,9 @@ def test_unit_tests_catch(mutant, run_of):
 @pytest.mark.parametrize("number", sorted(chapters()))
 def test_chapter_runs_without_mutation(number, run_of):
     stop, outcomes = run_of(number)
-    assert stop is None, f"{stop}\n(cells may not need what cells tagged measured make)"
+    if stop is not None:
+        note = "(cells may not need what cells tagged measured make)"
+        pytest.fail(f"{stop}\n{note}\n{stop.traceback}", pytrace=False)
     stop = outcomes.get(WITHOUT_HEAVY)
     assert stop is None, f"{stop}\n(cells may not need what cells tagged heavy make)"
 
@@ -192,6 +200,7 @@ def test_a_chapter_catches_a_mutant_and_a_harmless_one_survives(tmp_path):
     chapter = made_up(tmp_path, [("undefined", "")])
     stop, _ = in_clean_process(run_chapter, chapter, (), {})
     assert (stop.exception, stop.by_a_check) == ("NameError", False)
+    assert stop.traceback.splitlines()[1] == '  File "<chapter 03, cell 0>", line 1, in <module>'
 
 
 @pytest.mark.slow
@@ -227,6 +236,45 @@ def test_chapters_hold_without_their_heavy_cells(tmp_path):
     stop, outcomes = in_clean_process(run_chapter, made_up(tmp_path, cells), (), {})
     assert stop is None
     assert (outcomes[WITHOUT_HEAVY].cell, outcomes[WITHOUT_HEAVY].exception) == (2, "NameError")
+
+
+@pytest.mark.slow
+def test_a_failing_test_shows_its_traceback_and_a_mutant_does_not(tmp_path):
+    """Right, a test file says where it failed; what a mutant broke is told in a line."""
+    tests = [
+        "import torch",
+        "from rlbook.ground.masking import masked_mean",
+        "def test_mean():",
+        "    x = torch.tensor([1.0, 3.0])",
+        "    assert masked_mean(x, x < 2) == 1",
+        "def test_sum():",
+        "    assert masked_mean(torch.ones(2), torch.ones(2) > 0) == 2, 'one and one'",
+    ]
+    path = tmp_path / "test_sums.py"
+    path.write_text("\n".join(tests), encoding="utf-8")
+    (code, output), outcomes = in_clean_process(run_unit_tests, str(path), [LOST_MASK])
+    assert code == 1
+    assert "test_sums.py:7: in test_sum\n" in output and "AssertionError: one and one" in output
+    code, output = outcomes[LOST_MASK]
+    assert code == 1 and "test_sums.py:5: " in output and "in test_mean\n" not in output
+
+
+def test_without_a_forkserver_what_needs_it_is_skipped(monkeypatch):
+    """As on Windows, where the file must still be importable."""
+    right = multiprocessing.get_context
+
+    def get_context(method=None):
+        if method == "forkserver":
+            raise ValueError(f"cannot find context for {method!r}")
+        return right(method)
+
+    monkeypatch.setattr(multiprocessing, "get_context", get_context)
+    spec = importlib.util.spec_from_file_location("elsewhere", clean_process.__file__)
+    elsewhere = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(elsewhere)
+    assert not elsewhere.HAS_FORKSERVER
+    with pytest.raises(pytest.skip.Exception, match="forkserver, which this system lacks"):
+        elsewhere.in_clean_process(divmod, 1, 0)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
-"""`execute` cleans a notebook, and `--check` names the cell that differs."""
+"""`execute` and `clean` clean a notebook, and `--check` names the cell that differs."""
 
 import copy
+import json
 
 import pytest
 from nbformat.v4 import new_output
@@ -67,7 +68,36 @@ def test_text_is_what_was_read(tmp_path):
     assert to_text(read(path)) == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("arguments", [[], ["execute"], ["publish"]])
+def test_clean_mends_a_file_and_check_leaves_it_alone(tmp_path, capsys):
+    path = write(make_notebook(sample_cells()), tmp_path)
+    assert main(["clean", str(path)]) == 0
+    capsys.readouterr()
+    right = path.read_text(encoding="utf-8")
+    assert main(["clean", "--check", str(path)]) == 0 and capsys.readouterr() == ("", "")
+    notebook = read(path)
+    number = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    notebook.cells[number].metadata["execution"] = {"iopub.status.busy": "2026-01-01"}
+    path.write_text(to_text(notebook), encoding="utf-8")
+    touched = path.read_text(encoding="utf-8")
+    assert main(["clean", "--check", str(path)]) == 1
+    assert f"cell {number} (" in capsys.readouterr().err
+    assert path.read_text(encoding="utf-8") == touched
+    assert main(["clean", str(path)]) == 0 and f"cleaned {path}" in capsys.readouterr().out
+    assert path.read_text(encoding="utf-8") == right
+    path.write_text(json.dumps(json.loads(right), indent=4), encoding="utf-8")
+    assert main(["clean", "--check", str(path)]) == 1
+    assert "in another form" in capsys.readouterr().err
+
+
+def test_clean_keeps_the_python_that_executed_a_notebook(tmp_path):
+    notebook = clean(make_notebook(sample_cells()))
+    notebook.metadata.language_info.version = "3.99.0"
+    path = write(notebook, tmp_path)
+    assert main(["clean", str(path)]) == 0
+    assert read(path).metadata.language_info.version == "3.99.0"
+
+
+@pytest.mark.parametrize("arguments", [[], ["execute"], ["clean"], ["publish"]])
 def test_the_command_line_refuses_nonsense(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)

@@ -1,4 +1,5 @@
-"""What the README says is true: its code runs, its links lead somewhere, its numbers are ours."""
+"""What README.md and CONTRIBUTING.md say is true: the code runs, links lead somewhere, the numbers
+are ours."""
 
 import importlib.util
 import json
@@ -14,6 +15,9 @@ from rlbook.book.chapters import CHAPTERS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+PAGES = [pytest.param(README, id="README"), pytest.param(CONTRIBUTING, id="CONTRIBUTING")]
+BOTH = README + CONTRIBUTING
 ROW = re.compile(
     r"^\| \[(?P<number>\w+) (?P<name>[^\]]*)\]\((?P<path>[^)]+)\) \|"
     r" (?P<read>\d+) min \| (?P<run>\d+) s \|(?P<result>.*)\|$",
@@ -21,7 +25,9 @@ ROW = re.compile(
 )
 TIME = re.compile(r"\*\*Time\*\*: (?P<read>\d+) minutes to read, (?:about )?(?P<run>\d+) seconds")
 ROWS = [pytest.param(match, id=match["number"]) for match in ROW.finditer(README)]
-MODULES = sorted(set(re.findall(r"\brlbook(?:\.\w+)+", README)))
+MODULES = sorted(set(re.findall(r"\brlbook(?:\.\w+)+", BOTH)))
+FOLDERS = r"(?:tests|figures|rlbook|notebooks|\.ci)/[\w./]+"
+FILES = sorted(set(re.findall(rf"`({FOLDERS}|[A-Z]+\.md|\w+\.(?:toml|txt|yml))`", BOTH)))
 
 
 def cells(path: str) -> list[dict]:
@@ -60,16 +66,21 @@ def test_the_other_examples_run(tmp_path):
 
 
 def test_the_commands_exist():
-    named = set(re.findall(r"python -m (rlbook\.\w+)(?: ([a-z][a-z-]+))?", README))
+    named = set(re.findall(r"python -m (rlbook\.\w+)(?: ([a-z][a-z-]+))?", BOTH))
     assert {module for module, _ in named} == {"rlbook.book", "rlbook.language"}
     assert {command for module, command in named if module == "rlbook.book"} == set(COMMANDS)
     assert importlib.util.find_spec("rlbook.language.__main__") is not None
 
 
-def test_links_and_pictures_lead_somewhere():
-    targets = re.findall(r"\]\(([^)\s]+)\)", README)
+@pytest.mark.parametrize("page", PAGES)
+def test_links_and_pictures_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)\s]+)\)", page)
     files = [target for target in targets if not target.startswith("https://")]
-    assert files and not [target for target in files if not (ROOT / target).exists()]
+    assert not [target for target in files if not (ROOT / target).exists()]
+
+
+def test_the_readme_leads_to_the_page_for_authors():
+    assert "](CONTRIBUTING.md)" in README
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -77,11 +88,9 @@ def test_modules_exist(module):
     assert importlib.util.find_spec(module) is not None
 
 
-@pytest.mark.parametrize(
-    "name", sorted(set(re.findall(r"`((?:tests|figures|rlbook)/[\w./]+)`", README)))
-)
+@pytest.mark.parametrize("name", FILES)
 def test_files_exist(name):
-    assert (ROOT / name.replace("NN", "03")).exists()
+    assert (ROOT / name.replace("NN_topic", "01_rl_basics").replace("NN", "03")).exists()
 
 
 def test_every_chapter_has_a_row():

@@ -1,6 +1,7 @@
 """The author's commands.
 
     python -m rlbook.book execute [--check] NOTEBOOK...    run notebooks, clean and store them
+    python -m rlbook.book clean [--check] NOTEBOOK...      clean them without running them
     python -m rlbook.book install-cell                     print the first code cell of a notebook
     python -m rlbook.book address [URL]                    say where the book lives, once
     python -m rlbook.book experiments CHAPTER              compute a chapter's stored comparisons
@@ -11,14 +12,14 @@
     python -m rlbook.book renumber CHAPTER                 number its equations and figures anew
     python -m rlbook.book html [FOLDER]                    the book as web pages
 
-execute, experiments, renumber and html explain themselves after --help.
+execute, clean, experiments, renumber and html explain themselves after --help.
 """
 
 import importlib
 import sys
 
 COMMANDS = {
-    **dict.fromkeys(("execute", "install-cell", "address"), "publish.execute"),
+    **dict.fromkeys(("execute", "clean", "install-cell", "address"), "publish.execute"),
     "experiments": "experiments.command_line",
     "figures": "pictures.diagrams",
     "animations": "pictures.animations",
@@ -30,7 +31,7 @@ COMMANDS = {
 """Each command's module below rlbook.book; its `main` takes the arguments."""
 OF_THE_LAB = {"jupyter_client", "nbclient", "nbconvert", "nbformat", "traitlets"}
 """What some of them need, and only the extra `lab` brings."""
-KEEP_THEIR_NAME = "publish.execute"  # one module, three commands
+KEEP_THEIR_NAME = "publish.execute"  # one module, four commands
 
 
 def main(arguments: list[str]) -> int:

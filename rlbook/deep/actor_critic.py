@@ -88,7 +88,14 @@ def train(
     progress: bool = True,
     resume: Result | None = None,
 ) -> Result:
-    """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments."""
+    """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
+
+    Logged for each update, a number for each run:
+        squared_advantage: the mean over the update's steps of (lambda-return - V(s))^2, before
+            advantages are normalized, in squared units of the reward. What the critic leaves
+            unexplained: it should fall well below the variance of the returns, and may rise
+            for a while when the policy has just learned to earn more.
+    """
     config = config or Config()
     options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
     with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:

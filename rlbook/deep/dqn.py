@@ -1,6 +1,14 @@
 """Deep Q-learning, with replay and a target network; double and dueling if you like.
 
 R runs learn at once: every parameter has a leading run axis, and no run sees another.
+
+Logged for each round of learning, a number for each run; none before `learning_starts`:
+    loss: the mean loss of the round's last minibatch, in squared units of the scaled reward
+        (rewards times reward_scale). It need not fall: its targets move while Q learns. Growing
+        without an end, it says that Q diverges.
+    value: the mean of max_a Q(s, a) over the same minibatch of remembered states, in units of the
+        reward. It should rise to what discounted returns can be, and stay: with rewards of 1 and
+        a discount of 0.99 at most 100. Above what is possible, Q overestimates.
 """
 
 import copy

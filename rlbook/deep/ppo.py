@@ -185,7 +185,24 @@ def train(
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
-    Logged for each update: what `measure` finds, kl_coef, and steps, the gradient steps taken.
+    Logged for each update, a number for each run; the first four over the whole rollout, after
+    all of the update's gradient steps:
+        kl: the mean over states of KL(old || new), in nats. Some hundredths at most; it falls with
+            the learning rate. For "penalty" it should be near kl_target, within a factor of 2.
+        entropy: the mean over states of the policy's entropy, in nats; for continuous actions it
+            may be negative. It should fall slowly, while the policy becomes sure; a policy whose
+            entropy drops to almost 0 early on no longer explores.
+        outside: the share of steps whose ratio new / old is further than clip_epsilon from 1.
+            Some of them always are: clipping takes the reason away, and does not bring back.
+            More than a third says that the updates are too long.
+        largest_ratio: the largest ratio new / old of a step of the rollout, without a unit. Above
+            1 + clip_epsilon in many updates; far above it, an action that was improbable has
+            become likely.
+        kl_coef: the price of a nat of KL(old || new) in this update, in units of the (normalized)
+            advantage. It doubles and halves to keep kl near kl_target; only the loss of
+            "penalty" reads it.
+        steps: the gradient steps taken: num_epochs times num_minibatches, fewer where stop_kl
+            ended the update early.
     """
     config = config or Config()
     options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}

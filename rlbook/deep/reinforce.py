@@ -131,7 +131,14 @@ def train(
     progress: bool = True,
     resume: Result | None = None,
 ) -> Result:
-    """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments."""
+    """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
+
+    Logged for each update, a number for each run:
+        episode_return: the mean over the update's num_envs episodes of the plain sum of rewards,
+            not discounted, in units of the reward. Of the policy that explores, so that it lies
+            below the evaluations of the greedy one. It should rise, unsteadily: it is a mean
+            of few episodes.
+    """
     config = config or Config()
     options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
     with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:

@@ -172,8 +172,16 @@ def train(
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
-    Logged for each update: kl, the mean KL(old || new) of the step taken; improvement, of the
-    surrogate; fraction, of the full step, 0 where the line search found nothing.
+    Logged for each update, a number for each run:
+        kl: the mean over states of KL(old || new) of the step taken, in nats. With the line
+            search at most the radius, which falls from max_kl to 0 with `anneal`; most steps
+            should come near it. 0 where the line search found nothing.
+        improvement: what the surrogate, the mean of ratio times advantage, gained on the rollout;
+            in standard deviations of the advantages if they are normalized, else in units of the
+            reward. Above 0 where a step was accepted; it shrinks with the radius.
+        fraction: the part of the full step that was taken, from 1 down by factors of 0.8; without
+            a unit. Mostly 1 or a few factors below; 0 where nothing was accepted. Many zeros
+            say that too few samples, or too little damping, gave a wrong step.
     """
     config = config or Config()
     options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}

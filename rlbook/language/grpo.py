@@ -77,8 +77,16 @@ def train(
 ) -> LoopResult:
     """Train policy.model in place; as it comes in, it is also the reference.
 
-    Logged for each step, of its own answers: reward; kl, the mean over answers of the summed
-    log-ratio to the reference; length, in tokens; pass@1, the share of answers with reward 1.
+    Logged for each step, a mean over the answers drawn in it, before it learns from them:
+        reward: of the verifier, in its own units. It should rise; level from the beginning, all
+            answers of a group are equally good or bad, and teach nothing.
+        kl: the log-ratio to the reference, log pi_theta - log pi_ref, summed over an answer's
+            tokens: an estimate of KL(pi_theta || pi_ref) in nats. 0 in the first step, then it
+            grows, slowly; a few answers may give a number below 0.
+        length: of an answer, in tokens. Steadily at max_new_tokens, answers are cut; a growth
+            without a growth of reward says that length pays.
+        pass@1: the share of answers with a reward of exactly 1. It should rise with the reward,
+            and stays 0 for a verifier that never gives 1.
 
     Args:
         checkpoint, checkpoint_every, resume: see Loop. Resume with the model that the training

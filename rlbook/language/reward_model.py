@@ -188,7 +188,15 @@ def train(
         checkpoint, resume: folders, see `rlbook.language.loop.Loop`.
 
     Returns:
-        .models are the "body" and "head" of `model`; .log has loss and accuracy of each batch.
+        .models are the "body" and "head" of `model`.
+
+    Logged for each step, of its own batch, before it learns from it:
+        loss: the mean of -log P(the choice that was made), in nats. log 2 = 0.693 at first, as the
+            head starts at zero; it should fall to the entropy of the annotators' choices, which
+            is above 0 if they are not sure.
+        accuracy: the share of pairs whose chosen answer has the larger reward; without a unit.
+            0 in the first step, where all rewards are equal; then it should rise to how often the
+            annotators choose the better one. 1 with annotators who err: it learns by heart.
 
     Raises:
         ValueError: no pairs of two different answers.

@@ -229,7 +229,20 @@ def train(
         watch: name -> another function like `reward`, which is logged and not learned from.
         checkpoint, resume: folders; see `Loop`.
 
-    Logged in each round: reward, kl (to pi_ref, sampled), length, kl_coef, critic_error, watch.
+    Logged in each round, of the answers drawn in it, before it learns from them:
+        reward: the mean score, in units of `reward`, without the price of the KL. It should rise,
+            and then level off.
+        kl: the mean over answers of log pi_theta - log pi_ref, summed over tokens: an estimate of
+            KL(pi_theta || pi_ref) in nats. 0 at first, then it grows to where another nat
+            costs as much as it earns; without an end, kl_coef is too small.
+        length: of an answer, the mean, in tokens. At max_new_tokens, answers are cut.
+        kl_coef: the price of a nat in this round, in units of the reward; without kl_target
+            always the same.
+        critic_error: the mean over tokens of (V - lambda-return)^2, in squared units of the
+            reward. V begins at 0: it should fall within some rounds, to below the variance of
+            the rewards.
+    Each name in `watch` is logged, too: the mean of that function, in its own units. One that
+    falls while reward rises says that the reward is being exploited.
     """
     config = config or Config()
     draw = prompt_source(policy, prompts, config.max_new_tokens)

@@ -1,11 +1,14 @@
 """The author's commands: execute and clean notebooks, and write the repository's address.
 
     python -m rlbook.book execute [--check] NOTEBOOK...
+    python -m rlbook.book clean [--check] NOTEBOOK...
     python -m rlbook.book install-cell
     python -m rlbook.book address [URL]
 
 `execute` runs each notebook from top to bottom and stores it in a form that a second run
-reproduces byte for byte. `address` is the one place that knows where the book lives.
+reproduces byte for byte; `clean` brings it into that form without running it, so that what
+JupyterLab adds while one writes does not get into a commit. `address` is the one place that
+knows where the book lives.
 """
 
 from __future__ import annotations
@@ -188,6 +191,34 @@ def execute_file(path: Path, *, check: bool = False) -> bool:
     return not found
 
 
+def clean_file(path: Path, *, check: bool = False) -> bool:
+    """Bring one file into the form that `execute` writes, without running it; outputs stay.
+
+    The notebook still says which Python executed it.
+
+    Args:
+        check: leave the file alone, and say on stderr where it is in another form.
+
+    Returns:
+        Whether the file is in that form now.
+    """
+    stored, notebook = read(path), read(path)
+    synchronise(notebook, path.name, address())
+    clean(notebook)
+    if "version" in stored.metadata.get("language_info", {}):
+        notebook.metadata.language_info.version = stored.metadata.language_info.version
+    before, after = path.read_text(encoding="utf-8"), to_text(notebook)
+    if before == after:
+        return True
+    if not check:
+        path.write_text(after, encoding="utf-8")
+        print(f"cleaned {path}")
+        return True
+    for line in differences(stored, notebook) or ["written in another form than `execute` writes"]:
+        print(f"{path}: {line}; run python -m rlbook.book clean", file=sys.stderr)
+    return False
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m rlbook.book", description=__doc__)
@@ -196,12 +227,18 @@ def main(arguments: list[str] | None = None) -> int:
     run = commands.add_parser("execute", help="run and clean notebooks in place")
     run.add_argument("notebooks", nargs="+", type=Path)
     run.add_argument("--check", action="store_true", help="compare with the stored file only")
+    tidy = commands.add_parser("clean", help="bring notebooks into that form without running them")
+    tidy.add_argument("notebooks", nargs="+", type=Path)
+    tidy.add_argument("--check", action="store_true", help="only say whether they are in it")
     commands.add_parser("install-cell", help="print the first code cell of a notebook")
     where = commands.add_parser("address", help="set the repository's address, and write it out")
     where.add_argument("url", nargs="?", help="without it, write the present one out again")
     options = parser.parse_args(arguments)
     if options.command == "execute":
         results = [execute_file(path, check=options.check) for path in options.notebooks]
+        return 0 if all(results) else 1
+    if options.command == "clean":
+        results = [clean_file(path, check=options.check) for path in options.notebooks]
         return 0 if all(results) else 1
     if options.command == "install-cell":
         print(install_cell(address()))
