@@ -200,6 +200,8 @@ class Changes(NamedTuple):
     arrays: dict[str, list[str]]
     reached: dict[str, list[str]]
     """Notebook, in reading order -> what it reaches, in words."""
+    unread: list[Target]
+    """What changed and no notebook reaches."""
 
 
 def changes(commit: Commit) -> Changes:
@@ -207,16 +209,17 @@ def changes(commit: Commit) -> Changes:
     trees_ = trees(commit)
     old, new = (tree.table() for tree in trees_)
     definitions, arrays = changed_definitions(old, new), changed_arrays(commit)
-    now, reached = trees_[1], {}
+    now, reached, used = trees_[1], {}, set()
     for path in notebooks(commit.root / "notebooks"):
         name = path.stem
         ways = routes(old, name) | routes(new, name)
+        used |= ways.keys()
         lines = [_told(ways[one], how) for one, how in definitions.items() if one in ways]
         lines += [f"load {key!r}" for key in arrays if key in now.strings(name)]
         if lines:
             reached[name] = _unique(lines)
     package = {one: how for one, how in definitions.items() if one[0] not in now.notebooks}
-    return Changes(package, arrays, reached)
+    return Changes(package, arrays, reached, [one for one in package if one not in used])
 
 
 def _told(route: Route, how: How) -> str:

@@ -151,14 +151,15 @@ def header(found: Changes, revision: str) -> str:
     """What changed, in one line."""
     hows = list(found.definitions.values())
     counts = ", ".join(f"{hows.count(how)} {how}" for how in ("changed", "new", "gone"))
-    return f"Since {revision}: definitions {counts}; stored experiments changed: " + (
-        "; ".join(f"{name} ({', '.join(arrays)})" for name, arrays in found.arrays.items()) or "0"
+    arrays = [f"{name} ({', '.join(names)})" for name, names in found.arrays.items()]
+    return (
+        f"Since {revision}: definitions {counts}, {len(found.unread)} of them reached by no"
+        f" notebook; stored experiments changed: {'; '.join(arrays) or 'none'}"
     )
 
 
 def listing(found: Changes, chosen: list[Path]) -> Iterator[str]:
-    """What changed by name, and how each notebook reaches it."""
-    yield from (f"  {how:7} {called(target)}" for target, how in found.definitions.items())
+    """How each notebook reaches what changed."""
     for path in chosen:
         lines = found.reached.get(path.stem, [])
         yield path.stem if lines else f"{path.stem}: reaches nothing that changed"
@@ -192,6 +193,7 @@ def to_json(found: Changes, reports: list[Report], revision: str) -> str:
         "definitions": {called(target): how for target, how in found.definitions.items()},
         "arrays": found.arrays,
         "reached": found.reached,
+        "unread": [called(target) for target in found.unread],
         "notebooks": [asdict(report) for report in reports],
         "totals": _totals(reports),
     }
