@@ -186,6 +186,12 @@ def run_on(notebook: NotebookNode, folder: Path) -> float:
     return execute(notebook, folder, allow_errors=True)
 
 
+def _summary(reports: list[Report]) -> str:
+    early = sum(report.failed is not None for report in reports)
+    end = f"; {early} ended early" if early else ""
+    return f"{_number_of(len(reports), 'notebook')} run: {_counted(_totals(reports))}{end}"
+
+
 def to_json(found: Changes, reports: list[Report], revision: str) -> str:
     """The same as the text, for a machine."""
     data = {
@@ -218,8 +224,8 @@ def main(arguments: list[str], root: Path = ROOT, run: Execute = run_on) -> int:
         return 1
     print(header(found, options.since))
     reports: list[Report] = []
-    if options.list:
-        print(*listing(found, chosen), sep="\n")
+    for line in listing(found, chosen) if options.list else []:
+        print(line)
     for path in [] if options.list else chosen:
         start = time.monotonic()
         reports.append(examine(path, commit, found.reached.get(path.stem, []), run))
@@ -227,9 +233,9 @@ def main(arguments: list[str], root: Path = ROOT, run: Execute = run_on) -> int:
         print(f"{path.name}: {time.monotonic() - start:.0f} s", file=sys.stderr)
     if options.json:
         options.json.write_text(to_json(found, reports, options.since), encoding="utf-8")
-    what = "reach it" if options.list else f"executed: {_counted(_totals(reports))}"
-    early = sum(report.failed is not None for report in reports)
     print(
-        f"{_number_of(len(chosen), 'notebook')} {what}" + (f"; {early} ended early" * bool(early))
+        f"Notebooks that reach a change: {len(found.reached)}"
+        if options.list
+        else _summary(reports)
     )
     return 0
