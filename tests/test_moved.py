@@ -10,7 +10,15 @@ from nbformat.v4 import new_markdown_cell, new_output
 from sample_notebook import PIXEL, code, make_notebook
 
 from rlbook.book.publish.changed import Commit, changes
-from rlbook.book.publish.compared import PRINTED, compare, compare_lines, digits, quotes
+from rlbook.book.publish.compared import (
+    PRINTED,
+    Cell,
+    compare,
+    compare_lines,
+    digits,
+    old_numbers,
+    quotes,
+)
 from rlbook.book.publish.launch import read, to_text
 from rlbook.book.publish.moved import main, run_on
 
@@ -34,6 +42,7 @@ SUMS = "rlbook/formulas/sums.py"
 CHAPTERS = {
     "01_sums": [
         code("from rlbook.formulas import half\n%matplotlib inline"),
+        code("def three(x):\n    return 3 * half(x)"),
         code("print('half of 9 is', half(9))", "half of 9 is 4.5\n"),
     ],
     "02_agents": [
@@ -152,7 +161,7 @@ def test_stored_arrays_and_their_chapter(book):
 
 
 def test_a_notebook_reaches_its_own_code(book):
-    edit(book, "notebooks/01_sums.ipynb", "half(9)", "half(8)")
+    edit(book, "notebooks/01_sums.ipynb", "3 * half", "4 * half")
     edit(book, "notebooks/02_agents.ipynb", "It gives", "This gives")
     assert now(book).reached == {"01_sums": ["its own code cells"]}
 
@@ -232,6 +241,11 @@ def test_an_exception_is_text():
 
 
 # ---------------------------------------------------------------- who quotes an old number
+
+
+def test_old_numbers_of_lines_whose_words_changed():
+    cells = [Cell(0, "a", False, text=["- 3 of 7 runs", "+ 7 runs of 9"])]
+    assert old_numbers(cells) == {"3"}
 
 
 def test_digits():
@@ -321,6 +335,7 @@ def test_an_execution_that_ends_early_says_so(book, capsys):
         notebook.cells[0].execution_count = 1
         raise TimeoutError("A cell timed out\nafter 600 seconds")
 
+    edit(book, "notebooks/01_sums.ipynb", "is 4.5", "is 4.6")  # stored by another run
     assert main(["--notebooks", "01"], book, stop) == 0
     out = capsys.readouterr().out
     assert "ended early: TimeoutError: after 600 seconds" in out

@@ -85,7 +85,6 @@ def examine(path: Path, commit: Commit, reached: list[str], run: Execute) -> Rep
         done = [c.cell_type != "code" or c.execution_count is not None for c in new.cells]
         stop = done.index(False) if False in done else len(done)
         ended = {cell.id for cell in new.cells[stop:]}
-        new.cells = new.cells[:stop]
     else:
         ended = set()
     old = nbformat.reads(stored.decode(), as_version=4)
