@@ -42,7 +42,7 @@ SUMS = "rlbook/formulas/sums.py"
 CHAPTERS = {
     "01_sums": [
         code("from rlbook.formulas import half\n%matplotlib inline"),
-        code("def three(x):\n    return 3 * half(x)"),
+        code("def three(x):\n    return 3 * half(x)\n\n\nassert three(2) == 3"),
         code("print('half of 9 is', half(9))", "half of 9 is 4.5\n"),
     ],
     "02_agents": [
