@@ -53,7 +53,7 @@ class Cell:
     text: list[str] = field(default_factory=list)
     """Lines whose words changed, with - or + in front."""
     figure: str | None = None
-    """The picture that changed: "Figure 13.4"."""
+    """The picture that changed, by the number in its caption."""
 
 
 @dataclass
