@@ -10,9 +10,10 @@
     python -m rlbook.book wavefront                        redraw the animation of chapter 4
     python -m rlbook.book index                            look up the places of the index again
     python -m rlbook.book renumber CHAPTER                 number its equations and figures anew
+    python -m rlbook.book moved [--since REV]              list the numbers that a change moves
     python -m rlbook.book html [FOLDER]                    the book as web pages
 
-execute, clean, experiments, renumber and html explain themselves after --help.
+execute, clean, experiments, renumber, moved and html explain themselves after --help.
 """
 
 import importlib
@@ -26,6 +27,7 @@ COMMANDS = {
     "wavefront": "pictures.wavefront",
     "index": "publish.index",
     "renumber": "publish.renumber",
+    "moved": "publish.moved",
     "html": "publish.html",
 }
 """Each command's module below rlbook.book; its `main` takes the arguments."""

@@ -13,7 +13,7 @@ import functools
 import hashlib
 import importlib.util
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ Target = tuple[str, str]
 
 
 class Reached(NamedTuple):
-    """One definition that an experiment depends on."""
+    """One definition that an experiment, or another start, depends on."""
 
     words: str
     """Its syntax."""
@@ -50,15 +50,47 @@ def reached(experiment) -> dict[Target, Reached]:
     """Everything the experiment depends on, in the order in which it is first mentioned."""
     own = inspect.getmodule(experiment.run)
     start = [(own.__name__, experiment.run.__name__), *((m, WHOLE) for m in experiment.depends)]
-    follow = {own.__name__, *experiment.depends}
+    return reach(start, {own.__name__, *experiment.depends}, NO_NUMBERS)
+
+
+class Modules:
+    """Where modules are read from: here, the files that Python would import."""
+
+    def read(self, name: str) -> "Source":
+        """Its definitions and imports."""
+        return Source.read(name)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a module of this name."""
+        return _exists(name)
+
+
+INSTALLED = Modules()
+
+
+def reach(
+    start: Iterable[Target],
+    follow: Collection[str] = (),
+    left_out: Collection[str] = (),
+    modules: Modules = INSTALLED,
+) -> dict[Target, Reached]:
+    """Every definition that some definitions lead to, themselves included, in the order in which
+    it is first mentioned.
+
+    Args:
+        start: where to begin.
+        follow: modules outside of rlbook that are followed, too.
+        left_out: modules of rlbook that are not.
+        modules: where they are read from.
+    """
     numbers: dict[Target, int] = {}
     waiting: list[Target] = []
 
     def number(target: Target) -> int | None:
         """Of a definition; it waits to be read if it is a new one. None if no number depends
         on it, or if it is none of ours."""
-        target = resolve(target, follow)
-        if target[0] in NO_NUMBERS or not _is_ours(target[0], follow):
+        target = resolve(target, follow, modules)
+        if target[0] in left_out or not _is_ours(target[0], follow):
             return None
         if target not in numbers:
             numbers[target] = len(numbers)
@@ -69,26 +101,27 @@ def reached(experiment) -> dict[Target, Reached]:
         number(target)
     found: dict[Target, Reached] = {}
     for module, name in waiting:  # which grows
-        source = Source.read(module)
+        source = modules.read(module)
         nodes = source.nodes(name)
-        mentioned = [number(t) for node in nodes for t in source.mentions(module, node, follow)]
+        targets = [t for node in nodes for t in source.mentions(module, node, follow, modules)]
+        mentioned = [number(target) for target in targets]
         text = " ".join(words(node) for node in nodes)
         found[module, name] = Reached(text, [n for n in mentioned if n is not None])
     return found
 
 
-def resolve(target: Target, follow: Collection[str] = ()) -> Target:
+def resolve(target: Target, follow: Collection[str] = (), modules: Modules = INSTALLED) -> Target:
     """The definition behind a name, or the module, however many modules hand it on."""
     module, name = target
     if name == WHOLE or not _is_ours(module, follow):
         return target
-    source = Source.read(module)
+    source = modules.read(module)
     handed_on = source.aliases.get(name)
-    if name in source.definitions or (handed_on is None and not _exists(f"{module}.{name}")):
+    if name in source.definitions or (handed_on is None and not modules.exists(f"{module}.{name}")):
         return target
     if handed_on is None or handed_on == target:  # `from rlbook.deep import ppo`, also in its face
         return f"{module}.{name}", WHOLE
-    return resolve(handed_on, follow)
+    return resolve(handed_on, follow, modules)
 
 
 class Source:
@@ -124,14 +157,18 @@ class Source:
         return name in named or not named
 
     def mentions(
-        self, module: str, node: ast.AST, follow: Collection[str] = ()
+        self,
+        module: str,
+        node: ast.AST,
+        follow: Collection[str] = (),
+        modules: Modules = INSTALLED,
     ) -> Iterator[Target]:
         """The definitions that a piece of syntax names."""
         inside = set()
         for part in ast.walk(node):
             if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
                 target = self.aliases.get(part.value.id)
-                target = target and resolve(target, follow)
+                target = target and resolve(target, follow, modules)
                 if target is not None and target[1] == WHOLE:  # a module: module.name
                     inside.add(id(part.value))
                     yield target[0], part.attr

@@ -72,8 +72,9 @@ FOLDS = (  # what closes a heading or a cell: in JupyterLab, in JupyterLab, in C
 )
 
 
-def execute(notebook: NotebookNode, folder: Path) -> float:
+def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False) -> float:
     """Run every cell in a fresh kernel of this Python, in `folder`; outputs are stored in place.
+    With `allow_errors`, what a cell raises is an output as any other, and the next cell is run.
 
     Returns:
         The peak resident memory of the kernel in MB, NaN where the system does not tell.
@@ -91,6 +92,7 @@ def execute(notebook: NotebookNode, folder: Path) -> float:
         notebook,
         km=AsyncKernelManager(kernel_name="python3", kernel_spec_manager=specs),
         timeout=CELL_TIMEOUT,
+        allow_errors=allow_errors,
         record_timing=False,
         store_widget_state=False,
         resources={"metadata": {"path": str(folder)}},
