@@ -161,7 +161,7 @@ def _instead(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Constant(value + 1)
         case ast.If(body=[*_, ast.Raise()]) | ast.Expr(value=ast.Call()):
             yield ast.Pass()  # a check, or what a call does, is gone
-        case ast.If(test=test) | ast.IfExp(test=test):
+        case ast.If() | ast.IfExp():
             yield with_(test=ast.Constant(False))
     match node:
         case ast.BoolOp(values=values):

@@ -251,6 +251,22 @@ def test_optimum_refuses():
         kl_regularized_optimum(rewards, rewards, kl_coef=1.0)
 
 
+def test_optimum_refuses_one_bad_row_of_a_batch():
+    reference, rewards = torch.full((3, 2), 0.5, **F64).log(), torch.zeros(3, 2, **F64)
+    with pytest.raises(ValueError, match="kl_coef must be positive"):
+        kl_regularized_optimum(reference, rewards, kl_coef=torch.tensor([1.0, 0.0, 1.0]))
+    wrong = rewards.clone()
+    wrong[1, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"rewards has a NaN at \(1, 0\)"):
+        kl_regularized_optimum(reference, wrong, kl_coef=1.0)
+    for too_much in (1e-3, -1e-3, torch.nan):
+        wrong = reference.clone()
+        wrong[1] += too_much
+        with pytest.raises(ValueError, match="must sum to 1"):
+            kl_regularized_optimum(wrong, rewards, kl_coef=1.0)
+    kl_regularized_optimum(reference + 1e-5, rewards, kl_coef=1.0)  # rounding of float32
+
+
 # --- controllers
 
 
@@ -280,6 +296,7 @@ def test_controllers_take_plain_numbers():
     assert adapt_kl_coef(1.0, 0.001, 0.01) == 0.5
     assert adapt_kl_coef(1.0, 0.01, 0.01) == 1.0
     assert proportional_kl_coef(1.0, 3.0, 1.0, 2) == pytest.approx(1.1)
+    assert proportional_kl_coef(1, 0, 1, 2) == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("target", [0.0, -1.0, math.nan])

@@ -14,6 +14,7 @@ def test_mean_per_run_by_hand():
     x = torch.arange(12.0).reshape(2, 3, 2)
     assert mean_per_run(x).tolist() == [2.5, 8.5]
     assert mean_per_run(torch.tensor([1.0, 5.0])).tolist() == [1.0, 5.0]
+    assert mean_per_run(torch.tensor([[1.0, 3.0], [5.0, 9.0]])).tolist() == [2.0, 7.0]
 
 
 def test_mean_per_run_keeps_runs_apart():
@@ -59,7 +60,9 @@ def test_what_is_behind_the_mask_stays_out_of_value_and_gradient():
 
 def test_masked_mean_keeps_the_dtype():
     x = torch.ones(3, dtype=torch.float32)
-    assert masked_mean(x, torch.tensor([True, False, True])).dtype == torch.float32
+    mask = torch.tensor([True, False, True])
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        assert masked_mean(x.to(dtype), mask).dtype == dtype
 
 
 def test_bad_masks_are_refused():

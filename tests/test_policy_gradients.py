@@ -9,6 +9,7 @@ from rlbook.formulas.policy_gradients import (
     clipped_surrogate_loss,
     entropy_bonus,
     policy_gradient_loss,
+    surrogate,
 )
 from rlbook.ground.seeding import generator
 from rlbook.planning.bellman import discounted_visitation, policy_values
@@ -125,6 +126,16 @@ def test_loss_has_the_gradient_of_the_score_and_ignores_what_made_the_weights():
     torch.testing.assert_close(logits.grad, -2 * weights.detach().unsqueeze(-1) * score)
 
 
+@pytest.mark.parametrize(
+    "loss", [surrogate, lambda *x: clipped_surrogate_loss(*x, clip_epsilon=0.2)]
+)
+def test_ratios_and_advantages_that_are_computed_get_no_gradient(loss):
+    """Old policies and critics are networks too: what they say is a number here."""
+    new, old, advantages = (x.requires_grad_() for x in 0.1 * torch.randn(3, 8, **F64))
+    loss(new, 2 * old, advantages**2).sum().backward()
+    assert new.grad.abs().sum() > 0 and old.grad is None and advantages.grad is None
+
+
 def test_entropy_by_hand_and_at_its_limits():
     logits = torch.tensor([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0], [0.0, 0.0, -torch.inf]], **F64)
     expected = torch.tensor([math.log(3), 0.0, math.log(2)], **F64)
@@ -161,6 +172,15 @@ def test_a_batch_of_policies_is_each_of_them(discount, ends):
         together = function(mdp, inputs)
         alone = torch.stack([function(mdp, x) for x in inputs.flatten(0, 1)])
         torch.testing.assert_close(together, alone.view(2, 3, *alone.shape[1:]))
+
+
+@pytest.mark.parametrize("row", [[1.5, -0.5, 0.0], [math.nan, 1.0, 0.0], [0.5, 0.4, 0.0]])
+def test_one_bad_row_of_one_policy_is_named(row):
+    """Negative entries too, where the row sums to 1."""
+    policy = torch.full((4, 5, 3), 1 / 3, **F64)
+    policy[2, 3] = torch.tensor(row, **F64)
+    with pytest.raises(ValueError, match=r"policy\[2, 3\] is no distribution"):
+        policy_objective(model(1), policy)
 
 
 def test_an_action_that_is_not_allowed_has_no_probability():
@@ -258,6 +278,8 @@ def test_clipped_surrogate_refuses():
     x = torch.zeros(3)
     with pytest.raises(ValueError, match="must have one shape"):
         clipped_surrogate_loss(x, x, torch.zeros(3, 1), clip_epsilon=0.2)
+    with pytest.raises(ValueError, match="must have one shape"):  # both would broadcast
+        clipped_surrogate_loss(x, torch.zeros(1), x, clip_epsilon=0.2)
     for epsilon in (0.0, -0.1, math.nan):
         with pytest.raises(ValueError, match="clip_epsilon must be positive"):
             clipped_surrogate_loss(x, x, x, clip_epsilon=epsilon)

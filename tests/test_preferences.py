@@ -95,10 +95,10 @@ def test_ties():
 
 
 def test_bayes_accuracy():
-    close(bayes_accuracy(numbers(0.0, 0.2, 0.5, 0.9)), numbers(1.0, 0.8, 0.5, 0.9))
+    close(bayes_accuracy(numbers(0.0, 0.2, 0.5, 0.9, 1.0)), numbers(1.0, 0.8, 0.5, 0.9, 1.0))
     for wrong in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="probability"):
-            bayes_accuracy(numbers(wrong))
+            bayes_accuracy(numbers(0.5, wrong))
 
 
 # --- rankings
@@ -122,6 +122,7 @@ def test_a_ranking_of_two_is_a_pair_and_of_one_is_certain():
 
 
 def test_pairs_of_a_ranking():
+    assert ranking_pairs(2).tolist() == [[0, 1]]
     assert ranking_pairs(3).tolist() == [[0, 1], [0, 2], [1, 2]]
     assert len(ranking_pairs(9)) == 36
 

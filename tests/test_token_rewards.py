@@ -105,3 +105,14 @@ def test_bad_input():
     empty[1] = False
     with pytest.raises(ValueError, match=r"completion_mask\[1\] has no True"):
         token_rewards(scores, log_probs, ref_log_probs, empty, kl_coef=0.1)
+
+
+def test_a_mask_that_begins_late():
+    """As in a batch padded on the left: what stands before the answer gets nothing."""
+    mask = torch.tensor([[False, True, True, False]])
+    rewards, values = torch.tensor([[0.0, 1.0, 2.0, 0.0], [9.0, 4.0, 8.0, 9.0]], **F64).split(1)
+    advantages, returns = token_advantages(rewards, values, mask, lambda_=0.5)
+    last = 2.0 - 8.0
+    first = 1.0 + 8.0 - 4.0 + 0.5 * last
+    assert advantages.tolist() == [[0.0, first, last, 0.0]]
+    assert returns.tolist() == [[0.0, first + 4.0, last + 8.0, 0.0]]

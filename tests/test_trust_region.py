@@ -239,7 +239,8 @@ def test_tolerance_is_relative_and_stops_early():
 
 
 def test_conjugate_gradient_names_bad_input():
-    for b, iterations, tolerance in ((torch.ones(3), 1, 0), (torch.ones(1, 3), 0, 0)):
+    one = torch.ones(1, 3)
+    for b, iterations, tolerance in ((torch.ones(3), 1, 0), (one, 0, 0), (one, 1, -1e-3)):
         with pytest.raises(ValueError, match="iterations >= 1"):
             conjugate_gradient(lambda v: v, b, iterations=iterations, tolerance=tolerance)
 
@@ -305,6 +306,7 @@ def test_line_search_by_hand():
 def test_line_search_holds_the_kl():
     found = search([9.0, 9.0], max_kl=0.1)
     assert found.fraction.tolist() == [0.25, 0.25]  # 1/2, 1/8 are too far, 1/32 is not
+    assert search([9.0], max_kl=0.5).fraction.tolist() == [1.0]  # exactly as far as allowed
     found = search([9.0], step=100.0, max_kl=0.1, max_tries=3)
     assert found.fraction.tolist() == [0.0] and found.parameters.tolist() == [[0.0]]
 
@@ -327,8 +329,9 @@ def test_line_search_of_each_run_is_that_of_the_run_alone():
 
 
 def test_line_search_names_bad_input():
-    with pytest.raises(ValueError, match="shrink"):
-        search([1.0], shrink=1.0)
+    for wrong in ({"shrink": 0.0}, {"shrink": 1.0}, {"shrink": torch.nan}, {"max_tries": 0}):
+        with pytest.raises(ValueError, match="need 0 < shrink < 1 and max_tries >= 1"):
+            search([1.0], **wrong)
     with pytest.raises(ValueError, match="start_value must be"):
         backtracking_line_search(
             None, torch.ones(2, 3), torch.ones(2, 3), start_value=torch.ones(()), max_kl=1.0
