@@ -118,7 +118,7 @@ def test_a_batch_is_backed_up_row_by_row(mdp):
 @pytest.mark.parametrize("blocks", [2, 3])
 @every_model
 def test_blocks_of_states_change_nothing(mdp, blocks, monkeypatch):
-    values = torch.randn(2, mdp.num_states, generator=generator(4), dtype=torch.float64)
+    values = torch.randn(2, 3, mdp.num_states, generator=generator(4), dtype=torch.float64)
     whole = bellman_optimality_backup(mdp, values), greedy_actions(mdp, values)
     monkeypatch.setattr(bellman, "STATES_AT_A_TIME", -(-mdp.num_states // blocks))
     torch.testing.assert_close(bellman_optimality_backup(mdp, values), whole[0])
@@ -254,6 +254,8 @@ def test_values_of_a_chain_are_the_sum_over_time():
 
 
 def test_too_many_states_for_a_dense_solve(monkeypatch):
+    monkeypatch.setattr(bellman, "MAX_DIRECT_STATES", 7)
+    policy_values(sparse().induced_chain([0] * 7))
     monkeypatch.setattr(bellman, "MAX_DIRECT_STATES", 6)
     with pytest.raises(ValueError, match='7 states are too many.*method="iterative"'):
         policy_values(sparse().induced_chain([0] * 7))

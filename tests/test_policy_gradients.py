@@ -140,6 +140,7 @@ def test_entropy_by_hand_and_at_its_limits():
     logits = torch.tensor([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0], [0.0, 0.0, -torch.inf]], **F64)
     expected = torch.tensor([math.log(3), 0.0, math.log(2)], **F64)
     torch.testing.assert_close(entropy_bonus(logits), expected)
+    assert entropy_bonus(torch.tensor([[7.0], [-1.0]])).tolist() == [0.0, 0.0]  # one action
     p = 0.75
     got = entropy_bonus(torch.tensor([math.log(3.0), 0.0], **F64))
     assert float(got) == pytest.approx(-p * math.log(p) - (1 - p) * math.log(1 - p))
@@ -199,6 +200,7 @@ def test_an_action_that_is_not_allowed_has_no_probability():
         (lambda: softmax_policy_gradient(model(1), torch.zeros(3, 5, **F64)), "logits must be"),
         (lambda: policy_gradient_loss(torch.zeros(3), torch.zeros(3, 1)), "the same shape"),
         (lambda: entropy_bonus(torch.tensor(1.0)), "logits must be"),
+        (lambda: entropy_bonus(torch.zeros(2, 0)), r"A >= 1, got \(2, 0\)"),
     ],
 )
 def test_bad_input(call, words):
