@@ -29,6 +29,17 @@ def test_inverse_cdf_never_takes_what_has_no_probability(dtype):
     assert inverse_cdf(p, torch.zeros(500, **F64)).tolist() == [1] * 500
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_inverse_cdf_rounds_to_the_dtype_of_the_probabilities_and_to_no_less(dtype):
+    """The largest number below 1 reaches what only a rounding error separates from 1."""
+    eps = torch.finfo(dtype).eps
+    p = torch.tensor([1 - eps, eps], dtype=dtype)
+    below_one = torch.tensor(1 - eps / 2, dtype=dtype)
+    assert inverse_cdf(p, below_one) == 1 and inverse_cdf(p, torch.ones(())) == 1
+    half = torch.tensor([0.5, 0.5])
+    assert inverse_cdf(half, torch.tensor(0.5 - 1e-10, **F64)) == 1  # in float32, 0.5
+
+
 def test_inverse_cdf_of_batches():
     p, u = torch.rand(3, 2, 4, generator=generator(1), **F64), torch.rand(3, 2, **F64)
     got = inverse_cdf(p, u)
@@ -43,6 +54,14 @@ def test_draw_is_the_index_at_which_the_sum_passes_the_uniform_number():
     want = ((5 * p).double().cumsum(-1) <= target).sum(-1)
     assert got.dtype == torch.long and got.equal(want) and not (got == 2).any()
     assert draw(torch.tensor([0.0, 1.0, 0.0]), generator(0)).item() == 1
+
+
+def test_draw_adds_in_float64():
+    """In float32 the sums of a million numbers are off by more than a few of them."""
+    p, one, other = torch.rand(10**6, generator=generator(6)), generator(7), generator(7)
+    for _ in range(100):
+        target = torch.rand(1, generator=other, **F64) * p.double().sum()
+        assert draw(p, one) == torch.searchsorted(p.double().cumsum(-1), target, right=True)
 
 
 def test_draw_has_the_frequencies_of_the_probabilities():

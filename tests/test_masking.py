@@ -91,4 +91,6 @@ def test_standardised_run_by_run_over_the_entries_of_a_mask():
     torch.testing.assert_close(found[1].mean(), torch.tensor(0.0))
     torch.testing.assert_close(found[1].square().mean(), torch.tensor(1.0))
     torch.testing.assert_close(standardise_per_run(x.flatten(1), mask.flatten(1)), found.flatten(1))
+    tiny = torch.tensor([[0.0, 2e-8]])  # a deviation of 1e-8, as much as is added to it
+    torch.testing.assert_close(standardise_per_run(tiny, tiny >= 0), torch.tensor([[-0.5, 0.5]]))
     assert (standardise_per_run(torch.ones(2, 3), torch.ones(2, 3) > 0) == 0).all()
