@@ -5,12 +5,13 @@
 
 mutants.py holds mistakes that somebody thought of. Here every operator, number, call and check in
 the bodies of functions is changed in turn, and what no test notices is listed: a test is missing,
-or the change makes no difference, which equivalent_mutants.py says, with the reason. The exit
+or the change makes no difference, which equivalent_mutants.txt says, with the reason. The exit
 status is 1 if fewer than 99% of the others are noticed.
 """
 
 import ast
 import copy
+import itertools
 import os
 import random
 import sys
@@ -20,10 +21,13 @@ from dataclasses import dataclass
 
 import splitting
 from clean_process import in_clean_process
-from equivalent_mutants import EQUIVALENT
 from mutant_runs import run_unit_tests
 from mutation import ROOT, Mutant
 
+_LINES = (ROOT / "tests" / "equivalent_mutants.txt").read_text(encoding="utf-8").splitlines()
+EQUIVALENT = {  # the name of a change -> why it makes no difference
+    name: reason.strip() for name, reason in itertools.pairwise(_LINES) if reason.startswith("    ")
+}
 WANTED, SAMPLE, SEED = 0.99, 40, 14
 SECONDS = 30  # of one mutant: a loop without an end is noticed, too
 FORMULAS = (
@@ -72,7 +76,10 @@ OTHER_NAMES = {"amax": "amin", "amin": "amax", "any": "all", "all": "any"} | {
     **{"maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max"},
     **{"zeros": "ones", "zeros_like": "ones_like", "ones_like": "zeros_like"},
 }
-LIBRARIES = {"torch", "np", "math", "os", "stats", "json", "random", "safetensors", "importlib"}
+LIBRARIES = {  # torch.zeros is not changed to torch
+    *("torch", "torch.linalg", "torch.autograd", "torch.cuda", "torch.backends.mps"),
+    *("np", "np.random", "math", "os", "os.environ", "stats", "json", "safetensors"),
+}
 SILENT = (ast.Raise, ast.JoinedStr, ast.arguments)  # messages, defaults; nothing is changed there
 
 
@@ -94,7 +101,7 @@ def small_changes(module: str, source: str) -> list[SmallChange]:
         for node, attribute, index, new in _changes(function):
             holder = getattr(node, attribute)
             old = holder if index is None else holder[index]
-            number = isinstance(old, ast.Constant) and isinstance(node, ast.expr | ast.keyword)
+            number = _is_number(old) and isinstance(node, ast.expr | ast.keyword)
             before = _short(node if number else old)
             _put(node, attribute, index, new)
             mutated = ast.unparse(ast.fix_missing_locations(tree))
@@ -137,7 +144,13 @@ def _changes(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]
                 continue
             for new in _instead(child):
                 yield node, attribute, index if several else None, new
-            yield from _changes(child)
+            if not _is_number(child):
+                yield from _changes(child)
+
+
+def _is_number(node: ast.AST) -> bool:
+    """3, True, -1."""
+    return isinstance(node.operand if isinstance(node, ast.UnaryOp) else node, ast.Constant)
 
 
 def _instead(node: ast.AST) -> Iterator[ast.AST]:
@@ -156,6 +169,8 @@ def _instead(node: ast.AST) -> Iterator[ast.AST]:
                     yield with_(ops=[*ops[:i], other(), *ops[i + 1 :]])
         case ast.BinOp(op=op) | ast.AugAssign(op=op) | ast.BoolOp(op=op) if type(op) in OPERATORS:
             yield with_(op=OPERATORS[type(op)]())
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)):
+            yield from (ast.Constant(value), with_(operand=ast.Constant(value + 1)))
         case ast.UnaryOp(operand=operand):
             yield operand
         case ast.Constant(value=bool(value)):
@@ -172,7 +187,7 @@ def _instead(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Call(func=ast.Attribute(value=receiver, attr=attr), keywords=keywords):
             if attr in OTHER_NAMES:
                 yield with_(func=ast.Attribute(receiver, OTHER_NAMES[attr], ast.Load()))
-            if not (isinstance(receiver, ast.Name) and receiver.id in LIBRARIES):
+            if ast.unparse(receiver) not in LIBRARIES:
                 yield receiver  # .detach() is gone
             for keyword in keywords:
                 if keyword.arg not in {"device", None}:

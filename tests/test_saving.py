@@ -160,6 +160,7 @@ def test_an_optimizer_goes_on_from_a_file_as_if_it_had_not_stopped(tmp_path):
         weight.data = wanted.detach().clone()
     for name, optimizer in others.items():
         load_optimizer(name, optimizer, loaded)
+    assert optimizer_state(others).keys() == state.keys()
     for _ in range(2):
         descend(weights, optimizers)
         descend(again, others)
