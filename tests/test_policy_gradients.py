@@ -282,6 +282,8 @@ def test_clipped_surrogate_refuses():
         clipped_surrogate_loss(x, x, torch.zeros(3, 1), clip_epsilon=0.2)
     with pytest.raises(ValueError, match="must have one shape"):  # both would broadcast
         clipped_surrogate_loss(x, torch.zeros(1), x, clip_epsilon=0.2)
+    with pytest.raises(ValueError, match="need one shape"):
+        surrogate(x, torch.zeros(1), x)
     for epsilon in (0.0, -0.1, math.nan):
         with pytest.raises(ValueError, match="clip_epsilon must be positive"):
             clipped_surrogate_loss(x, x, x, clip_epsilon=epsilon)
