@@ -34,16 +34,18 @@ FORMULAS = (
     *("divergences", "exploration", "group_advantages", "policy_gradients"),
     *("preferences", "returns", "token_rewards", "trust_region"),
 )
+# Not plotting, whose look is for the eye to judge, and not faces, which is how Python imports.
 GROUND = ("checks", "draws", "masking", "progress", "require", "saving", "seeding", "statistics")
 MODULES = (
     *(f"formulas.{name}" for name in FORMULAS),
-    "planning.bellman",
+    *("planning.bellman", "planning.exact_gradients"),
     *(f"ground.{name}" for name in GROUND),
 )
 TESTS = {  # where they are not in test_<module>.py alone
     "formulas.policy_gradients": ("test_policy_gradients.py", "test_trust_region.py"),
     "formulas.preferences": ("test_preferences.py", "test_preference_fit.py", "test_dpo.py"),
     "formulas.returns": ("test_returns.py", "test_scans.py", "test_multi_step.py"),
+    "planning.exact_gradients": ("test_policy_gradients.py",),
     "ground.draws": ("test_draws.py", "test_policies.py", "test_tabular_envs.py"),
     "ground.progress": ("test_checks.py",),
     "ground.require": ("test_require.py", "test_mdp.py", "test_envs.py"),
