@@ -1,6 +1,7 @@
 """The exact policy gradient, and the losses whose gradient it is."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -180,8 +181,23 @@ def test_one_bad_row_of_one_policy_is_named(row):
     """Negative entries too, where the row sums to 1."""
     policy = torch.full((4, 5, 3), 1 / 3, **F64)
     policy[2, 3] = torch.tensor(row, **F64)
-    with pytest.raises(ValueError, match=r"policy\[2, 3\] is no distribution"):
+    words = re.escape(f"policy[2, 3] is no distribution over the allowed actions: {row}")
+    with pytest.raises(ValueError, match=words):
         policy_objective(model(1), policy)
+
+
+def test_policies_in_float32_and_in_integers_on_a_model_in_float64():
+    mdp, policy = model(1), torch.full((5, 3), 1 / 3)
+    torch.testing.assert_close(
+        policy_objective(mdp, policy), policy_objective(mdp, policy.double()), rtol=1e-6, atol=0
+    )
+    with pytest.raises(ValueError, match=r"policy must be floating point .* got torch.int64"):
+        policy_objective(mdp, torch.tensor([[1, 0, 0]] * 5))
+
+
+def test_no_gradient_flows_into_the_exact_gradient():
+    logits = torch.zeros(5, 3, **F64).requires_grad_()
+    assert not softmax_policy_gradient(model(1), logits).requires_grad
 
 
 def test_an_action_that_is_not_allowed_has_no_probability():
