@@ -115,11 +115,12 @@ def test_a_batch_is_backed_up_row_by_row(mdp):
         torch.testing.assert_close(together[3, 1], backup(mdp, values[3, 1]))
 
 
+@pytest.mark.parametrize("blocks", [2, 3])
 @every_model
-def test_blocks_of_states_change_nothing(mdp, monkeypatch):
-    values = torch.randn(2, mdp.num_states, generator=generator(4), dtype=torch.float64)
+def test_blocks_of_states_change_nothing(mdp, blocks, monkeypatch):
+    values = torch.randn(2, 3, mdp.num_states, generator=generator(4), dtype=torch.float64)
     whole = bellman_optimality_backup(mdp, values), greedy_actions(mdp, values)
-    monkeypatch.setattr(bellman, "STATES_AT_A_TIME", 3)
+    monkeypatch.setattr(bellman, "STATES_AT_A_TIME", -(-mdp.num_states // blocks))
     torch.testing.assert_close(bellman_optimality_backup(mdp, values), whole[0])
     assert greedy_actions(mdp, values).equal(whole[1])
 
@@ -253,6 +254,8 @@ def test_values_of_a_chain_are_the_sum_over_time():
 
 
 def test_too_many_states_for_a_dense_solve(monkeypatch):
+    monkeypatch.setattr(bellman, "MAX_DIRECT_STATES", 7)
+    policy_values(sparse().induced_chain([0] * 7))
     monkeypatch.setattr(bellman, "MAX_DIRECT_STATES", 6)
     with pytest.raises(ValueError, match='7 states are too many.*method="iterative"'):
         policy_values(sparse().induced_chain([0] * 7))
@@ -296,3 +299,12 @@ def test_lists_of_python_floats_keep_their_64_bits():
     assert torch.equal(action_values(mdp, values), action_values(mdp, exact))
     one = value_iteration(mdp, initial_values=values, max_sweeps=1).values
     assert torch.equal(one, bellman_optimality_backup(mdp, exact))
+
+
+def test_integer_values_are_those_numbers():
+    whole, values = torch.tensor([2, 1]), tensor(2, 1)
+    for backup in (action_values, bellman_optimality_backup, greedy_actions):
+        assert backup(stay_or_go(), whole).equal(backup(stay_or_go(), values))
+        assert backup(stay_or_go(), [2, 1]).equal(backup(stay_or_go(), values))
+    mixed = [[0.5, 0.5], [0.25, 0.75]]
+    assert bellman_expectation_backup(stay_or_go(), whole, mixed).tolist() == [1.25, 1.625]

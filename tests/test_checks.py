@@ -102,6 +102,33 @@ def test_exactly_one_right_side():
             check("1.1", 1.0, **sides)
 
 
+def test_tolerances_by_hand():
+    """atol + rtol |right|, the edge inside, for negative numbers as for positive ones."""
+    check("1", 1.0, 1.0, atol=0, rtol=0)
+    check("1", [1.0, 1.5], 1.0, atol=0.5, rtol=0)
+    for right in (-8.0, 8.0):
+        check("1", [right + 1, right - 1], right, atol=0, rtol=1 / 8)
+        check("1", right + 1, at_most=right, atol=0, rtol=1 / 8)
+        with pytest.raises(AssertionError, match="1 of 2 entries"):
+            check("1", [right, right + 1.01], right, atol=0, rtol=1 / 8)
+
+
+def test_a_tolerance_that_is_no_number_holds_nothing():
+    for wrong in ({"atol": NAN}, {"rtol": NAN}):
+        with pytest.raises(AssertionError, match="is violated"):
+            check("1", 1.0, 1.0, **wrong)
+    with pytest.raises(AssertionError, match=r"worst at index \[1\]"):  # inf times 0
+        check("1", [3.0, 7.0], [1.0, 0.0], rtol=INF)
+
+
+def test_one_number_is_compared_with_every_entry_and_nothing_else_spreads():
+    check("1", [2.0, 2.0, 2.0], 2.0)
+    check("1", 2.0, torch.full((3, 1, 2), 2.0))
+    for shape in ((1, 2), (2, 1), (3,)):
+        with pytest.raises(ValueError, match="left has shape"):
+            check("1", torch.ones(2), torch.ones(shape))
+
+
 def test_progress_is_silent_when_asked_and_passes_its_items_on(monkeypatch, capsys):
     monkeypatch.setenv("RLBOOK_QUIET", "1")
     assert list(progress(range(3), description="sweeps")) == [0, 1, 2]
@@ -122,3 +149,12 @@ def test_progress_can_be_driven_by_hand(monkeypatch):
     monkeypatch.setenv("RLBOOK_QUIET", "1")
     with progress(total=10) as bar:
         bar.update(4)
+
+
+def test_progress_is_quiet_if_asked_or_told_so_and_leaves_nothing_behind(monkeypatch):
+    for quiet, show in (("", True), ("", False), ("1", True), ("1", False)):
+        monkeypatch.setenv("RLBOOK_QUIET", quiet)
+        with progress(total=3, show=show) as bar:
+            assert bar.disable == (bool(quiet) or not show)
+            if not bar.disable:
+                assert bar.delay == 2 and not bar.leave

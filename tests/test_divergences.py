@@ -145,6 +145,18 @@ def test_estimates_refuse():
         kl_categorical(numbers(2, 3), numbers(3))
 
 
+def test_a_number_has_no_axis_to_sum_over():
+    one, true = torch.tensor(0.0, **F64), torch.tensor(True)
+    for call in (
+        lambda: kl_categorical(one, one),
+        lambda: kl_gaussian(one, one, one, one),
+        lambda: answer_kl_estimate(one, one, true),
+        lambda: kl_regularized_optimum(one, one, kl_coef=1.0),
+    ):
+        with pytest.raises(ValueError, match="must have one shape"):
+            call()
+
+
 # --- whole answers
 
 
@@ -177,11 +189,14 @@ def test_answer_estimates_off_the_mask_and_without_a_token():
     none = torch.zeros_like(MASK)
     for level in ("token", "answer"):
         assert answer_kl_estimate(ANSWER, REFERENCE, none, "k3", level).tolist() == [0.0, 0.0]
-    assert answer_kl_estimate(ANSWER[None], REFERENCE[None], MASK[None]).shape == (1, 2)
+    for level in ("token", "answer"):
+        batch = [x.expand(4, 2, 3) for x in (ANSWER, REFERENCE, MASK)]
+        alone = answer_kl_estimate(ANSWER, REFERENCE, MASK, "k3", level)
+        assert torch.equal(answer_kl_estimate(*batch, "k3", level), alone.expand(4, 2))
 
 
 def test_answer_estimates_refuse():
-    with pytest.raises(ValueError, match="must have one shape"):
+    with pytest.raises(ValueError, match=r"one shape, got \(2, 3\), \(2, 3\), \(1, 3\)"):
         answer_kl_estimate(ANSWER, REFERENCE, MASK[:1])
     with pytest.raises(ValueError, match="must be torch.bool, got torch.float64"):
         answer_kl_estimate(ANSWER, REFERENCE, MASK.double())
@@ -199,7 +214,8 @@ def test_optimum_by_hand():
     reference = torch.tensor([0.25, 0.75], **F64).log()
     coef = 1 / math.log(6)
     best, value = kl_regularized_optimum(reference, torch.tensor([1.0, 0.0], **F64), kl_coef=coef)
-    torch.testing.assert_close(best.exp(), torch.tensor([2 / 3, 1 / 3], **F64))
+    exact = {"rtol": 1e-14, "atol": 0}  # the coefficient is no float32
+    torch.testing.assert_close(best.exp(), torch.tensor([2 / 3, 1 / 3], **F64), **exact)
     torch.testing.assert_close(value, torch.tensor(coef * math.log(9 / 4), **F64))
 
 
@@ -251,6 +267,22 @@ def test_optimum_refuses():
         kl_regularized_optimum(rewards, rewards, kl_coef=1.0)
 
 
+def test_optimum_refuses_one_bad_row_of_a_batch():
+    reference, rewards = torch.full((3, 2), 0.5, **F64).log(), torch.zeros(3, 2, **F64)
+    with pytest.raises(ValueError, match="kl_coef must be positive"):
+        kl_regularized_optimum(reference, rewards, kl_coef=torch.tensor([1.0, 0.0, 1.0]))
+    wrong = torch.ones_like(rewards)
+    wrong[1, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"rewards has a NaN at \(1, 0\)"):
+        kl_regularized_optimum(reference, wrong, kl_coef=1.0)
+    for too_much in (1e-3, -1e-3, torch.nan):
+        wrong = reference.clone()
+        wrong[1] += too_much
+        with pytest.raises(ValueError, match="must sum to 1"):
+            kl_regularized_optimum(wrong, rewards, kl_coef=1.0)
+    kl_regularized_optimum(reference + 1e-5, rewards, kl_coef=1.0)  # rounding of float32
+
+
 # --- controllers
 
 
@@ -280,6 +312,8 @@ def test_controllers_take_plain_numbers():
     assert adapt_kl_coef(1.0, 0.001, 0.01) == 0.5
     assert adapt_kl_coef(1.0, 0.01, 0.01) == 1.0
     assert proportional_kl_coef(1.0, 3.0, 1.0, 2) == pytest.approx(1.1)
+    assert proportional_kl_coef(1.0, 3.0, 1.0, 0.5) == pytest.approx(1.4)
+    assert proportional_kl_coef(1, 0, 1, 2) == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("target", [0.0, -1.0, math.nan])

@@ -74,10 +74,18 @@ def test_tiny_and_huge_rewards():
         torch.testing.assert_close(outcome_advantages(scale * f64(0, 1)), f64(-1, 1))
 
 
-def test_bfloat16_is_that_of_float32():
-    rewards = torch.tensor([0.1, 0.2, 0.7, 0.7], dtype=torch.bfloat16)
-    want = outcome_advantages(rewards.float()).bfloat16()
-    assert torch.equal(outcome_advantages(rewards), want)
+def test_each_group_has_its_own_scale():
+    """In float32 the square of 1e-30 is 0, so that it cannot be measured beside 1."""
+    rewards = torch.tensor([[0.0, 1e-30], [0.0, 1.0], [1e30, 0.0]])
+    want = torch.tensor([[-1.0, 1.0], [-1.0, 1.0], [1.0, -1.0]])
+    torch.testing.assert_close(outcome_advantages(rewards), want)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("function", [outcome_advantages, leave_one_out_advantages])
+def test_half_precision_is_that_of_float32(function, dtype):
+    rewards = torch.randn(50, 5, generator=torch.Generator().manual_seed(1)).to(dtype)
+    assert torch.equal(function(rewards), function(rewards.float()).to(dtype))
 
 
 def test_leave_one_out_is_the_mean_of_the_others():
@@ -186,8 +194,22 @@ def test_padding_of_steps_and_tokens_changes_nothing():
     ends[0, 2] = 1000
     want = process_advantages(STEPS, ENDS, REAL, MASK)
     assert torch.equal(process_advantages(spoiled, ends, REAL, MASK), want)
+    ends[0, 2] = -1
+    assert torch.equal(process_advantages(spoiled, ends, REAL, MASK), want)
     longer = torch.nn.functional.pad(MASK, (0, 3))
     assert torch.equal(process_advantages(STEPS, ENDS, REAL, longer)[..., :6], want)
+
+
+def test_answers_of_one_token():
+    """The padding of steps and of tokens has nowhere else to go."""
+    steps, real = f64(1, 99, 0, 99).view(2, 2), torch.tensor([[1, 0], [1, 0]], dtype=torch.bool)
+    ends, mask = torch.tensor([[0, 5], [0, -1]]), torch.ones(2, 1, dtype=torch.bool)
+    assert process_advantages(steps, ends, real, mask).tolist() == [[1.0], [-1.0]]
+
+
+def test_tiny_step_rewards_beside_padding():
+    tiny, one = (process_advantages(x * STEPS.float(), ENDS, REAL, MASK) for x in (1e-30, 1))
+    torch.testing.assert_close(tiny, one)
 
 
 def test_a_token_off_the_mask_gets_nothing():
@@ -203,9 +225,10 @@ def test_bad_steps():
     ends[1, 2] = 3
     with pytest.raises(ValueError, match=r"step_ends\[1, 2\] is 3, where its answer has no token"):
         process_advantages(STEPS, ends, REAL, MASK)
-    ends[1, 2] = 6
-    with pytest.raises(ValueError, match=r"step_ends\[1, 2\] is 6"):
-        process_advantages(STEPS, ends, REAL, MASK)
+    for end in (6, -1):
+        ends[1, 2] = end
+        with pytest.raises(ValueError, match=rf"step_ends\[1, 2\] is {end}"):
+            process_advantages(STEPS, ends, REAL, torch.ones_like(MASK))
     nan = STEPS.clone()
     nan[1, 0] = float("nan")
     with pytest.raises(ValueError, match=r"rewards\[1, 0\] is nan"):
@@ -216,8 +239,16 @@ def test_bad_steps():
         process_advantages(STEPS[:, :2], ENDS, REAL, MASK)
     with pytest.raises(ValueError, match="must agree in"):
         process_advantages(STEPS, ENDS, REAL, MASK[:1])
-    with pytest.raises(ValueError, match="step_ends must be long"):
-        process_advantages(STEPS, ENDS.int(), REAL, MASK)
+    with pytest.raises(ValueError, match="the steps must have one shape"):
+        process_advantages(STEPS[0], ENDS[0], REAL[0], MASK[0])
+    for wrong in (
+        (ENDS.int(), REAL, MASK),
+        (ENDS, REAL.long(), MASK),
+        (ENDS, REAL, MASK.long()),
+        (ENDS, REAL.long(), MASK.long()),
+    ):
+        with pytest.raises(ValueError, match="step_ends must be long, both masks bool"):
+            process_advantages(STEPS, *wrong)
 
 
 # --- from tokens to answers
@@ -232,6 +263,28 @@ def test_three_ways_to_add_up():
     tokens = aggregate_token_losses(losses, MASK, "token_mean")
     torch.testing.assert_close(tokens, f64(15 / 4, 21 / 4))
     torch.testing.assert_close(tokens.mean(), losses[MASK].mean())
+
+
+def test_ways_to_add_up_one_token():
+    losses, mask = f64(3, 9, 9, 9).view(2, 2), torch.tensor([[True, False], [False, False]])
+    assert aggregate_token_losses(losses, mask).tolist() == [3.0, 0.0]
+    assert aggregate_token_losses(losses, mask, "constant", max_length=1).tolist() == [3.0, 0.0]
+    assert aggregate_token_losses(losses, mask, "token_mean").tolist() == [6.0, 0.0]  # mean 3
+
+
+@pytest.mark.parametrize("how", ["answer_mean", "constant", "token_mean"])
+def test_groups_add_up_by_themselves(how):
+    losses, mask = torch.randn(3, 2, 6, **F64), torch.rand(3, 2, 6) < 0.7
+    together = aggregate_token_losses(losses, mask, how, max_length=6)
+    for group in range(3):
+        alone = aggregate_token_losses(losses[group], mask[group], how, max_length=6)
+        torch.testing.assert_close(together[group], alone)
+
+
+def test_as_many_groups_as_answers_keep_their_own_mean_length():
+    mask = torch.arange(4) < torch.tensor([[[1], [3]], [[4], [4]]])  # mean lengths 2 and 4
+    got = aggregate_token_losses(torch.ones(2, 2, 4, **F64), mask, "token_mean")
+    assert got.tolist() == [[0.5, 1.5], [1.0, 1.0]]
 
 
 @pytest.mark.parametrize("how", ["answer_mean", "constant", "token_mean"])
@@ -261,5 +314,10 @@ def test_bad_ways_to_add_up():
         aggregate_token_losses(losses, MASK, "mean")
     with pytest.raises(ValueError, match="needs a positive max_length, got None"):
         aggregate_token_losses(losses, MASK, "constant")
+    for length in (0, -1, math.nan):
+        with pytest.raises(ValueError, match="needs a positive max_length"):
+            aggregate_token_losses(losses, MASK, "constant", max_length=length)
+    with pytest.raises(ValueError, match=r"torch.bool \(2, 6\), got torch.bool \(1, 6\)"):
+        aggregate_token_losses(losses, MASK[:1])
     with pytest.raises(ValueError, match="torch.bool"):
         aggregate_token_losses(losses, MASK.float())

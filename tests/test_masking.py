@@ -14,6 +14,7 @@ def test_mean_per_run_by_hand():
     x = torch.arange(12.0).reshape(2, 3, 2)
     assert mean_per_run(x).tolist() == [2.5, 8.5]
     assert mean_per_run(torch.tensor([1.0, 5.0])).tolist() == [1.0, 5.0]
+    assert mean_per_run(torch.tensor([[1.0, 3.0], [5.0, 9.0]])).tolist() == [2.0, 7.0]
 
 
 def test_mean_per_run_keeps_runs_apart():
@@ -59,7 +60,9 @@ def test_what_is_behind_the_mask_stays_out_of_value_and_gradient():
 
 def test_masked_mean_keeps_the_dtype():
     x = torch.ones(3, dtype=torch.float32)
-    assert masked_mean(x, torch.tensor([True, False, True])).dtype == torch.float32
+    mask = torch.tensor([True, False, True])
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        assert masked_mean(x.to(dtype), mask).dtype == dtype
 
 
 def test_bad_masks_are_refused():
@@ -88,4 +91,6 @@ def test_standardised_run_by_run_over_the_entries_of_a_mask():
     torch.testing.assert_close(found[1].mean(), torch.tensor(0.0))
     torch.testing.assert_close(found[1].square().mean(), torch.tensor(1.0))
     torch.testing.assert_close(standardise_per_run(x.flatten(1), mask.flatten(1)), found.flatten(1))
+    tiny = torch.tensor([[0.0, 2e-8]])  # a deviation of 1e-8, as much as is added to it
+    torch.testing.assert_close(standardise_per_run(tiny, tiny >= 0), torch.tensor([[-0.5, 0.5]]))
     assert (standardise_per_run(torch.ones(2, 3), torch.ones(2, 3) > 0) == 0).all()

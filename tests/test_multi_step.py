@@ -193,6 +193,37 @@ def test_bad_input_of_n_step_returns(change, message):
         n_step_returns(**{**good, "truncated": flag, "discount": 0.9, "n": 1, **change})
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"discount": 1.1}, r"discount must be in \[0, 1\], got 1.1"),
+        ({"discount": math.nan}, "discount must be in"),
+        ({"next_values": torch.zeros(1)}, "next_values must have shape"),
+        ({"terminated": torch.zeros(1) > 0}, "terminated must be bool"),
+        ({"truncated": torch.zeros(1) > 0}, "truncated must be bool"),
+        ({"rewards": torch.zeros(4, dtype=torch.int64)}, "rewards must be floating"),
+        ({"values": torch.zeros(1)}, "values must have shape"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (td_errors, {"values"}),
+        (lambda_returns, {"truncated", "lambda_"}),
+        (generalized_advantage_estimate, {"values", "truncated", "lambda_"}),
+    ],
+)
+def test_what_would_broadcast_is_refused(function, names, change, message):
+    r, flag = torch.zeros(4), torch.zeros(4, dtype=torch.bool)
+    good = {"rewards": r, "next_values": r, "terminated": flag, "discount": 0.9}
+    more = {"values": r, "truncated": flag, "lambda_": 0.5}
+    good |= {name: more[name] for name in names}
+    function(**good)
+    if change.keys() <= good.keys():
+        with pytest.raises(ValueError, match=message):
+            function(**good | change)
+
+
 @pytest.mark.parametrize("lambda_", [-0.1, 1.5, math.nan])
 def test_lambda_out_of_range(lambda_):
     flag, r = torch.zeros(4, dtype=torch.bool), torch.zeros(4)

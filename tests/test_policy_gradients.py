@@ -1,6 +1,7 @@
 """The exact policy gradient, and the losses whose gradient it is."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from rlbook.formulas.policy_gradients import (
     clipped_surrogate_loss,
     entropy_bonus,
     policy_gradient_loss,
+    surrogate,
 )
 from rlbook.ground.seeding import generator
 from rlbook.planning.bellman import discounted_visitation, policy_values
@@ -125,10 +127,21 @@ def test_loss_has_the_gradient_of_the_score_and_ignores_what_made_the_weights():
     torch.testing.assert_close(logits.grad, -2 * weights.detach().unsqueeze(-1) * score)
 
 
+@pytest.mark.parametrize(
+    "loss", [surrogate, lambda *x: clipped_surrogate_loss(*x, clip_epsilon=0.2)]
+)
+def test_ratios_and_advantages_that_are_computed_get_no_gradient(loss):
+    """Old policies and critics are networks too: what they say is a number here."""
+    new, old, advantages = (x.requires_grad_() for x in 0.1 * torch.randn(3, 8, **F64))
+    loss(new, 2 * old, advantages**2).sum().backward()
+    assert new.grad.abs().sum() > 0 and old.grad is None and advantages.grad is None
+
+
 def test_entropy_by_hand_and_at_its_limits():
     logits = torch.tensor([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0], [0.0, 0.0, -torch.inf]], **F64)
     expected = torch.tensor([math.log(3), 0.0, math.log(2)], **F64)
     torch.testing.assert_close(entropy_bonus(logits), expected)
+    assert entropy_bonus(torch.tensor([[7.0], [-1.0]])).tolist() == [0.0, 0.0]  # one action
     p = 0.75
     got = entropy_bonus(torch.tensor([math.log(3.0), 0.0], **F64))
     assert float(got) == pytest.approx(-p * math.log(p) - (1 - p) * math.log(1 - p))
@@ -163,6 +176,30 @@ def test_a_batch_of_policies_is_each_of_them(discount, ends):
         torch.testing.assert_close(together, alone.view(2, 3, *alone.shape[1:]))
 
 
+@pytest.mark.parametrize("row", [[1.5, -0.5, 0.0], [math.nan, 1.0, 0.0], [0.5, 0.4, 0.0]])
+def test_one_bad_row_of_one_policy_is_named(row):
+    """Negative entries too, where the row sums to 1."""
+    policy = torch.full((4, 5, 3), 1 / 3, **F64)
+    policy[2, 3] = torch.tensor(row, **F64)
+    words = re.escape(f"policy[2, 3] is no distribution over the allowed actions: {row}")
+    with pytest.raises(ValueError, match=words):
+        policy_objective(model(1), policy)
+
+
+def test_policies_in_float32_and_in_integers_on_a_model_in_float64():
+    mdp, policy = model(1), torch.full((5, 3), 1 / 3)
+    torch.testing.assert_close(
+        policy_objective(mdp, policy), policy_objective(mdp, policy.double()), rtol=1e-6, atol=0
+    )
+    with pytest.raises(ValueError, match=r"policy must be floating point .* got torch.int64"):
+        policy_objective(mdp, torch.tensor([[1, 0, 0]] * 5))
+
+
+def test_no_gradient_flows_into_the_exact_gradient():
+    logits = torch.zeros(5, 3, **F64).requires_grad_()
+    assert not softmax_policy_gradient(model(1), logits).requires_grad
+
+
 def test_an_action_that_is_not_allowed_has_no_probability():
     mdp = model(17, ends=True)
     policy = torch.full((4, 5, 3), 1 / 3, **F64)
@@ -179,6 +216,7 @@ def test_an_action_that_is_not_allowed_has_no_probability():
         (lambda: softmax_policy_gradient(model(1), torch.zeros(3, 5, **F64)), "logits must be"),
         (lambda: policy_gradient_loss(torch.zeros(3), torch.zeros(3, 1)), "the same shape"),
         (lambda: entropy_bonus(torch.tensor(1.0)), "logits must be"),
+        (lambda: entropy_bonus(torch.zeros(2, 0)), r"A >= 1, got \(2, 0\)"),
     ],
 )
 def test_bad_input(call, words):
@@ -258,6 +296,10 @@ def test_clipped_surrogate_refuses():
     x = torch.zeros(3)
     with pytest.raises(ValueError, match="must have one shape"):
         clipped_surrogate_loss(x, x, torch.zeros(3, 1), clip_epsilon=0.2)
+    with pytest.raises(ValueError, match="must have one shape"):  # both would broadcast
+        clipped_surrogate_loss(x, torch.zeros(1), x, clip_epsilon=0.2)
+    with pytest.raises(ValueError, match="need one shape"):
+        surrogate(x, torch.zeros(1), x)
     for epsilon in (0.0, -0.1, math.nan):
         with pytest.raises(ValueError, match="clip_epsilon must be positive"):
             clipped_surrogate_loss(x, x, x, clip_epsilon=epsilon)

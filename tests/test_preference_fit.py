@@ -70,6 +70,8 @@ def test_fit_recovers_the_rewards_from_exact_frequencies():
         ([[0, 1], [math.nan, 0]], "NaN"),
         ([[1, 1], [1, 0]], "itself"),
         ([[0, 1]], "A, A"),
+        ([0, 1], r"A, A\) with A > 1, got torch.float64 \(2,\)"),
+        ([[0]], "A > 1"),
     ],
 )
 def test_fit_refuses(wins, words):
@@ -80,3 +82,61 @@ def test_fit_refuses(wins, words):
 def test_counts_are_floating_point():
     with pytest.raises(ValueError, match="floating point"):
         fit_bradley_terry(torch.zeros(2, 2, dtype=torch.long))
+
+
+def slow_fit(wins, num_steps):
+    """Newton's method on the loss as it is written, halving each step until it lowers the loss."""
+    loss, rewards = (lambda r: total_loss(wins, r)), torch.zeros(len(wins), **F64)
+    halvings = 0
+    for _ in range(num_steps):
+        gradient = torch.autograd.functional.jacobian(loss, rewards)
+        hessian = torch.autograd.functional.hessian(loss, rewards)
+        step = torch.linalg.solve(hessian + 1, gradient)  # the same but for a shift of all
+        while loss(rewards - step) > loss(rewards) * (1 + 1e-12):
+            step, halvings = step / 2, halvings + 1
+        rewards = rewards - step
+    return rewards - rewards.mean(), halvings
+
+
+FAR_OUT = torch.tensor(  # full steps leave the minimum for good
+    [[0, 1, 1, 0], [1e3, 0, 1e4, 0], [1e9, 1e4, 0, 100], [1e8, 1e7, 1, 0]], **F64
+)
+
+
+def test_steps_that_go_too_far_are_halved_until_the_loss_is_lower():
+    """Each run by itself: another one, long done, in the same batch does not stop it."""
+    easy = torch.ones(4, 4, **F64) - torch.eye(4, **F64)
+    assert slow_fit(FAR_OUT, 12)[1] >= 3
+    for max_steps in (1, 9, 10, 11, 12, 13):
+        want, _ = slow_fit(FAR_OUT, max_steps)
+        close(fit_bradley_terry(FAR_OUT, max_steps=max_steps), want, rtol=1e-4, atol=1e-4)
+        together = fit_bradley_terry(torch.stack([easy, FAR_OUT]), max_steps=max_steps)
+        close(together[0], torch.zeros(4, **F64))
+        close(together[1], want, rtol=1e-4, atol=1e-4)
+    rewards = fit_bradley_terry(FAR_OUT).requires_grad_()
+    (gradient,) = torch.autograd.grad(total_loss(FAR_OUT, rewards), rewards)
+    assert gradient.abs().max() < 1e-6
+
+
+def test_batches_of_batches():
+    wins, rewards = a_table(runs=6, answers=4)
+    fitted, information = fit_bradley_terry(wins), preference_information(wins, rewards)
+    for shape in ((6, 1), (1, 6), (2, 3)):
+        table = wins.view(*shape, 4, 4)
+        close(fit_bradley_terry(table), fitted.view(*shape, 4))
+        both = preference_information(table, rewards.view(*shape, 4))
+        close(both, information.view(*shape, 4, 4))
+
+
+def test_a_chain_of_wins_may_be_as_long_as_the_list_of_answers():
+    circle = torch.eye(5, **F64).roll(1, 0)
+    for table in (circle, circle[None, None]):
+        close(fit_bradley_terry(table), torch.zeros(table.shape[:-1], **F64))
+        broken = table.clone()
+        broken[..., 0, 4] = 0.0
+        with pytest.raises(ValueError, match="no chain of wins leads from answer 0 to answer 1"):
+            fit_bradley_terry(broken)
+        itself = table.clone()
+        itself[..., 2, 2] = 1.0
+        with pytest.raises(ValueError, match="no answer is compared with itself"):
+            fit_bradley_terry(itself)

@@ -62,6 +62,8 @@ def test_the_loss_is_finite_far_out_and_keeps_its_gradient():
     close(gradient, numbers(-1.0, 0.0))
     noisy = bradley_terry_loss(chosen, torch.zeros_like(chosen), random_share=0.1)
     close(noisy, numbers(-math.log(0.05), -math.log(0.95)))
+    random = bradley_terry_loss(chosen, torch.zeros_like(chosen), random_share=1.0)
+    close(random, numbers(math.log(2), math.log(2)))
     (gradient,) = torch.autograd.grad(noisy.sum(), chosen)
     close(gradient, numbers(0.0, 0.0))
 
@@ -86,6 +88,8 @@ def test_ties():
     outcomes = outcome_probabilities(a, b, threshold=0.7)
     close(outcomes.sum(-1), torch.ones(50, **F64))
     close(outcomes.flip(-1), outcome_probabilities(b, a, threshold=0.7))
+    in_rows = outcome_probabilities(a.view(5, 2, 5), b.view(5, 2, 5), threshold=0.7)
+    close(in_rows, outcomes.view(5, 2, 5, 3))
     assert (outcomes > 0).all()
     none = outcome_probabilities(a, b, threshold=0.0)
     close(none[:, 0], preference_probability(a, b))
@@ -95,10 +99,10 @@ def test_ties():
 
 
 def test_bayes_accuracy():
-    close(bayes_accuracy(numbers(0.0, 0.2, 0.5, 0.9)), numbers(1.0, 0.8, 0.5, 0.9))
+    close(bayes_accuracy(numbers(0.0, 0.2, 0.5, 0.9, 1.0)), numbers(1.0, 0.8, 0.5, 0.9, 1.0))
     for wrong in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="probability"):
-            bayes_accuracy(numbers(wrong))
+            bayes_accuracy(numbers(0.5, wrong))
 
 
 # --- rankings
@@ -119,9 +123,12 @@ def test_a_ranking_of_two_is_a_pair_and_of_one_is_certain():
     rewards = torch.randn(5, 2, generator=generator(3), **F64)
     close(ranking_log_prob(rewards), -bradley_terry_loss(*rewards.unbind(1)))
     close(ranking_log_prob(rewards[:, :1]), torch.zeros(5, **F64))
+    rewards = torch.randn(2, 3, 4, generator=generator(4), **F64)
+    close(ranking_log_prob(rewards)[1, 2], ranking_log_prob(rewards[1, 2]))
 
 
 def test_pairs_of_a_ranking():
+    assert ranking_pairs(2).tolist() == [[0, 1]]
     assert ranking_pairs(3).tolist() == [[0, 1], [0, 2], [1, 2]]
     assert len(ranking_pairs(9)) == 36
 
@@ -145,6 +152,8 @@ def test_other_bad_input():
         outcome_probabilities(torch.zeros(2), torch.zeros(2), threshold=-1.0)
     with pytest.raises(ValueError, match="K > 0"):
         ranking_log_prob(torch.zeros(3, 0))
+    with pytest.raises(ValueError, match=r"K > 0, got \(\)"):
+        ranking_log_prob(torch.tensor(1.0))
     with pytest.raises(ValueError, match="two answers"):
         ranking_pairs(1)
 

@@ -8,7 +8,7 @@ import torch
 
 from rlbook.deep.parts.networks import MLP
 from rlbook.ground import saving
-from rlbook.ground.saving import load_tensors, save_tensors
+from rlbook.ground.saving import load_optimizer, load_tensors, optimizer_state, save_tensors
 from rlbook.ground.seeding import Streams, run_generators
 
 TENSORS = {
@@ -130,3 +130,39 @@ def test_other_files_are_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match="a is not a whole file written by save_tensors"):
             load_tensors(path)
+
+
+def test_an_optimizer_goes_on_from_a_file_as_if_it_had_not_stopped(tmp_path):
+    """Two optimizers in one file, one of two groups; what is loaded shares no memory with it."""
+
+    def made():
+        weights = [torch.tensor([1.0, -2.0], requires_grad=True) for _ in range(3)]
+        groups = [{"params": weights[:1]}, {"params": weights[1:2], "lr": 0.5}]
+        return weights, {"one": torch.optim.Adam(groups), "two": torch.optim.Adam(weights[2:])}
+
+    def descend(weights, optimizers):
+        for k, weight in enumerate(weights):
+            weight.grad = (k + 1) * weight.detach() ** 2
+        for optimizer in optimizers.values():
+            optimizer.step()
+
+    weights, optimizers = made()
+    for _ in range(3):
+        descend(weights, optimizers)
+    state = optimizer_state(optimizers)
+    assert len(state) == 3 * 3 and "optimizer.one.1.exp_avg_sq" in state
+    save_tensors(tmp_path / "state.safetensors", state)
+    loaded, _ = load_tensors(tmp_path / "state.safetensors")
+    before = {name: x.clone() for name, x in loaded.items()}
+
+    again, others = made()
+    for weight, wanted in zip(again, weights, strict=True):
+        weight.data = wanted.detach().clone()
+    for name, optimizer in others.items():
+        load_optimizer(name, optimizer, loaded)
+    assert optimizer_state(others).keys() == state.keys()
+    for _ in range(2):
+        descend(weights, optimizers)
+        descend(again, others)
+    assert all(torch.equal(x, y) for x, y in zip(weights, again, strict=True))
+    assert all(torch.equal(loaded[name], x) for name, x in before.items())

@@ -108,7 +108,32 @@ def test_streams_go_on_from_a_saved_state():
         Streams(3, [0]).load_state(state)
 
 
-@pytest.mark.parametrize("seed, run_ids", [(0, []), (-1, [0]), (0, [1, -2])])
-def test_streams_refuse_bad_seeds_and_runs(seed, run_ids):
-    with pytest.raises(ValueError, match="empty|must not be negative"):
+def test_permutations_are_the_order_of_float64_numbers():
+    numbers = Streams(5, [0, 3]).uniform(20, dtype=torch.float64)
+    assert Streams(5, [0, 3]).permutations(20).equal(numbers.argsort(dim=1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_streams_draw_in_the_dtype_that_is_asked_for(dtype):
+    streams, alone = Streams(5, [3]), generator(5, 3)
+    assert streams.normal(4, dtype=dtype)[0].equal(
+        torch.empty(4, dtype=dtype).normal_(generator=alone)
+    )
+    assert streams.uniform(4, dtype=dtype)[0].equal(
+        torch.empty(4, dtype=dtype).uniform_(generator=alone)
+    )
+
+
+def test_spawned_streams_stay_on_the_device_unless_another_is_given():
+    streams, other = Streams(0, [0]), torch.device("cpu")
+    assert streams.spawn(1).device == "cpu"
+    assert streams.spawn(1, other).device is other
+
+
+@pytest.mark.parametrize(
+    ("seed", "run_ids", "words"),
+    [(0, [], "run_ids is empty"), (-1, [0], "not be negative"), (0, [1, -2], "not be negative")],
+)
+def test_streams_refuse_bad_seeds_and_runs(seed, run_ids, words):
+    with pytest.raises(ValueError, match=words):
         Streams(seed, run_ids)

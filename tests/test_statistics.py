@@ -32,6 +32,14 @@ def test_interquartile_mean_of_two_or_three_runs_is_their_mean():
     assert interquartile_mean([1.0, 4.0, 10.0]) == 5.0
 
 
+def test_statistics_are_computed_in_float64():
+    few = np.float32([0.1, 0.2, 0.3, 0.7])
+    for runs in (few, few.tolist(), torch.tensor(few), [1, 2, 3, 4]):
+        assert interquartile_mean(runs).dtype == np.float64
+        assert all(end.dtype == np.float64 for end in mean_interval(runs))
+    assert interquartile_mean(few) == np.float64(few[1:3]).mean()
+
+
 def test_interquartile_mean_forgives_infinite_tails():
     assert interquartile_mean([1.0, 2.0, 3.0, np.inf]) == 2.5
 
@@ -97,6 +105,18 @@ def test_bootstrap_interval_resamples_whole_runs():
     x = np.random.default_rng(0).normal(size=10)
     low, high = bootstrap_interval(np.stack([x, x], axis=1))
     assert low[0] == low[1] and high[0] == high[1]
+
+
+def test_bootstrap_interval_draws_as_often_as_it_is_told_and_no_more_than_32_mb_at_a_time():
+    sizes = []
+
+    def mean(x, axis):
+        sizes.append(x.size)
+        return x.mean(axis=axis)
+
+    x = np.random.default_rng(0).normal(size=(10, 1000))
+    bootstrap_interval(x, mean, num_resamples=600)
+    assert max(sizes) <= 4_000_000 and sum(size for size in sizes if size > x.size) == 600 * x.size
 
 
 def test_bootstrap_interval_depends_on_the_seed_only():
@@ -208,3 +228,20 @@ def test_bad_pairs_and_counts_are_refused():
         proportion_interval(0.5, 3)
     with pytest.raises(ValueError, match="confidence"):
         proportion_interval(1, 3, 2.0)
+
+
+def test_axes_that_are_none():
+    x = np.arange(6.0)
+    for axis in (0, -1):
+        assert interquartile_mean(x, axis=axis) == 2.5
+    for axis in (1, -2):
+        with pytest.raises(ValueError, match=f"2 runs along axis {axis}, got shape"):
+            interquartile_mean(x, axis=axis)
+
+
+def test_proportion_of_one_trial_and_confidence_that_is_none():
+    assert proportion_interval(1, 1) == pytest.approx((0.025, 1.0))
+    assert proportion_interval(0, 1) == pytest.approx((0.0, 0.975))
+    for confidence in (0.0, 1.0, -0.5, np.nan):
+        with pytest.raises(ValueError, match="confidence must lie strictly between"):
+            proportion_interval(1, 2, confidence)

@@ -93,6 +93,23 @@ def test_a_coefficient_for_each_run():
         torch.testing.assert_close(token_rewards(*part, kl_coef=price)[0], together[row])
 
 
+def test_one_answer_alone_and_batches_of_batches():
+    scores, log_probs, ref_log_probs, values = random_answers()
+    assert last_tokens(MASK[0]).tolist() == [False, False, True, False]
+
+    def both(*parts):
+        scores, log_probs, ref_log_probs, values, mask = parts
+        rewards = token_rewards(scores, log_probs, ref_log_probs, mask, kl_coef=0.3)
+        return rewards, *token_advantages(rewards, values, mask, lambda_=0.9)
+
+    parts = scores, log_probs, ref_log_probs, values, MASK
+    want = both(*parts)
+    for x, y in zip(both(*(part[2] for part in parts)), want, strict=True):
+        torch.testing.assert_close(x, y[2])
+    for x, y in zip(both(*(torch.stack([p, p.flip(0)]) for p in parts)), want, strict=True):
+        torch.testing.assert_close(x, torch.stack([y, y.flip(0)]))
+
+
 def test_bad_input():
     scores, log_probs, ref_log_probs, _ = random_answers()
     with pytest.raises(ValueError, match=r"scores must have shape \(3,\), got \(3, 1\)"):
@@ -101,7 +118,20 @@ def test_bad_input():
         token_rewards(scores, log_probs, ref_log_probs[:, :3], MASK, kl_coef=0.1)
     with pytest.raises(ValueError, match="must be bool"):
         token_rewards(scores, log_probs, ref_log_probs, MASK.double(), kl_coef=0.1)
+    with pytest.raises(ValueError, match=r"must be bool \(\.\.\., T\), got torch.bool \(\)"):
+        last_tokens(torch.tensor(True))
     empty = MASK.clone()
     empty[1] = False
     with pytest.raises(ValueError, match=r"completion_mask\[1\] has no True"):
         token_rewards(scores, log_probs, ref_log_probs, empty, kl_coef=0.1)
+
+
+def test_a_mask_that_begins_late():
+    """As in a batch padded on the left: what stands before the answer gets nothing."""
+    mask = torch.tensor([[False, True, True, False]])
+    rewards, values = torch.tensor([[0.0, 1.0, 2.0, 0.0], [9.0, 4.0, 8.0, 9.0]], **F64).split(1)
+    advantages, returns = token_advantages(rewards, values, mask, lambda_=0.5)
+    last = 2.0 - 8.0
+    first = 1.0 + 8.0 - 4.0 + 0.5 * last
+    assert advantages.tolist() == [[0.0, first, last, 0.0]]
+    assert returns.tolist() == [[0.0, first + 4.0, last + 8.0, 0.0]]

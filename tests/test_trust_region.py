@@ -78,6 +78,17 @@ def test_flatten_keeps_rows_apart_and_comes_back():
         assert torch.equal(back, tensor)
 
 
+def test_one_run_with_one_parameter():
+    (tensor,) = tensors = [numbers(1, 2, 3)]
+    vector = flatten_per_run(tensors)
+    assert torch.equal(vector, tensor.flatten(1))
+    assert torch.equal(unflatten_per_run(vector, tensors)[0], tensor)
+    mean = torch.zeros(1, 2, **F64).requires_grad_()
+    kl = kl_gaussian(mean.detach(), torch.zeros(2, **F64), mean, torch.zeros(2, **F64))
+    vector = numbers(1, 2)
+    torch.testing.assert_close(fisher_vector_product(kl, [mean], vector), vector)
+
+
 def test_flatten_refuses_what_has_no_common_run_axis():
     for wrong in ([], [torch.zeros(2, 3), torch.zeros(3, 3)], [torch.zeros(())]):
         with pytest.raises(ValueError, match="leading run axis"):
@@ -144,6 +155,17 @@ def test_fisher_of_a_gaussian_by_hand():
     vector = numbers(R, 2, seed=2)
     want = torch.cat([torch.exp(-2 * log_std.detach()), torch.full((R, 1), 2.0, **F64)], 1) * vector
     torch.testing.assert_close(fisher_vector_product(kl, parameters, vector), want)
+
+
+def test_fisher_of_parameters_that_the_kl_does_not_feel():
+    """One is not in its graph, one enters linearly: rows and columns of zeros."""
+    used, unused, linear = (torch.ones(2, 1, **F64).requires_grad_() for _ in range(3))
+    kl = (used**2 / 2 + linear)[:, 0]
+    got = fisher_vector_product(kl, [used, unused, linear], numbers(2, 3), damping=0.5)
+    torch.testing.assert_close(got, torch.tensor([1.5, 0.5, 0.5], **F64) * numbers(2, 3))
+    kl = (linear * 2)[:, 0]
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        fisher_vector_product(kl, [linear], numbers(2, 1))
 
 
 def test_fisher_keeps_runs_apart_even_when_one_is_nan():
@@ -218,9 +240,14 @@ def test_a_run_that_is_done_stays_put_and_a_nan_stays_alone():
 
 
 def test_negative_curvature_ends_a_run():
-    matrix = torch.stack([-torch.eye(2, **F64), torch.eye(2, **F64)])
-    x = conjugate_gradient(times(matrix), torch.ones(2, 2, **F64))
-    assert x.tolist() == [[0.0, 0.0], [1.0, 1.0]]
+    eye = torch.eye(2, **F64)
+    x = conjugate_gradient(times(torch.stack([-eye, 0 * eye, eye])), torch.ones(3, 2, **F64))
+    assert x.tolist() == [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]
+
+
+def test_a_residual_of_exactly_the_tolerance_is_small_enough():
+    b = torch.ones(1, 2, **F64)
+    assert (conjugate_gradient(lambda v: v, b, tolerance=1.0) == 0).all()
 
 
 def test_tolerance_is_relative_and_stops_early():
@@ -239,7 +266,8 @@ def test_tolerance_is_relative_and_stops_early():
 
 
 def test_conjugate_gradient_names_bad_input():
-    for b, iterations, tolerance in ((torch.ones(3), 1, 0), (torch.ones(1, 3), 0, 0)):
+    one = torch.ones(1, 3)
+    for b, iterations, tolerance in ((torch.ones(3), 1, 0), (one, 0, 0), (one, 1, -1e-3)):
         with pytest.raises(ValueError, match="iterations >= 1"):
             conjugate_gradient(lambda v: v, b, iterations=iterations, tolerance=tolerance)
 
@@ -305,6 +333,7 @@ def test_line_search_by_hand():
 def test_line_search_holds_the_kl():
     found = search([9.0, 9.0], max_kl=0.1)
     assert found.fraction.tolist() == [0.25, 0.25]  # 1/2, 1/8 are too far, 1/32 is not
+    assert search([9.0], max_kl=0.5).fraction.tolist() == [1.0]  # exactly as far as allowed
     found = search([9.0], step=100.0, max_kl=0.1, max_tries=3)
     assert found.fraction.tolist() == [0.0] and found.parameters.tolist() == [[0.0]]
 
@@ -326,9 +355,26 @@ def test_line_search_of_each_run_is_that_of_the_run_alone():
             assert torch.equal(x[k : k + 1], y)
 
 
+def test_line_search_ends_with_the_last_run_that_searches():
+    tried = []
+
+    def evaluate(x):
+        tried.append(x)
+        return x[:, 0], 0 * x[:, 0]
+
+    start = torch.zeros(2, 1, **F64)
+    backtracking_line_search(evaluate, start, start + 1, start_value=start[:, 0], max_kl=1.0)
+    assert len(tried) == 1
+
+
 def test_line_search_names_bad_input():
-    with pytest.raises(ValueError, match="shrink"):
-        search([1.0], shrink=1.0)
+    for wrong in ({"shrink": 0.0}, {"shrink": 1.0}, {"shrink": torch.nan}, {"max_tries": 0}):
+        with pytest.raises(ValueError, match="need 0 < shrink < 1 and max_tries >= 1"):
+            search([1.0], **wrong)
+    with pytest.raises(ValueError, match="start_value must be"):
+        backtracking_line_search(
+            None, torch.ones(2, 3), torch.ones(2, 1), start_value=torch.ones(2), max_kl=1.0
+        )
     with pytest.raises(ValueError, match="start_value must be"):
         backtracking_line_search(
             None, torch.ones(2, 3), torch.ones(2, 3), start_value=torch.ones(()), max_kl=1.0
