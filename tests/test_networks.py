@@ -261,7 +261,7 @@ def test_clipping_is_torchs_own_for_each_run():
     for k, (_, gradients) in enumerate(wanted):
         torch.testing.assert_close(run_gradients(network, k), gradients)
     after = gradient_norms(network.parameters())
-    assert (after <= max_norm).all() and 0 < (returned > max_norm).sum() < R
+    assert (after <= max_norm * (1 + 1e-6)).all() and 0 < (returned > max_norm).sum() < R
 
 
 def test_clipping_by_hand():
