@@ -103,7 +103,8 @@ def front_page(readme: str) -> str:
 
 
 def write_book(folder: Path, root: Path = ROOT, mathjax: str | None = None) -> list[Path]:
-    """Write index.html, one page for each notebook, and the pictures they show.
+    """Write index.html, one page for each notebook, the pictures they show, and the files (the
+    licence, for one) that the first page links to.
 
     Args:
         folder: made if it does not exist; files of the same names are replaced.
@@ -128,6 +129,9 @@ def write_book(folder: Path, root: Path = ROOT, mathjax: str | None = None) -> l
     (folder / "figures").mkdir(exist_ok=True)
     for name in sorted(set(re.findall(r'src="figures/([^"]+)"', "".join(pages.values())))):
         shutil.copy(root / "figures" / name, folder / "figures" / name)
+    for name in set(re.findall(r'href="([\w.]+)"', pages[folder / "index.html"])):
+        if (root / name).is_file():
+            shutil.copy(root / name, folder / name)
     return list(pages)
 
 
