@@ -23,6 +23,7 @@ from rlbook.deep.parts.envs.make import make_envs
 from rlbook.deep.parts.networks import clip_gradients_per_run
 from rlbook.deep.parts.results import Result, Spaces, evaluate
 from rlbook.deep.parts.rollouts import Rollout, collect
+from rlbook.ground.frozen_step import frozen_step
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_device
 from rlbook.ground.saving import load_optimizer, optimizer_state
@@ -175,13 +176,7 @@ class Training:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norms = clip_gradients_per_run(parameters, max_gradient_norm)
         self.freeze(~(loss.detach().isfinite() & norms.isfinite()), "its loss is not finite")
-        rows = self._frozen_rows(active)
-        kept = [p.detach()[rows] for p in parameters if rows]
-        for p in parameters if rows else []:
-            p.grad[rows] = 0.0
-        optimizer.step()
-        for p, before in zip(parameters, kept, strict=False):  # none, as a rule
-            p.data[rows] = before
+        frozen_step(optimizer, self._frozen_rows(active))
         return norms
 
     def anneal(self, optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

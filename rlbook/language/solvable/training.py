@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from rlbook.ground.frozen_step import frozen_step
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.seeding import Streams
 from rlbook.language.grpo_loss import Config, Steps, grpo_loss, make_advantages
@@ -198,14 +199,7 @@ class _Trainer:
             if p.grad is not None:
                 finite = finite & p.grad.flatten(1).isfinite().all(1)
         self.freeze(~finite, "its loss or its gradient is not finite")
-        rows = [k for k, run in enumerate(self.run_ids) if run in self.frozen]
-        kept = [p.detach()[rows] for p in self.parameters]
-        for p in self.parameters if rows else []:
-            if p.grad is not None:
-                p.grad[rows] = 0.0
-        self.optimizer.step()
-        for p, before in zip(self.parameters, kept, strict=True):
-            p.data[rows] = before
+        frozen_step(self.optimizer, [k for k, run in enumerate(self.run_ids) if run in self.frozen])
 
     def freeze(self, bad: torch.Tensor, reason: str) -> None:
         for row in bad.nonzero().flatten().tolist():
