@@ -5,7 +5,7 @@ import re
 from urllib.parse import unquote
 
 import pytest
-from nbformat.v4 import new_markdown_cell as text
+from nbformat.v4 import new_markdown_cell
 from parsed_notebook import chapters
 from sample_notebook import make_notebook
 
@@ -91,8 +91,15 @@ def test_a_summary_explains_nothing_and_an_opening_only_what_no_section_does():
 
 def test_side_roads_explain_and_are_linked_as_a_chapter(monkeypatch, tmp_path):
     """They stand below the summary, which explains nothing; their title holds minutes."""
-    cells = [text("# 3. Sums\n\nOne."), text("## 3.1 Two\n\nA sum."), text("## Summary\n\nA bus.")]
-    cells += [text("#### ▸ Side roads: a bus (4 min)"), text("The **bus** is late.")]
+    cells = [
+        new_markdown_cell("# 3. Sums\n\nOne."),
+        new_markdown_cell("## 3.1 Two\n\nA sum."),
+        new_markdown_cell("## Summary\n\nA bus."),
+    ]
+    cells += [
+        new_markdown_cell("#### ▸ Side roads: a bus (4 min)"),
+        new_markdown_cell("The **bus** is late."),
+    ]
     path = tmp_path / "03_bellman_equations.ipynb"
     path.write_text(to_text(make_notebook(cells)), encoding="utf-8")
     monkeypatch.setattr(index, "NOTEBOOKS", tmp_path)
