@@ -248,6 +248,47 @@ def test_schedules():
             bad()
 
 
+def one_pair() -> MDP:
+    """One state, one action, reward 1, for ever."""
+    return MDP.from_arrays(torch.ones(1, 1, 1), torch.ones(1, 1), discount=0.5)
+
+
+@pytest.mark.parametrize(
+    ("length", "learned"),
+    [({"num_steps": 5}, [0, 1, 2, 3, 4]), ({"num_episodes": 2}, [0, 0, 1, 1])],
+    ids=str,
+)
+def test_epsilon_is_a_function_of_steps_or_of_episodes(length, learned, monkeypatch):
+    asked, told, original = [], [], ControlLoop.steps
+
+    def recording(self, q, **arguments):
+        for step in original(self, q, **arguments):
+            told.append(step.epsilon)
+            yield step
+        assert self.log.episodes.tolist() == ([0] if self.config.num_steps else [2])
+
+    def epsilon(count):
+        asked.append(int(count))
+        return torch.full_like(count, 1 / (1 + len(asked)))
+
+    monkeypatch.setattr(ControlLoop, "steps", recording)
+    q_learning(TabularTask(one_pair(), 2), num_runs=1, epsilon=epsilon, **length, **QUIET)
+    assert asked == learned
+    assert [float(e) for e in told] == pytest.approx([1 / (2 + k) for k in range(len(learned))])
+
+
+def test_each_table_of_double_q_learning_counts_its_own_updates():
+    counts = []
+
+    def step_size(count):
+        counts.append(int(count))
+        return torch.full_like(count, 0.1)
+
+    double_q_learning(one_pair(), num_runs=1, num_steps=40, step_size=step_size, **QUIET)
+    both, first, second = counts[-3:]
+    assert both == 40 == first + second and 10 < first < 30
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

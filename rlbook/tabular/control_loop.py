@@ -99,6 +99,8 @@ class ControlStep(NamedTuple):
     """Where Q(s, a) of each run stands in `QTable.flat`."""
     alpha: float | torch.Tensor
     """The step size; 0 in runs that have finished their episodes."""
+    epsilon: float | torch.Tensor
+    """Of the epsilon-greedy policy that acted."""
     noise: list[torch.Tensor]
     """More uniform numbers, as many as asked for."""
 
@@ -133,6 +135,10 @@ class QTable:
         """Q(s, a) <- Q(s, a) + alpha (target - Q(s, a)), all arguments (R,), pairs by `index`."""
         error = target - self.flat.index_select(0, pairs)
         self.flat.index_add_(0, pairs, alpha * error)
+
+    def count(self, pairs: torch.Tensor, counted: torch.Tensor) -> None:
+        """N(s, a) <- N(s, a) + counted, all arguments (R,), pairs by `index`."""
+        self.flat.index_add_(0, pairs, counted)
 
     def tensor(self) -> torch.Tensor:
         """(R, S, A), with 0 at terminal states: what stands there in the table means nothing."""
@@ -247,7 +253,7 @@ class ControlLoop:
         choose = partial(epsilon_greedy_actions, all_allowed=self.mdp.all_allowed)
         while self._goes_on(q):
             explore, pick, *noise = self.noise.next()
-            epsilon = self.current_epsilon = self._epsilon()
+            epsilon = self._epsilon_now()
             actions = choose(q.rows(world.states), epsilon, explore, pick)
             if carried is not None:
                 actions = torch.where(world.ended, actions, carried)
@@ -256,7 +262,9 @@ class ControlLoop:
             if next_actions:
                 carried = choose(q.rows(step.next_states), epsilon, *extra)
             pairs = q.index(step.states, actions)
-            yield ControlStep(*step, carried, pairs, self.alpha(self.visits, pairs), extra)
+            self.visits.count(pairs, self.log.counted)
+            alpha = self.alpha(self.visits, pairs)
+            yield ControlStep(*step, carried, pairs, alpha, epsilon, extra)
             self.log.add(step.rewards, world.ended)
             self.taken += 1
 
@@ -278,25 +286,21 @@ class ControlLoop:
         unit = "steps" if config.num_steps else "episodes of the slowest run"
         return progress_bar(total=config.num_steps or config.num_episodes, description=unit)
 
-    def _epsilon(self) -> float | torch.Tensor:
+    def _epsilon_now(self) -> float | torch.Tensor:
         if not callable(self.epsilon):
             return self.epsilon
-        counts = self.log.episodes
-        return self.epsilon((counts.fill_(self.taken) if self.config.num_steps else counts) * 1.0)
+        learned = self.log.episodes
+        if self.config.num_steps is not None:
+            learned = torch.full_like(learned, self.taken)
+        return self.epsilon(learned * 1.0)
 
-    def alpha(self, visits: QTable, pairs: torch.Tensor, counted=None) -> float | torch.Tensor:
-        """Count the visits, and give their step sizes: 0 in runs that are not counted.
-
-        Args:
-            counted: (R,), 1 or 0; by default 1 in runs that have episodes left.
-        """
-        everyone = counted is None and self.config.num_steps is not None
-        counted = self.log.counted if counted is None else counted * self.log.counted
-        visits.flat.index_add_(0, pairs, counted)
+    def alpha(self, visits: QTable, pairs: torch.Tensor) -> float | torch.Tensor:
+        """The step size after so many visits of the pairs (R,); 0 in runs that have finished."""
         alpha = self.step_size
         if callable(alpha):
             alpha = alpha(visits.flat.index_select(0, pairs))
-        return alpha if everyone else alpha * counted
+        everyone_learns = self.config.num_steps is not None
+        return alpha if everyone_learns else alpha * self.log.counted
 
     def result(self, q: torch.Tensor) -> ControlResult:
         """What to hand back, from Q (R, S, A)."""

@@ -51,15 +51,16 @@ def double_q_learning(task: MDP | TabularTask, **config) -> ControlResult:
     tables = (loop.table(), loop.counts()), (loop.table(), loop.counts())
     with suppress(KeyboardInterrupt):
         for step in loop.steps(mean):
-            heads = step.noise[0] < 0.5
+            heads = (step.noise[0] < 0.5).to(mean.flat)
             for (own, counts), (other, _), turn in (
                 (*tables, heads),
-                (*reversed(tables), ~heads),
+                (*reversed(tables), 1 - heads),
             ):
+                counts.count(step.pairs, turn * loop.log.counted)
                 best = own.rows(step.next_states).argmax(0)
                 value = other.of(step.next_states, best)
                 target = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
-                own.move(step.pairs, loop.alpha(counts, step.pairs, turn), target)
+                own.move(step.pairs, turn * loop.alpha(counts, step.pairs), target)
             mean.flat[step.pairs] = sum(table.flat[step.pairs] for table, _ in tables) / 2
     return loop.result(mean.tensor())
 
@@ -96,7 +97,7 @@ def expected_sarsa(task: MDP | TabularTask, **config) -> ControlResult:
     q = loop.table()
     with suppress(KeyboardInterrupt):
         for step in loop.steps(q):
-            value = expected_value(q.rows(step.next_states), loop.current_epsilon)
+            value = expected_value(q.rows(step.next_states), step.epsilon)
             target = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
             q.move(step.pairs, step.alpha, target)
     return loop.result(q.tensor())
