@@ -643,8 +643,8 @@ CONTROL = [
     ),
     Mutant(
         "tabular.td_control",
-        "(*reversed(tables), 1 - heads)",
-        "(*reversed(tables), heads)",
+        "(second, first, 1 - heads)",
+        "(second, first, heads)",
         "the second table learns when the first does",
         chapters=("09",),
         within="double_q_learning",

@@ -23,6 +23,7 @@ from rlbook.tabular.episodes import Episodes, Recorder, record_episodes
 from rlbook.tabular.evaluation import Evaluation, evaluate_policies, greedy_returns
 from rlbook.tabular.examples import maximisation_bias, predictor, random_walk
 from rlbook.tabular.monte_carlo import (
+    MonteCarloConfig,
     MonteCarloControl,
     MonteCarloValues,
     first_visits,
@@ -59,6 +60,7 @@ __all__ = [
     "ControlResult",
     "Episodes",
     "Evaluation",
+    "MonteCarloConfig",
     "MonteCarloControl",
     "MonteCarloValues",
     "Prediction",

@@ -75,8 +75,6 @@ class Recorder:
         self.mdp, self.outcomes = self.task.mdp, Outcomes.of(self.task.mdp)
         self.generators = run_generators(seed, num_runs, run_ids)
         self.num_runs = len(self.generators)
-        if self.num_runs == 0:
-            raise ValueError("there must be at least one run")
 
     def record(self, policy, num_episodes: int, *, start_pairs=None, max_steps=None) -> Episodes:
         """The next num_episodes episodes of each run: see record_episodes."""
