@@ -228,8 +228,8 @@ WORLDS = [
     ),
     Mutant(
         "tabular.worlds",
-        "return Step(states, actions, rewards, next_states, terminated, truncated)",
-        "return Step(states, actions, rewards, self.states, terminated, truncated)",
+        "return WorldStep(states, actions, rewards, next_states, terminated, truncated)",
+        "return WorldStep(states, actions, rewards, self.states, terminated, truncated)",
         "the reset state stands for the true next one",
         within="TabularWorld.step",
         tests="test_tabular_worlds.py",

@@ -23,7 +23,8 @@ from rlbook.tabular import (
     ucb_bandit,
     upper_confidence_bounds,
 )
-from rlbook.tabular.episodes import Episodes, record_episodes
+from rlbook.tabular.bandits import Arms
+from rlbook.tabular.episodes import Episodes, Recorder, record_episodes
 from rlbook.tabular.schedules import one_over_k
 from rlbook.tabular.tasks import TabularTask
 
@@ -215,7 +216,45 @@ def test_exactly_one_of_num_runs_and_run_ids(runs):
         monte_carlo_control(one_state(), MonteCarloConfig(num_episodes=3), **runs)
 
 
+def interrupt_call(number: int, function):
+    """The function, with Ctrl-C in its call of this number, counted from 1."""
+    calls = iter(range(1, number + 1))
+
+    def interrupted(*arguments, **keywords):
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return function(*arguments, **keywords)
+
+    return interrupted
+
+
+@pytest.mark.parametrize("batches", [0, 2])
+def test_an_interruption_hands_back_what_there_is(batches, monkeypatch):
+    mdp, policy = one_state(), torch.zeros(2).long()
+    monkeypatch.setattr(Recorder, "record", interrupt_call(batches + 1, Recorder.record))
+    result = monte_carlo_prediction(mdp, policy, num_episodes=9, num_runs=3, episodes_at_a_time=2)
+    assert result.interrupted and (result.counts[:, 0] == 2 * batches).all()
+    monkeypatch.undo()
+    monkeypatch.setattr(Recorder, "record", interrupt_call(batches + 1, Recorder.record))
+    config = MonteCarloConfig(num_episodes=9, episodes_per_update=2)
+    result = monte_carlo_control(mdp, config, num_runs=3, progress=False)
+    assert result.interrupted and result.returns.shape == (3, 9)
+    known = 2 * batches
+    assert not result.returns[:, :known].isnan().any() and result.returns[:, known:].isnan().all()
+    monkeypatch.undo()
+    config = MonteCarloConfig(num_episodes=1)
+    assert not monte_carlo_control(mdp, config, num_runs=1).interrupted
+
+
 # --- bandits
+
+
+@pytest.mark.parametrize("learner", [epsilon_greedy_bandit, ucb_bandit])
+def test_an_interrupted_bandit_hands_back_what_there_is(learner, monkeypatch):
+    monkeypatch.setattr(Arms, "pull", interrupt_call(4, Arms.pull))
+    result = learner(num_steps=9, num_runs=2, progress=False)
+    assert result.interrupted and (result.counts.sum(1) == 3).all()
+    assert not result.rewards[:, :3].isnan().any() and result.rewards[:, 3:].isnan().all()
 
 
 def test_incremental_mean_is_the_mean():
@@ -264,8 +303,9 @@ def test_optimism_tries_every_arm_and_constant_steps_weigh_recent_rewards():
 def test_bandit_k_of_ten_is_bandit_k_alone(learner):
     ten = learner(num_steps=80, num_runs=10, seed=3)
     alone = learner(num_steps=80, run_ids=[7], seed=3)
-    for theirs, own in zip(ten, alone, strict=True):
-        assert torch.equal(theirs[7:8], own)
+    for name in ("rewards", "optimal", "estimates", "counts", "true_values"):
+        assert torch.equal(getattr(ten, name)[7:8], getattr(alone, name))
+    assert not ten.interrupted
 
 
 def test_bad_bandits():

@@ -5,12 +5,12 @@ R runs at once; run k's task and its noise depend on (seed, k) only.
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import torch
 
-from rlbook.ground.progress import progress
+from rlbook.ground.progress import Interruptible
+from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_memory
 from rlbook.ground.seeding import run_generators
 from rlbook.tabular.control_loop import epsilon_greedy_actions
@@ -28,6 +28,8 @@ class BanditResult(NamedTuple):
     """(R, A), how often each arm was pulled."""
     true_values: torch.Tensor
     """(R, A), q*(a) of each run's own bandit."""
+    interrupted: bool
+    """Ended by Ctrl-C."""
 
 
 def incremental_mean(mean: torch.Tensor, sample: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
@@ -54,6 +56,7 @@ def epsilon_greedy_bandit(
     num_runs: int | None = None,
     run_ids: Sequence[int] | None = None,
     seed: int = 0,
+    progress: bool = True,
 ) -> BanditResult:
     """Pull the arm that looks best, and with probability epsilon any arm.
 
@@ -67,8 +70,8 @@ def epsilon_greedy_bandit(
     arms = Arms(num_runs, run_ids, num_arms, num_steps, seed, initial_value)
     epsilon = as_schedule("epsilon", epsilon, arms.num_runs)
     alpha = None if step_size is None else as_schedule("step_size", step_size, arms.num_runs)
-    with suppress(KeyboardInterrupt):
-        for step in progress(range(num_steps), description="steps"):
+    with arms:
+        for step in progress_bar(range(num_steps), description="steps", show=progress):
             count = torch.full((arms.num_runs,), float(step))
             share = epsilon(count) if callable(epsilon) else epsilon
             pulled = epsilon_greedy_actions(arms.estimates.T, share, *arms.uniform[:, :, step])
@@ -84,6 +87,7 @@ def ucb_bandit(
     num_runs: int | None = None,
     run_ids: Sequence[int] | None = None,
     seed: int = 0,
+    progress: bool = True,
 ) -> BanditResult:
     """Pull argmax_a [Q(a) + c sqrt(ln t / N(a))], untried arms first. Eq. (7.3).
 
@@ -95,8 +99,8 @@ def ucb_bandit(
     if exploration < 0:
         raise ValueError(f"exploration must not be negative, got {exploration}")
     arms = Arms(num_runs, run_ids, num_arms, num_steps, seed, 0.0)
-    with suppress(KeyboardInterrupt):
-        for step in progress(range(num_steps), description="steps"):
+    with arms:
+        for step in progress_bar(range(num_steps), description="steps", show=progress):
             bounds = upper_confidence_bounds(arms.estimates, arms.counts, step + 1, exploration)
             pulled = epsilon_greedy_actions(bounds.T, 0.0, *arms.uniform[:, :, step])
             arms.pull(step, pulled, None)
@@ -116,7 +120,7 @@ def upper_confidence_bounds(
     return torch.where(counts > 0, estimates + exploration * width, torch.inf)
 
 
-class Arms:
+class Arms(Interruptible):
     """R bandits, their noise, what was pulled, and the estimates."""
 
     def __init__(self, num_runs, run_ids, num_arms: int, num_steps: int, seed: int, initial):
@@ -150,4 +154,11 @@ class Arms:
     def result(self) -> BanditResult:
         best = self.true_values.argmax(1, keepdim=True)
         optimal = self.pulled == best
-        return BanditResult(self.rewards, optimal, self.estimates, self.counts, self.true_values)
+        return BanditResult(
+            rewards=self.rewards,
+            optimal=optimal,
+            estimates=self.estimates,
+            counts=self.counts,
+            true_values=self.true_values,
+            interrupted=self.interrupted,
+        )

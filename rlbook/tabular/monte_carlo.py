@@ -12,6 +12,7 @@ import torch
 
 from rlbook.formulas.exploration import epsilon_greedy_policy
 from rlbook.formulas.returns import discounted_returns
+from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_memory, check_positive_integer
 from rlbook.planning.mdp import MDP
@@ -27,6 +28,8 @@ class MonteCarloValues(NamedTuple):
     """(R, S), means of returns; 0 where a state was never visited."""
     counts: torch.Tensor
     """(R, S), N(s), how many returns each is the mean of."""
+    interrupted: bool
+    """Ended by Ctrl-C."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,10 @@ class MonteCarloControl(NamedTuple):
     visits: torch.Tensor
     """(R, S, A), N(s, a)."""
     returns: torch.Tensor
-    """(R, num_episodes), the plain sum of the rewards of each episode while learning."""
+    """(R, num_episodes), the plain sum of the rewards of each episode while learning; NaN where
+    an interruption came first."""
+    interrupted: bool
+    """Ended by Ctrl-C."""
 
 
 def first_visits(keys: torch.Tensor, mask: torch.Tensor, num_keys: int) -> torch.Tensor:
@@ -133,15 +139,13 @@ def monte_carlo_prediction(
     S = task.mdp.num_states
     sums, counts = task.mdp.reward.new_zeros(2, recorder.num_runs, S)
     starts = range(0, num_episodes, episodes_at_a_time)
-    try:
+    with Interruptible() as learning:
         for start in progress_bar(starts, description="episodes", show=progress):
             size = min(episodes_at_a_time, num_episodes - start)
             episodes = recorder.record(policy, size)
             new = monte_carlo_sums(task.mdp, episodes, first_visit=first_visit)
             sums, counts = sums + new[0], counts + new[1]
-    except KeyboardInterrupt:
-        pass
-    return MonteCarloValues(sums / counts.clamp(min=1), counts)
+    return MonteCarloValues(sums / counts.clamp(min=1), counts, learning.interrupted)
 
 
 def monte_carlo_sums(
@@ -179,8 +183,8 @@ def monte_carlo_control(
     learner = _Averages(task.mdp, recorder.num_runs, config.initial_q, config.step_size)
     epsilon = as_schedule("epsilon", config.epsilon, recorder.num_runs)
     starts = range(0, config.num_episodes, config.episodes_per_update)
-    returns = []
-    try:
+    returns = task.mdp.reward.new_full((recorder.num_runs, config.num_episodes), torch.nan)
+    with Interruptible() as learning:
         for start in progress_bar(starts, description="episodes", show=progress):
             size = min(config.episodes_per_update, config.num_episodes - start)
             share = epsilon(torch.tensor(float(start))) if callable(epsilon) else epsilon
@@ -189,10 +193,8 @@ def monte_carlo_control(
                 policy, size, start_pairs=config.start_pairs, max_steps=config.max_steps
             )
             learner.learn(episodes)
-            returns.append(episodes.rewards.sum(-1))
-    except KeyboardInterrupt:
-        pass
-    return MonteCarloControl(learner.q, learner.visits, torch.cat(returns, dim=1))
+            returns[:, start : start + size] = episodes.rewards.sum(-1)
+    return MonteCarloControl(learner.q, learner.visits, returns, learning.interrupted)
 
 
 class _Averages:

@@ -17,7 +17,7 @@ from rlbook.tabular.tasks import TabularTask
 STEPS_PER_BLOCK = 256  # noise is drawn for so many steps of one run in one call
 
 
-class Step(NamedTuple):
+class WorldStep(NamedTuple):
     """One step of R runs, every field (R,)."""
 
     states: torch.Tensor
@@ -80,7 +80,7 @@ class TabularWorld:
         self.elapsed = torch.zeros_like(self.states)
         self.ended = self.never = torch.zeros_like(self.states, dtype=torch.bool)
 
-    def step(self, actions: torch.Tensor, noise: Sequence[torch.Tensor]) -> Step:
+    def step(self, actions: torch.Tensor, noise: Sequence[torch.Tensor]) -> WorldStep:
         """Act in every run.
 
         Args:
@@ -106,7 +106,7 @@ class TabularWorld:
         if start is None:
             start = torch.searchsorted(self.start, noise[0], right=True)
         self.states = torch.where(self.ended, start, next_states)
-        return Step(states, actions, rewards, next_states, terminated, truncated)
+        return WorldStep(states, actions, rewards, next_states, terminated, truncated)
 
 
 class Outcomes(NamedTuple):
