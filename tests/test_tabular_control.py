@@ -124,7 +124,7 @@ def test_the_update_of_a_plain_loop(learner, key, limit, monkeypatch):
 
     def recording(self, q, **arguments):
         for step in original(self, q, **arguments):
-            a2 = 0 if step.next_actions is None else int(step.next_actions[0])
+            a2 = int(step.next_actions[0]) if len(step.next_actions) else 0
             recorded.append((*(x[0].item() for x in step[:6]), a2))
             yield step
 

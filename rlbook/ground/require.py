@@ -95,6 +95,11 @@ def check_within(name: str, number: float, low: float, high: float) -> None:
         raise ValueError(f"{name} must be in [{low}, {high}], got {number}")
 
 
+def check_at_least(name: str, number: float, low: float) -> None:
+    if not number >= low:
+        raise ValueError(f"{name} must be at least {low}, got {number}")
+
+
 def check_one_of(name: str, value, choices: tuple) -> None:
     if value not in choices:
         raise ValueError(f"{name} must be one of {choices}, got {value!r}")

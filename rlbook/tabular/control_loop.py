@@ -83,8 +83,8 @@ class ControlStep(NamedTuple):
     """The true ones, also where the episode ended."""
     terminated: torch.Tensor
     truncated: torch.Tensor
-    next_actions: torch.Tensor | None
-    """a_{t+1}, chosen in next_states before anything is updated; None unless asked for."""
+    next_actions: torch.Tensor
+    """a_{t+1}, chosen in next_states before anything is updated; empty unless asked for."""
     pairs: torch.Tensor
     """Where Q(s, a) of each run stands in `QTable.flat`."""
     alpha: float | torch.Tensor
@@ -268,7 +268,7 @@ class ControlLoop(Interruptible):
             next_actions: also choose a_{t+1}, and act by it in the next step, as SARSA does.
             extra_noise: how many uniform numbers a step hands to the learner.
         """
-        world, carried = self.world, None
+        world, carried = self.world, torch.empty(0, dtype=torch.int64)
         choose = partial(epsilon_greedy_actions, all_allowed=self.mdp.all_allowed)
         columns = 2 + world.noise_columns + 2 * next_actions + extra_noise
         numbers = RunNoise(self.runs, columns, seed=self.seed, device=self.mdp.reward.device)
@@ -277,7 +277,7 @@ class ControlLoop(Interruptible):
             explore, pick, *noise = numbers.next()
             epsilon = self._epsilon_now()
             actions = choose(q.rows(world.states), epsilon, explore, pick)
-            if carried is not None:
+            if len(carried) > 0:
                 actions = torch.where(world.ended, actions, carried)
             step = world.step(actions, noise)
             extra = noise[world.noise_columns :]

@@ -51,6 +51,8 @@ def evaluate_policies(
     return ExactEvaluation(returns @ mdp.start, unfinished @ mdp.start)
 
 
-def greedy_returns(task: MDP | TabularTask, q: torch.Tensor, **arguments) -> torch.Tensor:
+def greedy_returns(
+    task: MDP | TabularTask, q: torch.Tensor, *, max_steps: int | None = None
+) -> torch.Tensor:
     """The expected return (R,) of the greedy policies of Q (R, S, A): see evaluate_policies."""
-    return evaluate_policies(task, greedy_policy(q), **arguments).returns
+    return evaluate_policies(task, greedy_policy(q), max_steps=max_steps).returns

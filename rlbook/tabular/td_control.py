@@ -9,6 +9,7 @@ import torch
 
 from rlbook.formulas.exploration import epsilon_greedy_policy
 from rlbook.formulas.returns import td_errors, td_targets
+from rlbook.ground.require import check_at_least, check_one_of, check_within
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.control_loop import (
     ControlConfig,
@@ -18,6 +19,7 @@ from rlbook.tabular.control_loop import (
     QTable,
 )
 from rlbook.tabular.tasks import TabularTask
+from rlbook.tabular.td_prediction import TRACES
 
 
 def q_learning(
@@ -166,9 +168,6 @@ def expected_value(q: torch.Tensor, epsilon: float | torch.Tensor) -> torch.Tens
 # ---------------------------------------------------------------- n-step SARSA and SARSA(lambda)
 
 
-TRACES = ("accumulating", "replacing")
-
-
 def n_step_sarsa(
     task: MDP | TabularTask,
     config: ControlConfig,
@@ -191,8 +190,7 @@ def n_step_sarsa(
 
     Source: Sutton & Barto (2018), section 7.2.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    check_at_least("n", n, 1)
     loop = ControlLoop(
         task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
     )
@@ -267,10 +265,8 @@ def sarsa_lambda(
 
     Source: Sutton & Barto (2018), section 12.7, with one feature a pair.
     """
-    if not 0 <= lambda_ <= 1:
-        raise ValueError(f"lambda_ must be in [0, 1], got {lambda_}")
-    if traces not in TRACES:
-        raise ValueError(f"traces must be one of {TRACES}, got {traces!r}")
+    check_within("lambda_", lambda_, 0, 1)
+    check_one_of("traces", traces, TRACES)
     loop = ControlLoop(
         task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
     )

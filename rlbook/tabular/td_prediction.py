@@ -12,7 +12,7 @@ import torch
 from rlbook.formulas.returns import lambda_returns, n_step_returns, td_errors
 from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_memory
+from rlbook.ground.require import check_memory, check_one_of, check_within
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.episodes import Episodes
 from rlbook.tabular.tasks import TabularTask, as_task
@@ -171,7 +171,9 @@ def n_step_td(
     return rows.result()
 
 
-def _split_target(steps: EpisodeSteps, discount: float, n: int, num_runs: int):
+def _split_target(
+    steps: EpisodeSteps, discount: float, n: int, num_runs: int
+) -> list[torch.Tensor]:
     """G^(n)_t = known_t + weight_t V(ahead_t), the last where bootstraps_t: each (T, rows).
 
     Rows beyond the first num_runs are the same episodes at other step sizes.
@@ -187,7 +189,7 @@ def _split_target(steps: EpisodeSteps, discount: float, n: int, num_runs: int):
     last = torch.where(steps.mask, last, t)
     weight = discount ** (last - t + 1).to(known.dtype)
     ahead, bootstraps = steps.next_states.gather(0, last), ~steps.terminated.gather(0, last)
-    return (x.repeat(1, rows // num_runs) for x in (known, weight, ahead, bootstraps))
+    return [x.repeat(1, rows // num_runs) for x in (known, weight, ahead, bootstraps)]
 
 
 # ---------------------------------------------------------------- TD(lambda), back and forth
@@ -221,7 +223,8 @@ def td_lambda(
 
     Source: Sutton & Barto (2018), section 12.2.
     """
-    _check(lambda_, traces)
+    check_within("lambda_", lambda_, 0, 1)
+    check_one_of("traces", traces, TRACES)
     rows = Rows(task, episodes, step_size, initial_values, progress)
     with rows:
         for steps in rows:
@@ -266,7 +269,7 @@ def offline_lambda_return(
 
     Source: Sutton & Barto (2018), section 12.1.
     """
-    _check(lambda_, TRACES[0])
+    check_within("lambda_", lambda_, 0, 1)
     rows = Rows(task, episodes, step_size, initial_values, progress)
     with rows:
         for steps in rows:
@@ -286,10 +289,3 @@ def offline_lambda_return(
                 places = (rows.first + steps.states).flatten()
                 rows.values.view(-1).index_add_(0, places, (rows.alpha * errors).flatten())
     return rows.result()
-
-
-def _check(lambda_: float, traces: str) -> None:
-    if not 0 <= lambda_ <= 1:
-        raise ValueError(f"lambda_ must be in [0, 1], got {lambda_}")
-    if traces not in TRACES:
-        raise ValueError(f"traces must be one of {TRACES}, got {traces!r}")

@@ -72,7 +72,7 @@ def record(learner, task, num_runs: int, runs, config):
     def recording(self, q, **options):
         for step in real(self, q, **options):
             no_action = torch.zeros_like(step.actions)
-            a2 = no_action if step.next_actions is None else step.next_actions
+            a2 = step.next_actions if len(step.next_actions) else no_action
             for k in runs:
                 steps[k].append(tuple(x[k].item() for x in (*step[:6], a2)))
             yield step
