@@ -277,7 +277,7 @@ class ControlLoop(Interruptible):
             explore, pick, *noise = numbers.next()
             epsilon = self._epsilon_now()
             actions = choose(q.rows(world.states), epsilon, explore, pick)
-            if len(carried) > 0:
+            if next_actions and self.taken > 0:
                 actions = torch.where(world.ended, actions, carried)
             step = world.step(actions, noise)
             extra = noise[world.noise_columns :]
