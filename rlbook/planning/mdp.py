@@ -16,7 +16,7 @@ from rlbook.ground.require import (
     numbers,
     require_shape,
 )
-from rlbook.planning.kernels import DenseKernel, SuccessorKernel
+from rlbook.planning.kernels import DenseKernel, SuccessorKernel, blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,8 +316,12 @@ def check_reachability(kernel, terminal, allowed, under: str = "") -> None:
     reaches, grown = None, terminal
     while reaches is None or not torch.equal(grown, reaches):
         reaches = grown
-        for a, expected in enumerate(kernel.expectations(reaches.to(kernel.dtype))):
-            grown = grown | ((expected > 0) & allowed[:, a])
+        chances = reaches.to(kernel.dtype)
+        leads = [
+            ((kernel.expectations(chances, states) > 0) & allowed[states]).any(-1)
+            for states in blocks(len(terminal))
+        ]
+        grown = reaches | torch.cat(leads)
     if not reaches.all():
         raise ValueError(
             f"discount 1 needs an end: state {int((~reaches).nonzero()[0])} cannot reach a "
