@@ -41,7 +41,6 @@ EXEMPT: dict[str, str] = {
             "terminal_rows",
         )
     },
-    "planning.dynamic_programming.rounds": "counts, beside a progress bar",
     "planning.dynamic_programming.start_values": "zeros, or what was given, checked",
     "tabular.control_loop.ControlConfig.rows": "lists the runs",
     "tabular.control_loop.ControlLoop.bar": "the progress bar",
@@ -297,6 +296,13 @@ BELLMAN = [
 PLANNING = [
     Mutant(
         "planning.dynamic_programming",
+        "last.sweeps < most",
+        "last.sweeps < most - 1",
+        "one sweep less than the limit",
+        within="converged",
+    ),
+    Mutant(
+        "planning.dynamic_programming",
         "mdp.discount * (probabilities",
         "(probabilities",
         "lost gamma",
@@ -375,8 +381,8 @@ PLANNING = [
     ),
     Mutant(
         "planning.dynamic_programming",
-        "if policy.ndim == 1 and not better.any():",
-        "if policy.ndim == 1:",
+        "settled = policy.ndim == 1 and not better.any()",
+        "settled = policy.ndim == 1",
         "stops after one improvement",
         within="policy_iteration",
         chapters=("05",),
@@ -398,8 +404,8 @@ PLANNING = [
     ),
     Mutant(
         "planning.dynamic_programming",
-        "values = bellman_optimality_backup(chain, values)",
-        "pass",
+        "values, sweeps = bellman_optimality_backup(chain, values), sweeps + 1",
+        "sweeps += 1",
         "no evaluation between improvements",
         within="modified_policy_iteration",
         chapters=("05",),

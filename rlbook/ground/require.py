@@ -83,3 +83,80 @@ def check_memory(what: str, *sizes: int) -> None:
             f"{what} would hold {shape} = {entries:,} numbers, more than {MAX_ENTRIES:,}; "
             "use fewer runs, or fewer episodes"
         )
+
+
+# ---------------------------------------------------------------- what numbers and shapes must be
+
+
+def _all(condition: bool | torch.Tensor) -> bool:
+    return bool(condition.all()) if isinstance(condition, torch.Tensor) else condition
+
+
+def _shown(value: float | torch.Tensor):
+    return value.tolist() if isinstance(value, torch.Tensor) else value
+
+
+def positive(name: str, value: float | torch.Tensor) -> None:
+    """More than 0, all of it; NaN is not."""
+    if not _all(value > 0):
+        raise ValueError(f"{name} must be positive, got {_shown(value)}")
+
+
+def at_least(name: str, value: float | torch.Tensor, least: float) -> None:
+    """This number or more, all of it; NaN is not."""
+    if not _all(value >= least):
+        raise ValueError(f"{name} must be at least {least}, got {_shown(value)}")
+
+
+def within(name: str, value: float | torch.Tensor, low: float, high: float) -> None:
+    """In the closed interval, all of it; NaN is not."""
+    if not _all((value >= low) & (value <= high)):
+        raise ValueError(f"{name} must be in [{low}, {high}], got {_shown(value)}")
+
+
+def strictly_within(name: str, value: float, low: float, high: float) -> None:
+    """In the open interval; NaN is not."""
+    if not low < value < high:
+        raise ValueError(f"{name} must lie strictly between {low} and {high}, got {value}")
+
+
+def one_of(name: str, value: object, *choices: str) -> None:
+    """One of these words."""
+    if value not in choices:
+        *most, last = map(repr, choices)
+        raise ValueError(f"{name} must be {', '.join(most)} or {last}, got {value!r}")
+
+
+def same_shape(form: str = "(...)", **tensors: torch.Tensor) -> None:
+    """All of one shape, which has the axes that `form` names, "(..., A)": at least so many."""
+    first, *others = tensors.values()
+    least = len([axis for axis in form.strip("(),").split(",") if axis.strip() != "..."])
+    if first.ndim < least or any(x.shape != first.shape for x in others):
+        *most, last = tensors
+        shapes = ", ".join(str(tuple(x.shape)) for x in tensors.values())
+        wanted = "one shape" if form == "(...)" else f"one shape {form}"
+        raise ValueError(f"{', '.join(most)} and {last} must have {wanted}, got {shapes}")
+
+
+def real(name: str, tensor: torch.Tensor, form: str) -> None:
+    """Floating point, with the axes that `form` names, "(..., T)": so many, and none is empty."""
+    least = len([axis for axis in form.strip("(),").split(",") if axis.strip() != "..."])
+    empty = 0 in tensor.shape[tensor.ndim - least :]
+    if not tensor.is_floating_point() or tensor.ndim < least or empty:
+        got = f"{tensor.dtype} {tuple(tensor.shape)}"
+        raise ValueError(f"{name} must be floating point {form}, no axis empty, got {got}")
+
+
+def mask(name: str, tensor: torch.Tensor, shape: tuple[int, ...]) -> None:
+    """Bool, of this shape."""
+    if tensor.dtype != torch.bool or tensor.shape != shape:
+        got = f"{tensor.dtype} {tuple(tensor.shape)}"
+        raise ValueError(f"{name} must be torch.bool {tuple(shape)}, got {got}")
+
+
+def finite(name: str, tensor: torch.Tensor) -> None:
+    """No entry is NaN or infinite; the message says where the first one is."""
+    bad = ~tensor.isfinite()
+    if bad.any():
+        index = first_index(bad)
+        raise ValueError(f"{name}{index} is {tensor[tuple(index)].item()}; it must be finite")
