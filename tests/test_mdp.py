@@ -1,5 +1,8 @@
 """Models: built right from every source, and refused with a message that names the place."""
 
+import dataclasses
+import pickle
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -439,3 +442,13 @@ def test_an_environment_without_a_model_is_refused():
 
 def test_discount_one_on_gymnasium():
     assert MDP.from_gymnasium(gym.make("FrozenLake-v1"), discount=1).discount == 1
+
+
+def test_the_constructor_skips_no_check():
+    mdp = MDP.random(3, 2, discount=0.9, generator=generator(0))
+    with pytest.raises(TypeError, match="build an MDP with MDP.from_arrays, from_successors"):
+        MDP(mdp.kernel, mdp.reward, 0.9, mdp.start, mdp.terminal, mdp.allowed)
+    again = pickle.loads(pickle.dumps(mdp))
+    assert again.transition.equal(mdp.transition) and again.all_allowed
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        mdp.discount = 1.0

@@ -11,7 +11,7 @@ import torch
 
 from rlbook.ground.require import check_discount
 from rlbook.planning.kernels import EVERY, SuccessorKernel, check_size
-from rlbook.planning.mdp import MDP, check_reachability
+from rlbook.planning.mdp import MDP, check_reachability, check_rewards
 
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column): left, down, right, up
 FREE, WALL, START = ".", "#", "S"
@@ -31,7 +31,6 @@ class GridKernel:
     dtype: torch.dtype = torch.float64
 
     def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
-        """sum_s' P(s'|s, a) V(s') of these states s and every action: (..., S) -> (..., s, 4)."""
         cells = self.near[:, states]
         near = values.index_select(-1, cells.flatten()).unflatten(-1, cells.shape)  # (..., 4, s)
         sides = [near[..., 1, :] + near[..., 3, :], near[..., 0, :] + near[..., 2, :]]
@@ -56,12 +55,13 @@ class GridKernel:
         check_size(self.near.shape[1], 4)
         return SuccessorKernel.from_rows(*self.rows()).dense()
 
-    def gather(self, states: torch.Tensor, actions: torch.Tensor):
-        """The successors (N, 3) and their probabilities (N, 3) of N state-action pairs."""
+    def gather(
+        self, states: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         next_states, probabilities = self.rows()
         return next_states[states, actions].long(), probabilities[states, actions]
 
-    def to(self, device) -> "GridKernel":
+    def to(self, device: str | torch.device) -> "GridKernel":
         return GridKernel(self.near.to(device), self.slip, self.dtype)
 
 
@@ -123,7 +123,8 @@ class GridWorld:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return tuple(self.walls.shape)
+        H, W = self.walls.shape
+        return H, W
 
     def state(self, row: int, column: int) -> int:
         """The number of a cell."""
@@ -159,9 +160,10 @@ class GridWorld:
         paid = kernel.expectations(entry).T  # (4, S)
         reward = torch.where(terminal, 0, paid + self.step_reward).T
         allowed = torch.ones_like(reward, dtype=torch.bool)
+        check_rewards(reward, ~terminal.unsqueeze(1) & allowed)
         if discount == 1:
             check_reachability(kernel, terminal, allowed)
-        return MDP(kernel, reward, float(discount), start, terminal, allowed)
+        return MDP._checked(kernel, reward, discount, start, terminal, allowed)
 
     def _near(self) -> torch.Tensor:
         """(4, S) int32: where each move leads, from each cell.

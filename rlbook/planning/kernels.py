@@ -1,7 +1,6 @@
 """How an MDP stores P(s'|s, a), and the one thing every backup asks of it: an expectation.
 
-The classes answer the same calls, so that the formulas above them are written once:
-`expectations(values)`, `under(policy)`, `dense()` and `gather(states, actions)`.
+The classes answer the calls of `Kernel`, so that the formulas above them are written once.
 An expectation is handed out for a slice of the states, the actions first in memory: a backup
 that goes through `blocks` never holds large temporaries, which at 10^6 states cost more time
 than the arithmetic.
@@ -9,6 +8,7 @@ than the arithmetic.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -32,6 +32,31 @@ def check_size(num_states: int, num_actions: int) -> None:
         )
 
 
+class Kernel(Protocol):
+    """P(s'|s, a), however it is stored."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the probabilities."""
+
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
+        """sum_s' P(s'|s, a) V(s') of these states s and every action: (..., S) -> (..., s, A)."""
+
+    def under(self, policy: torch.Tensor) -> "Kernel":
+        """The kernel of the chain, with one action, that a policy (S,) or (S, A) induces."""
+
+    def dense(self) -> torch.Tensor:
+        """P as one array (S, A, S); raises ValueError where that would not fit."""
+
+    def gather(
+        self, states: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The successors (N, K) and their probabilities (N, K) of N state-action pairs."""
+
+    def to(self, device: str | torch.device) -> "Kernel":
+        """The same on another device."""
+
+
 @dataclass(frozen=True)
 class DenseKernel:
     """P as one array, `transition` (S, A, S)."""
@@ -43,7 +68,6 @@ class DenseKernel:
         return self.transition.dtype
 
     def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
-        """sum_s' P(s'|s, a) V(s') of these states s and every action: (..., S) -> (..., s, A)."""
         actions = range(self.transition.shape[1])
         ahead = [values @ self.transition[states, a].T for a in actions]
         return torch.stack(ahead).movedim(0, -1)
@@ -58,13 +82,14 @@ class DenseKernel:
     def dense(self) -> torch.Tensor:
         return self.transition
 
-    def gather(self, states: torch.Tensor, actions: torch.Tensor):
-        """The successors (N, K) and their probabilities (N, K) of N state-action pairs."""
+    def gather(
+        self, states: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         probabilities = self.transition[states, actions]
         successors = torch.arange(probabilities.shape[-1], device=states.device)
         return successors.expand_as(probabilities), probabilities
 
-    def to(self, device) -> "DenseKernel":
+    def to(self, device: str | torch.device) -> "DenseKernel":
         return DenseKernel(self.transition.to(device))
 
 
@@ -81,7 +106,7 @@ class SuccessorKernel:
     probabilities: torch.Tensor  # (A, K, S)
 
     @classmethod
-    def from_rows(cls, next_states: torch.Tensor, probabilities: torch.Tensor):
+    def from_rows(cls, next_states: torch.Tensor, probabilities: torch.Tensor) -> "SuccessorKernel":
         """The kernel from arrays that put the state first, (S, A, K)."""
         next_states = next_states.permute(1, 2, 0).to(torch.int32).contiguous()
         return cls(next_states, probabilities.permute(1, 2, 0).contiguous())
@@ -124,10 +149,11 @@ class SuccessorKernel:
         index = self.next_states.permute(2, 0, 1).to(torch.int64)  # (S, A, K)
         return dense.scatter_add_(-1, index, self.probabilities.permute(2, 0, 1))
 
-    def gather(self, states: torch.Tensor, actions: torch.Tensor):
-        """The successors (N, K) and their probabilities (N, K) of N state-action pairs."""
+    def gather(
+        self, states: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         successors = self.next_states[actions, :, states].to(torch.int64)
         return successors, self.probabilities[actions, :, states]
 
-    def to(self, device) -> "SuccessorKernel":
+    def to(self, device: str | torch.device) -> "SuccessorKernel":
         return SuccessorKernel(self.next_states.to(device), self.probabilities.to(device))

@@ -4,7 +4,8 @@ Conventions of the whole book: r_t is the reward for a_t; P(s'|s, a) is the prob
 s_{t+1} = s'; a terminal state leads to itself with reward 0, so its value is 0.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 
@@ -16,16 +17,16 @@ from rlbook.ground.require import (
     numbers,
     require_shape,
 )
-from rlbook.planning.kernels import DenseKernel, SuccessorKernel, blocks
+from rlbook.planning.kernels import DenseKernel, Kernel, SuccessorKernel, blocks
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class MDP:
     """A finite MDP (S, A, P, r, discount, start). Build one with `from_arrays`,
     `from_successors`, `from_gymnasium`, `random`, or from text with `rlbook.planning.grids`.
 
     Attributes:
-        kernel: holds P(s'|s, a); `kernel.expect(values)` is sum_s' P(s'|s, a) V(s').
+        kernel: holds P(s'|s, a); `kernel.expectations(values)` is sum_s' P(s'|s, a) V(s').
         reward: (S, A), r(s, a) = E[r_t | s_t = s, a_t = a]. Eq. (2.2).
         discount: in [0, 1].
         start: (S,), the distribution of s_0.
@@ -33,19 +34,48 @@ class MDP:
         allowed: (S, A) bool, the actions that exist in each state.
         successor_reward: R(s, a, s') beside each successor, (S, A, S) or (S, A, K); None
             where the reward does not depend on s'.
+        all_allowed: whether every action exists everywhere.
     """
 
-    kernel: DenseKernel | SuccessorKernel
+    kernel: Kernel
     reward: torch.Tensor
     discount: float
     start: torch.Tensor
     terminal: torch.Tensor
     allowed: torch.Tensor
-    successor_reward: torch.Tensor | None = None
-    all_allowed: bool = field(init=False)
+    successor_reward: torch.Tensor | None
+    all_allowed: bool
 
-    def __post_init__(self):
-        object.__setattr__(self, "all_allowed", bool(self.allowed.all()))
+    def __init__(self, *parts: object, **named: object) -> NoReturn:
+        raise TypeError(
+            "build an MDP with MDP.from_arrays, from_successors, from_gymnasium or random, or "
+            "with GridWorld.mdp: they check the model"
+        )
+
+    @classmethod
+    def _checked(
+        cls,
+        kernel: Kernel,
+        reward: torch.Tensor,
+        discount: float,
+        start: torch.Tensor,
+        terminal: torch.Tensor,
+        allowed: torch.Tensor,
+        successor_reward: torch.Tensor | None = None,
+    ) -> "MDP":
+        """An MDP of parts that the caller has checked."""
+        mdp = object.__new__(cls)
+        vars(mdp).update(
+            kernel=kernel,
+            reward=reward,
+            discount=float(discount),
+            start=start,
+            terminal=terminal,
+            allowed=allowed,
+            successor_reward=successor_reward,
+            all_allowed=bool(allowed.all()),
+        )
+        return mdp
 
     @property
     def num_states(self) -> int:
@@ -67,11 +97,18 @@ class MDP:
             f"discount {self.discount:g})"
         )
 
-    def to(self, device) -> "MDP":
+    def to(self, device: str | torch.device) -> "MDP":
         """The same model on another device."""
-        names = ("kernel", "reward", "start", "terminal", "allowed", "successor_reward")
-        moved = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return replace(self, **{name: value.to(device) for name, value in moved.items()})
+        detail = self.successor_reward
+        return MDP._checked(
+            self.kernel.to(device),
+            self.reward.to(device),
+            self.discount,
+            self.start.to(device),
+            self.terminal.to(device),
+            self.allowed.to(device),
+            None if detail is None else detail.to(device),
+        )
 
     @classmethod
     def from_arrays(
@@ -165,7 +202,7 @@ class MDP:
         mean = mean.T.contiguous().T  # action first in memory, as a sweep reads it
         if discount == 1:
             check_reachability(kernel, terminal, allowed)
-        return cls(kernel, mean, float(discount), start, terminal, allowed, detail)
+        return cls._checked(kernel, mean, discount, start, terminal, allowed, detail)
 
     @classmethod
     def from_gymnasium(cls, env, *, discount: float) -> "MDP":
@@ -236,7 +273,7 @@ class MDP:
         allowed = torch.ones_like(reward, dtype=torch.bool)
         if self.discount == 1 and must_end:
             check_reachability(kernel, self.terminal, allowed, under=" under this policy")
-        return MDP(kernel, reward, self.discount, self.start, self.terminal, allowed)
+        return MDP._checked(kernel, reward, self.discount, self.start, self.terminal, allowed)
 
 
 # ---------------------------------------------------------------- what a model must satisfy
