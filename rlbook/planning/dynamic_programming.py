@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 
 from rlbook.ground import require
+from rlbook.ground.draws import draw_one
 from rlbook.ground.progress import progress
 from rlbook.ground.require import first_index, numbers, require_shape
 from rlbook.planning.bellman import (
@@ -322,13 +323,13 @@ def asynchronous_value_iteration(
                     torch.randint(mdp.num_states, (), generator=generator, device=values.device)
                 )
             elif update == 1 or bool(mdp.terminal[s]) or age == horizon:
-                s, age = int(torch.multinomial(mdp.start, 1, generator=generator)), 0
+                s, age = draw_one(mdp.start, generator), 0
             successors, probabilities = mdp.kernel.gather(torch.full_like(actions, s), actions)
             q = mdp.reward[s] + mdp.discount * (probabilities * values[successors]).sum(-1)
             a = int(q.masked_fill(~mdp.allowed[s], -torch.inf).argmax())
             values[s] = q[a]
             if order == "trajectory":
-                k = int(torch.multinomial(probabilities[a], 1, generator=generator))
+                k = draw_one(probabilities[a], generator)
                 s, age = int(successors[a, k]), age + 1
             yield Iterate(values, update)
 

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import torch
 
+from rlbook.ground.draws import random_distributions
 from rlbook.ground.require import (
     check_discount,
     first_index,
@@ -238,10 +239,10 @@ class MDP:
         """A random dense MDP: rows of P uniform on the simplex, rewards standard normal."""
         if states < 1 or actions < 1:
             raise ValueError(f"states and actions must be positive, got {states} and {actions}")
-        like = {"dtype": torch.float64, "device": generator.device}
-        weights = torch.empty(states, actions, states, **like).exponential_(generator=generator)
-        transition = weights / weights.sum(-1, keepdim=True)
-        reward = torch.randn(states, actions, generator=generator, **like)
+        transition = random_distributions(states, actions, states, generator=generator)
+        reward = torch.randn(
+            states, actions, generator=generator, dtype=torch.float64, device=generator.device
+        )
         return cls.from_arrays(transition, reward, discount=discount)
 
     def policy_probabilities(self, policy) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.ground.draws import draw
+from rlbook.ground.draws import draw, draws
 from rlbook.ground.require import first_index, require_shape
 from rlbook.planning.mdp import MDP
 
@@ -32,11 +32,7 @@ class Trajectories(NamedTuple):
 
 def sample_starts(mdp: MDP, num_walkers: int, generator: torch.Generator) -> torch.Tensor:
     """States s_0 from the start distribution, (num_walkers,) int64."""
-    cumulative = mdp.start.to(torch.float64).cumsum(0)
-    uniform = torch.rand(
-        num_walkers, dtype=torch.float64, device=generator.device, generator=generator
-    )
-    return torch.searchsorted(cumulative, uniform * cumulative[-1], right=True)
+    return draws(mdp.start, num_walkers, generator)
 
 
 def sample_transitions(

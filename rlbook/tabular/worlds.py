@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.ground.draws import thresholds
+from rlbook.ground.draws import from_thresholds, thresholds
 from rlbook.ground.seeding import run_generators
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.tasks import TabularTask
@@ -76,7 +76,7 @@ class TabularWorld:
 
     def reset(self, noise: torch.Tensor) -> None:
         """Begin an episode in every run, from noise (R,) in [0, 1)."""
-        self.states = torch.searchsorted(self.start, noise, right=True)
+        self.states = from_thresholds(self.start, noise)
         self.elapsed = torch.zeros_like(self.states)
         self.ended = self.never = torch.zeros_like(self.states, dtype=torch.bool)
 
@@ -104,7 +104,7 @@ class TabularWorld:
             self.elapsed.masked_fill_(self.ended, 0)
         start = self.only_start
         if start is None:
-            start = torch.searchsorted(self.start, noise[0], right=True)
+            start = from_thresholds(self.start, noise[0])
         self.states = torch.where(self.ended, start, next_states)
         return Step(states, actions, rewards, next_states, terminated, truncated)
 
