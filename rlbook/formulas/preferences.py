@@ -6,6 +6,8 @@ one constant.
 """
 
 import math
+from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch.nn.functional import logsigmoid
@@ -202,6 +204,8 @@ def _check_share(random_share: float) -> None:
 # (..., A, A) holds the data: wins[a, b] = how often answer a was preferred to answer b. The loss
 # is the sum of `bradley_terry_loss` over all comparisons; it is convex in the rewards.
 
+LONGEST_STEP = 10.0  # in a reward: where all is decided, the parabola is flat, and says nothing
+
 
 def preference_information(wins: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
     """The second derivatives of the loss, summed over the comparisons: a Laplacian. Eq. (18.7).
@@ -234,33 +238,61 @@ def fit_bradley_terry(wins: torch.Tensor, *, max_steps: int = 100) -> torch.Tens
         (..., A).
 
     Raises:
-        ValueError: a wrong shape; negative or NaN counts; or there is no solution, since some
-            answers never lost to the others, or were never compared with them.
+        ValueError: a wrong shape; counts that are negative, infinite or NaN; there is no solution,
+            since some answers never lost to the others, or were never compared with them; or it is
+            not found in `max_steps`, to half of the digits of the dtype.
 
     Source: Ford 1957, "Solution of a ranking problem from binary comparisons", on when it exists.
     """
     _check_wins(wins)
-    rewards = wins.new_zeros(wins.shape[:-1])
-    ones = torch.ones_like(wins) / wins.shape[-1]  # makes the shift harmless: it moves along it
-    for _ in range(max_steps):
-        loss, gradient = _loss_of_table(wins, rewards)
-        information = preference_information(wins, rewards)
-        step = torch.linalg.solve(information + ones, gradient)
-        for _ in range(30):
-            worse = _loss_of_table(wins, rewards - step)[0] > loss + 1e-12 * loss.abs()
-            if not worse.any():
-                break
-            step = torch.where(worse.unsqueeze(-1), step / 2, step)
-        rewards = rewards - step
-        if step.abs().max() < 1e-10:
-            break
+    *_, rewards = islice(_newton_iterates(wins), max_steps + 1)
+    _check_fit(wins, rewards)
     return rewards - rewards.mean(-1, keepdim=True)
 
 
+def _newton_iterates(wins: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Rewards of lower and lower loss, from zeros on, until no step is left to be taken."""
+    rewards = wins.new_zeros(wins.shape[:-1])
+    ones = torch.ones_like(wins) / wins.shape[-1]  # makes the shift harmless: it moves along it
+    step = torch.ones_like(rewards)
+    yield rewards
+    while step.abs().max() >= 1e-10:
+        loss, gradient = _loss_of_table(wins, rewards)
+        information = preference_information(wins, rewards)
+        step = torch.linalg.solve(information + ones, gradient)
+        step = step / (step.abs().amax(-1, keepdim=True) / LONGEST_STEP).clamp(min=1)
+        for _ in range(30):
+            lower = _loss_of_table(wins, rewards - step)[0] <= loss + 1e-12 * loss.abs()
+            if lower.all():
+                break
+            step = torch.where(lower.unsqueeze(-1), step, step / 2)
+        step = torch.where(lower.unsqueeze(-1), step, 0.0)
+        rewards = rewards - step
+        yield rewards
+
+
 def _loss_of_table(wins: torch.Tensor, rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    difference = rewards.unsqueeze(-1) - rewards.unsqueeze(-2)
-    surprise = wins * (-difference).sigmoid()  # each win pulls by the chance that it failed
-    return -(wins * logsigmoid(difference)).sum((-2, -1)), surprise.sum(-2) - surprise.sum(-1)
+    surprise = _surprise(wins, rewards)
+    loss = -(wins * logsigmoid(rewards.unsqueeze(-1) - rewards.unsqueeze(-2))).sum((-2, -1))
+    return loss, surprise.sum(-2) - surprise.sum(-1)
+
+
+def _surprise(wins: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
+    """Each win pulls by the chance that it failed: (..., A, A)."""
+    return wins * (rewards.unsqueeze(-2) - rewards.unsqueeze(-1)).sigmoid()
+
+
+def _check_fit(wins: torch.Tensor, rewards: torch.Tensor) -> None:
+    """Where the gradient is zero, the surprise at an answer's wins is that at its losses."""
+    surprise = _surprise(wins, rewards)
+    won, lost = surprise.sum(-1), surprise.sum(-2)
+    off = ~((won - lost).abs() <= torch.finfo(wins.dtype).eps ** 0.5 * (won + lost))
+    if off.any():
+        *table, a = off.nonzero()[0].tolist()
+        raise ValueError(
+            f"not settled: answer {a}{f' of wins{table}' if table else ''} does not win as often "
+            "as is expected; give more max_steps"
+        )
 
 
 def _check_wins(wins: torch.Tensor) -> None:
@@ -268,8 +300,9 @@ def _check_wins(wins: torch.Tensor) -> None:
     if not square or not wins.is_floating_point():
         got = f"{wins.dtype} {tuple(wins.shape)}"
         raise ValueError(f"wins must be floating point (..., A, A) with A > 1, got {got}")
-    if not (wins >= 0).all() or (wins.diagonal(dim1=-2, dim2=-1) != 0).any():
-        raise ValueError("wins must not be negative or NaN, and no answer is compared with itself")
+    counts = (wins >= 0) & wins.isfinite()
+    if not counts.all() or (wins.diagonal(dim1=-2, dim2=-1) != 0).any():
+        raise ValueError("wins must be finite, not negative, and 0 of an answer against itself")
     reach = (wins > 0) | torch.eye(wins.shape[-1], dtype=torch.bool, device=wins.device)
     for _ in range(wins.shape[-1].bit_length()):
         reach = (reach.double() @ reach.double()) > 0
