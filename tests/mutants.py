@@ -152,8 +152,8 @@ MDPS = [
     ),
     Mutant(
         "planning.mdp",
-        "weights / weights.sum(-1, keepdim=True)",
-        "weights.softmax(-1)",
+        "random_distributions(states, actions, states, generator=generator)",
+        "random_distributions(states, actions, states, generator=generator).softmax(-1)",
         "rows of random models are softmaxes",
         within="MDP.random",
     ),
@@ -370,7 +370,7 @@ PLANNING = [
     ),
     Mutant(
         "planning.dynamic_programming",
-        "q = action_values(mdp, values)",
+        "q = action_values(mdp, start_values(mdp, None))",
         "q = torch.zeros_like(mdp.reward)",
         "starts from Q = 0, one sweep behind value iteration",
         within="q_value_iteration",

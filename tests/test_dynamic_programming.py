@@ -149,7 +149,7 @@ def test_an_improper_policy_at_discount_one_raises_and_names_a_state(method):
 
 
 def test_bad_arguments_of_evaluation():
-    with pytest.raises(ValueError, match='"exact" or "iterative", got \'magic\''):
+    with pytest.raises(ValueError, match="'exact' or 'iterative', got 'magic'"):
         policy_evaluation(stay_or_go(), [0, 0], method="magic")
     with pytest.raises(ValueError, match=r"policy\[1\] is 2; there are 2 actions"):
         policy_evaluation(stay_or_go(), [0, 2])
@@ -397,7 +397,7 @@ def test_the_tolerance_must_be_positive(plan):
 
 
 def test_evaluation_sweeps_must_not_be_negative():
-    with pytest.raises(ValueError, match="evaluation_sweeps must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match="evaluation_sweeps must be at least 0, got -1"):
         modified_policy_iteration(stay_or_go(), evaluation_sweeps=-1)
 
 

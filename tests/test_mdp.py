@@ -182,7 +182,7 @@ def test_random_rows_are_uniform_on_the_simplex():
 
 
 def test_random_needs_positive_sizes():
-    with pytest.raises(ValueError, match="must be positive, got 0 and 2"):
+    with pytest.raises(ValueError, match="states must be at least 1, got 0"):
         MDP.random(0, 2, discount=0.9, generator=generator(0))
 
 

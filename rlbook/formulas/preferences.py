@@ -12,6 +12,8 @@ from itertools import islice
 import torch
 from torch.nn.functional import logsigmoid
 
+from rlbook.ground import require
+
 
 def preference_probability(
     rewards_a: torch.Tensor, rewards_b: torch.Tensor, *, random_share: float = 0.0
@@ -32,8 +34,8 @@ def preference_probability(
 
     Source: Bradley and Terry 1952, "Rank analysis of incomplete block designs".
     """
-    _check_pair(rewards_a, rewards_b, ("rewards_a", "rewards_b"))
-    _check_share(random_share)
+    require.same_shape(rewards_a=rewards_a, rewards_b=rewards_b)
+    require.within("random_share", random_share, 0, 1)
     return (1 - random_share) * (rewards_a - rewards_b).sigmoid() + random_share / 2
 
 
@@ -58,8 +60,8 @@ def bradley_terry_loss(
     Source: Christiano et al. 2017, "Deep reinforcement learning from human preferences",
     section 2.2.3.
     """
-    _check_pair(chosen_rewards, rejected_rewards, ("chosen_rewards", "rejected_rewards"))
-    _check_share(random_share)
+    require.same_shape(chosen_rewards=chosen_rewards, rejected_rewards=rejected_rewards)
+    require.within("random_share", random_share, 0, 1)
     log_attentive = logsigmoid(chosen_rewards - rejected_rewards)
     if random_share == 0:
         return -log_attentive
@@ -89,9 +91,8 @@ def outcome_probabilities(
 
     Source: Rao and Kupper 1967, "Ties in paired-comparison experiments".
     """
-    _check_pair(rewards_a, rewards_b, ("rewards_a", "rewards_b"))
-    if not threshold >= 0:
-        raise ValueError(f"threshold must not be negative, got {threshold}")
+    require.same_shape(rewards_a=rewards_a, rewards_b=rewards_b)
+    require.at_least("threshold", threshold, 0)
     difference = rewards_a - rewards_b
     a, b = (difference - threshold).sigmoid(), (-difference - threshold).sigmoid()
     return torch.stack([a, 1 - a - b, b], dim=-1)
@@ -109,8 +110,7 @@ def bayes_accuracy(probability: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: not probabilities.
     """
-    if not ((probability >= 0) & (probability <= 1)).all():
-        raise ValueError("probability must lie in [0, 1] everywhere")
+    require.within("probability", probability, 0, 1)
     return torch.maximum(probability, 1 - probability)
 
 
@@ -128,8 +128,7 @@ def ranking_log_prob(rewards: torch.Tensor) -> torch.Tensor:
 
     Source: Plackett 1975, "The analysis of permutations"; Luce 1959.
     """
-    if rewards.ndim == 0 or rewards.shape[-1] == 0:
-        raise ValueError(f"rewards must be (..., K) with K > 0, got {tuple(rewards.shape)}")
+    require.real("rewards", rewards, "(..., K)")
     remaining = rewards.flip(-1).logcumsumexp(-1).flip(-1)  # over j >= k
     return (rewards - remaining).sum(-1)
 
@@ -176,26 +175,16 @@ def dpo_loss(
     Source: Rafailov et al. 2023, "Direct preference optimization: your language model is
     secretly a reward model", Eq. 7.
     """
-    chosen, rejected = "chosen_log_probs", "rejected_log_probs"
-    _check_pair(chosen_log_probs, rejected_log_probs, (chosen, rejected))
-    _check_pair(chosen_log_probs, ref_chosen_log_probs, (chosen, f"ref_{chosen}"))
-    _check_pair(chosen_log_probs, ref_rejected_log_probs, (chosen, f"ref_{rejected}"))
-    if not kl_coef > 0:
-        raise ValueError(f"kl_coef must be positive, got {kl_coef}")
+    require.same_shape(
+        chosen_log_probs=chosen_log_probs,
+        rejected_log_probs=rejected_log_probs,
+        ref_chosen_log_probs=ref_chosen_log_probs,
+        ref_rejected_log_probs=ref_rejected_log_probs,
+    )
+    require.positive("kl_coef", kl_coef)
     chosen_rewards = kl_coef * (chosen_log_probs - ref_chosen_log_probs.detach())
     rejected_rewards = kl_coef * (rejected_log_probs - ref_rejected_log_probs.detach())
     return bradley_terry_loss(chosen_rewards, rejected_rewards)
-
-
-def _check_pair(a: torch.Tensor, b: torch.Tensor, names: tuple[str, str]) -> None:
-    if a.shape != b.shape:
-        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
-        raise ValueError(f"{names[0]} and {names[1]} must have one shape, got {shapes}")
-
-
-def _check_share(random_share: float) -> None:
-    if not 0 <= random_share <= 1:
-        raise ValueError(f"random_share must lie in [0, 1], got {random_share}")
 
 
 # ---------------------------------------------------------------- fitting a table of rewards

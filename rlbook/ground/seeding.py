@@ -6,7 +6,9 @@ import numpy as np
 import torch
 
 
-def generator(seed: int, run: int | None = None, device: str | torch.device = "cpu"):
+def generator(
+    seed: int, run: int | None = None, device: str | torch.device = "cpu"
+) -> torch.Generator:
     """A torch.Generator whose stream depends on (seed, run) only.
 
     The pair is hashed by numpy's SeedSequence, so that neighbouring seeds and runs give
@@ -17,7 +19,7 @@ def generator(seed: int, run: int | None = None, device: str | torch.device = "c
     return _generator(seed, () if run is None else (run,), device)
 
 
-def _generator(seed: int, key: tuple[int, ...], device) -> torch.Generator:
+def _generator(seed: int, key: tuple[int, ...], device: str | torch.device) -> torch.Generator:
     state = np.random.SeedSequence(seed, spawn_key=key).generate_state(2, np.uint32)
     return torch.Generator(device).manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
 
@@ -31,7 +33,7 @@ def run_generators(
     """One generator a run: runs 0 .. num_runs - 1, or only those in `run_ids`."""
     if (num_runs is None) == (run_ids is None):
         raise ValueError("give exactly one of num_runs and run_ids")
-    ids = range(num_runs) if run_ids is None else run_ids
+    ids = range(num_runs) if num_runs is not None else run_ids or ()
     return [generator(seed, run, device) for run in ids]
 
 
@@ -49,7 +51,7 @@ class Streams:
         device: str | torch.device = "cpu",
         *,
         family: tuple[int, ...] = (),
-    ):
+    ) -> None:
         """
         Args:
             family: streams of different families are independent; see `spawn`.

@@ -6,21 +6,21 @@ contractions by the discount; a policy is (S,) integers or (S, A) probabilities.
 
 import torch
 
-from rlbook.ground.require import numbers
+from rlbook.ground.require import Numbers, numbers
 from rlbook.planning.kernels import EVERY, blocks
 from rlbook.planning.mdp import MDP
 
 MAX_DIRECT_STATES = 5_000  # up to here linear equations are solved by a dense factorisation
 
 
-def _check_values(mdp: MDP, values) -> torch.Tensor:
+def _check_values(mdp: MDP, values: Numbers) -> torch.Tensor:
     values = numbers(values)
     if values.ndim == 0 or values.shape[-1] != mdp.num_states:
         raise ValueError(f"values must be (..., {mdp.num_states}), got {tuple(values.shape)}")
     return values.to(mdp.reward)
 
 
-def action_values(mdp: MDP, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
+def action_values(mdp: MDP, values: Numbers, states: slice = EVERY) -> torch.Tensor:
     """Q(s, a) = r(s, a) + discount sum_s' P(s'|s, a) V(s'). Eq. (3.4).
 
     Args:
@@ -37,7 +37,7 @@ def action_values(mdp: MDP, values: torch.Tensor, states: slice = EVERY) -> torc
     return q if mdp.all_allowed else q.masked_fill(~mdp.allowed[states], -torch.inf)
 
 
-def bellman_expectation_backup(mdp: MDP, values: torch.Tensor, policy) -> torch.Tensor:
+def bellman_expectation_backup(mdp: MDP, values: Numbers, policy: Numbers) -> torch.Tensor:
     """(T_pi V)(s) = sum_a pi(a|s) [r(s, a) + discount sum_s' P(s'|s, a) V(s')]. Eq. (3.2).
 
     Args:
@@ -54,7 +54,7 @@ def bellman_expectation_backup(mdp: MDP, values: torch.Tensor, policy) -> torch.
     return (probabilities * q.masked_fill(probabilities == 0, 0.0)).sum(-1)
 
 
-def bellman_optimality_backup(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
+def bellman_optimality_backup(mdp: MDP, values: Numbers) -> torch.Tensor:
     """(T V)(s) = max_a [r(s, a) + discount sum_s' P(s'|s, a) V(s')]. Eq. (3.7).
 
     Args:
@@ -69,7 +69,7 @@ def bellman_optimality_backup(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
     return torch.cat(best, dim=-1)
 
 
-def greedy_actions(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
+def greedy_actions(mdp: MDP, values: Numbers) -> torch.Tensor:
     """argmax_a [r(s, a) + discount sum_s' P(s'|s, a) V(s')], (..., S) -> (..., S) integers.
 
     Of several best actions, the first.
@@ -78,7 +78,7 @@ def greedy_actions(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
     return torch.cat([of_block.indices for of_block in best], dim=-1)
 
 
-def discounted_visitation(mdp: MDP, policy) -> torch.Tensor:
+def discounted_visitation(mdp: MDP, policy: Numbers) -> torch.Tensor:
     """nu(s) = (1 - discount) sum_t discount^t Pr[s_t = s], (S,), summing to one. Eq. (2.7).
 
     The exact solution of nu = (1 - discount) start + discount P_pi^T nu, Eq. (2.9). Terminal

@@ -14,7 +14,7 @@ import torch
 from rlbook.ground import require
 from rlbook.ground.draws import draw_one
 from rlbook.ground.progress import progress
-from rlbook.ground.require import first_index, numbers, require_shape
+from rlbook.ground.require import Numbers, first_index, numbers, require_shape
 from rlbook.planning.bellman import (
     action_values,
     bellman_optimality_backup,
@@ -93,7 +93,7 @@ def converged(
     return last, False
 
 
-def start_values(mdp: MDP, initial_values) -> torch.Tensor:
+def start_values(mdp: MDP, initial_values: Numbers | None) -> torch.Tensor:
     """(S,) values to start from: zero by default, and 0 at terminal states."""
     if initial_values is None:
         return torch.zeros_like(mdp.reward[:, 0])
@@ -110,12 +110,12 @@ def start_values(mdp: MDP, initial_values) -> torch.Tensor:
 
 def policy_evaluation(
     mdp: MDP,
-    policy,
+    policy: Numbers,
     *,
     method: str = "exact",
     tolerance: float = 1e-8,
     max_sweeps: int | None = None,
-    initial_values=None,
+    initial_values: Numbers | None = None,
 ) -> Solution:
     """The values V^pi of a policy, the solution of V = r_pi + discount P_pi V. Eq. (5.2).
 
@@ -130,13 +130,12 @@ def policy_evaluation(
 
     Source: Sutton & Barto (2018), section 4.1.
     """
+    require.one_of("method", method, "exact", "iterative")
     chain, policy = mdp.induced_chain(policy), torch.as_tensor(policy)
     if method == "exact":
         values = policy_values(chain)
         residual = (bellman_optimality_backup(chain, values) - values).abs().max()
         return Solution(values, policy, 1, float(residual))
-    if method != "iterative":
-        raise ValueError(f'method must be "exact" or "iterative", got {method!r}')
     evaluated = value_iteration(  # the chain has one action: its maximum is no choice
         chain, tolerance=tolerance, max_sweeps=max_sweeps, initial_values=initial_values
     )
@@ -144,7 +143,11 @@ def policy_evaluation(
 
 
 def value_iteration(
-    mdp: MDP, *, tolerance: float = 1e-8, max_sweeps: int | None = None, initial_values=None
+    mdp: MDP,
+    *,
+    tolerance: float = 1e-8,
+    max_sweeps: int | None = None,
+    initial_values: Numbers | None = None,
 ) -> Solution:
     """V_{k+1} = T V_k in every state, until the change is below `tolerance`. Eq. (4.1).
 
@@ -200,7 +203,7 @@ def q_value_iteration(
 
 
 def policy_iteration(
-    mdp: MDP, *, initial_policy=None, max_iterations: int | None = None
+    mdp: MDP, *, initial_policy: Numbers | None = None, max_iterations: int | None = None
 ) -> Solution:
     """Evaluate exactly, act greedily, repeat until nothing changes. Eqs. (5.2) and (5.9).
 
@@ -244,7 +247,7 @@ def modified_policy_iteration(
     evaluation_sweeps: int = 20,
     tolerance: float = 1e-8,
     max_sweeps: int | None = None,
-    initial_values=None,
+    initial_values: Numbers | None = None,
 ) -> Solution:
     """Act greedily, then only `evaluation_sweeps` backups of that policy, repeat. Eq. (5.16).
 
@@ -253,8 +256,7 @@ def modified_policy_iteration(
 
     Source: Puterman & Shin (1978).
     """
-    if evaluation_sweeps < 0:
-        raise ValueError(f"evaluation_sweeps must be 0 or more, got {evaluation_sweeps}")
+    require.at_least("evaluation_sweeps", evaluation_sweeps, 0)
     require.positive("tolerance", tolerance)
 
     def iterates() -> Iterator[Iterate]:
@@ -286,7 +288,7 @@ def asynchronous_value_iteration(
     num_updates: int,
     horizon: int | None = None,
     generator: torch.Generator | None = None,
-    initial_values=None,
+    initial_values: Numbers | None = None,
 ) -> Solution:
     """V(s) <- (T V)(s) for one state at a time, each update using all earlier ones. Eq. (4.10).
 
@@ -305,8 +307,7 @@ def asynchronous_value_iteration(
 
     Source: Bertsekas (1982); Barto, Bradtke & Singh (1995) for trajectories.
     """
-    if order not in ("in_place", "random", "trajectory"):
-        raise ValueError(f'order must be "in_place", "random" or "trajectory", got {order!r}')
+    require.one_of("order", order, "in_place", "random", "trajectory")
     if order != "in_place" and generator is None:
         raise ValueError(f'order="{order}" draws random states: give a generator')
     values = start_values(mdp, initial_values)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rlbook.ground.require import check_discount
+from rlbook.ground import require
 from rlbook.planning.kernels import EVERY, SuccessorKernel, check_size
 from rlbook.planning.mdp import MDP, check_reachability, check_rewards
 
@@ -83,9 +83,8 @@ class GridWorld:
     step_reward: float = -1.0
     slip: float = 0.0
 
-    def __post_init__(self):
-        if not 0 <= self.slip <= 1:
-            raise ValueError(f"slip must be in [0, 1], got {self.slip}")
+    def __post_init__(self) -> None:
+        require.within("slip", self.slip, 0, 1)
 
     @classmethod
     def from_text(
@@ -140,7 +139,7 @@ class GridWorld:
             table: True stores three successors for each pair, with the reward of each; False
                 only the four neighbours of each cell, a third of the time and of the memory.
         """
-        check_discount(discount)
+        require.check_discount(discount)
         terminal = (self.walls | self.ends).flatten()
         kernel = GridKernel(self._near(), self.slip)
         starts = self.starts if self.starts.any() else ~(self.walls | self.ends)

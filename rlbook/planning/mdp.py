@@ -5,12 +5,14 @@ s_{t+1} = s'; a terminal state leads to itself with reward 0, so its value is 0.
 """
 
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 import torch
 
+from rlbook.ground import require
 from rlbook.ground.draws import random_distributions
 from rlbook.ground.require import (
+    Numbers,
     check_discount,
     first_index,
     flags,
@@ -19,6 +21,9 @@ from rlbook.ground.require import (
     require_shape,
 )
 from rlbook.planning.kernels import DenseKernel, Kernel, SuccessorKernel, blocks
+
+if TYPE_CHECKING:
+    import gymnasium as gym
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -47,7 +52,7 @@ class MDP:
     successor_reward: torch.Tensor | None
     all_allowed: bool
 
-    def __init__(self, *parts: object, **named: object) -> NoReturn:
+    def __init__(self, *parts: object, **named: object) -> None:
         raise TypeError(
             "build an MDP with MDP.from_arrays, from_successors, from_gymnasium or random, or "
             "with GridWorld.mdp: they check the model"
@@ -113,7 +118,14 @@ class MDP:
 
     @classmethod
     def from_arrays(
-        cls, transition, reward, *, discount: float, start=None, terminal=None, allowed=None
+        cls,
+        transition: Numbers,
+        reward: Numbers,
+        *,
+        discount: float,
+        start: Numbers | None = None,
+        terminal: Numbers | None = None,
+        allowed: Numbers | None = None,
     ) -> "MDP":
         """An MDP from a dense kernel.
 
@@ -141,14 +153,14 @@ class MDP:
     @classmethod
     def from_successors(
         cls,
-        next_states,
-        probabilities,
-        reward,
+        next_states: Numbers,
+        probabilities: Numbers,
+        reward: Numbers,
         *,
-        discount,
-        start=None,
-        terminal=None,
-        allowed=None,
+        discount: float,
+        start: Numbers | None = None,
+        terminal: Numbers | None = None,
+        allowed: Numbers | None = None,
     ) -> "MDP":
         """An MDP in which every pair has at most K successors: 10^6 states fit in memory.
 
@@ -168,7 +180,17 @@ class MDP:
         )
 
     @classmethod
-    def _build(cls, kind, successors, probabilities, reward, discount, start, terminal, allowed):
+    def _build(
+        cls,
+        kind: type[DenseKernel] | type[SuccessorKernel],
+        successors: torch.Tensor,
+        probabilities: torch.Tensor,
+        reward: Numbers,
+        discount: float,
+        start: Numbers | None,
+        terminal: Numbers | None,
+        allowed: Numbers | None,
+    ) -> "MDP":
         """Check everything, then store: the one road to an MDP of either layout."""
         S, A, K = probabilities.shape
         device = probabilities.device
@@ -189,7 +211,7 @@ class MDP:
         live = live.unsqueeze(-1)  # other rows return to their state, with reward 0
         if kind is DenseKernel:
             probabilities = torch.where(live, probabilities, (successors == itself).to(reward))
-            kernel = DenseKernel(probabilities)
+            kernel: Kernel = DenseKernel(probabilities)
         else:
             successors = torch.where(live, successors, itself)
             first = (torch.arange(K, device=device) == 0).to(reward)
@@ -206,7 +228,7 @@ class MDP:
         return cls._checked(kernel, mean, discount, start, terminal, allowed, detail)
 
     @classmethod
-    def from_gymnasium(cls, env, *, discount: float) -> "MDP":
+    def from_gymnasium(cls, env: "gym.Env", *, discount: float) -> "MDP":
         """The model of a Gymnasium environment that exposes it as `env.unwrapped.P`.
 
         A transition marked done leads to one added absorbing state, the last, whatever state
@@ -214,8 +236,10 @@ class MDP:
         FrozenLake-v1, CliffWalking-v1 and Taxi-v4 have a model. Time limits are not part of it.
         """
         table = getattr(env.unwrapped, "P", None)
-        if table is None:
-            raise ValueError(f"{env} exposes no model: it has no attribute P")
+        law = getattr(env.unwrapped, "initial_state_distrib", None)
+        if table is None or law is None:
+            missing = "P" if table is None else "initial_state_distrib"
+            raise ValueError(f"{env} exposes no model: it has no attribute {missing}")
         S, A = len(table), len(table[0])
         K = max(len(rows) for actions in table.values() for rows in actions.values())
         next_states = torch.full((S + 1, A, K), S)
@@ -226,7 +250,7 @@ class MDP:
                     next_states[s, a, k] = S if done else int(next_state)
                     probabilities[s, a, k], reward[s, a, k] = float(probability), float(r)
         start = torch.zeros(S + 1, dtype=torch.float64)
-        start[:S] = torch.as_tensor(env.unwrapped.initial_state_distrib)
+        start[:S] = torch.as_tensor(law)
         terminal = torch.arange(S + 1) == S
         return cls.from_successors(
             next_states, probabilities, reward, discount=discount, start=start, terminal=terminal
@@ -237,22 +261,22 @@ class MDP:
         cls, states: int, actions: int, *, discount: float, generator: torch.Generator
     ) -> "MDP":
         """A random dense MDP: rows of P uniform on the simplex, rewards standard normal."""
-        if states < 1 or actions < 1:
-            raise ValueError(f"states and actions must be positive, got {states} and {actions}")
+        require.at_least("states", states, 1)
+        require.at_least("actions", actions, 1)
         transition = random_distributions(states, actions, states, generator=generator)
         reward = torch.randn(
             states, actions, generator=generator, dtype=torch.float64, device=generator.device
         )
         return cls.from_arrays(transition, reward, discount=discount)
 
-    def policy_probabilities(self, policy) -> torch.Tensor:
+    def policy_probabilities(self, policy: Numbers) -> torch.Tensor:
         """A policy as probabilities (S, A), from (S,) actions or (S, A) probabilities, checked."""
         policy = check_policy(numbers(policy, self.reward.device), self.allowed)
         if policy.ndim == 1:
             policy = torch.nn.functional.one_hot(policy.long(), self.num_actions)
         return policy.to(self.reward)
 
-    def induced_chain(self, policy, *, must_end: bool = True) -> "MDP":
+    def induced_chain(self, policy: Numbers, *, must_end: bool = True) -> "MDP":
         """The Markov chain with rewards that a policy induces: an MDP with one action.
 
         P_pi(s, s') = sum_a pi(a|s) P(s'|s, a), r_pi(s) = sum_a pi(a|s) r(s, a). Eq. (2.4).
@@ -324,7 +348,12 @@ def check_rewards(reward: torch.Tensor, live: torch.Tensor) -> None:
         raise ValueError(f"reward {value} at state {s}, action {a}: rewards must be finite")
 
 
-def check_terminal_rows(successors, probabilities, reward, terminal) -> None:
+def check_terminal_rows(
+    successors: torch.Tensor,
+    probabilities: torch.Tensor,
+    reward: torch.Tensor,
+    terminal: torch.Tensor,
+) -> None:
     """A terminal state's rows are zero or lead back to it; its rewards are 0."""
     states = terminal.nonzero().flatten()
     rows = probabilities[states]
@@ -335,7 +364,7 @@ def check_terminal_rows(successors, probabilities, reward, terminal) -> None:
             raise ValueError(f"state {int(states[i])} is terminal, but its action {a} {what}")
 
 
-def check_start(start, terminal: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+def check_start(start: Numbers | None, terminal: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """The start distribution (S,); uniform over the states that are not terminal by default."""
     if start is None:
         start = (~terminal).to(like)
@@ -346,7 +375,9 @@ def check_start(start, terminal: torch.Tensor, like: torch.Tensor) -> torch.Tens
     return start
 
 
-def check_reachability(kernel, terminal, allowed, under: str = "") -> None:
+def check_reachability(
+    kernel: Kernel, terminal: torch.Tensor, allowed: torch.Tensor, under: str = ""
+) -> None:
     """At discount 1 every state must be able to reach a terminal one (`under` a policy).
 
     Grows the set of states that can, one step at a time, until nothing is added.
