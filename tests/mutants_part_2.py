@@ -236,7 +236,7 @@ WORLDS = [
     ),
     Mutant(
         "tabular.worlds",
-        "self.states = torch.searchsorted(self.start, noise, right=True)",
+        "self.states = from_thresholds(self.start, noise)",
         "self.states = torch.zeros(len(noise), dtype=torch.int64)",
         "starts in state 0",
         within="TabularWorld.reset",

@@ -339,8 +339,8 @@ DIVERGENCES = [
     ),
     Mutant(
         "formulas.divergences",
-        "(1 + error / horizon)",
-        "(1 - error / horizon)",
+        "error = kl / target - 1",
+        "error = 1 - kl / target",
         "the controller in the wrong direction",
         chapters=("16",),
         within="proportional_kl_coef",

@@ -8,7 +8,11 @@ from tqdm.auto import tqdm
 
 
 def progress(
-    iterable: Iterable | None = None, *, total=None, description: str = "", show: bool = True
+    iterable: Iterable | None = None,
+    *,
+    total: int | None = None,
+    description: str = "",
+    show: bool = True,
 ) -> tqdm:
     """A tqdm bar that shows nothing when the environment variable RLBOOK_QUIET is set."""
     quiet = not show or bool(os.environ.get("RLBOOK_QUIET"))

@@ -8,7 +8,9 @@ import torch
 from rlbook.ground.require import check_positive_integer
 
 
-def generator(seed: int, run: int | None = None, device: str | torch.device = "cpu"):
+def generator(
+    seed: int, run: int | None = None, device: str | torch.device = "cpu"
+) -> torch.Generator:
     """A torch.Generator whose stream depends on (seed, run) only.
 
     The pair is hashed by numpy's SeedSequence, so that neighbouring seeds and runs give
@@ -19,7 +21,7 @@ def generator(seed: int, run: int | None = None, device: str | torch.device = "c
     return _generator(seed, () if run is None else (run,), device)
 
 
-def _generator(seed: int, key: tuple[int, ...], device) -> torch.Generator:
+def _generator(seed: int, key: tuple[int, ...], device: str | torch.device) -> torch.Generator:
     state = np.random.SeedSequence(seed, spawn_key=key).generate_state(2, np.uint32)
     return torch.Generator(device).manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
 
@@ -64,7 +66,7 @@ class Streams:
         device: str | torch.device = "cpu",
         *,
         family: tuple[int, ...] = (),
-    ):
+    ) -> None:
         """
         Args:
             family: streams of different families are independent; see `spawn`.

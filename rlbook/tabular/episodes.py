@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.ground.draws import thresholds
+from rlbook.ground.draws import from_thresholds, thresholds
 from rlbook.ground.require import check_memory, check_positive_integer
 from rlbook.ground.seeding import run_generators
 from rlbook.planning.mdp import MDP
@@ -147,10 +147,10 @@ class Recorder:
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """s_0 (R N,), and a_0 where the starts explore, else None."""
         if start_pairs is None:
-            return torch.searchsorted(thresholds(self.mdp.start), noise[0], right=True), None
+            return from_thresholds(thresholds(self.mdp.start), noise[0]), None
         if start_pairs.shape != self.mdp.reward.shape or not (start_pairs >= 0).all():
             raise ValueError(f"start_pairs must be {tuple(self.mdp.reward.shape)}, not negative")
-        pairs = torch.searchsorted(thresholds(start_pairs.flatten()), noise[0], right=True)
+        pairs = from_thresholds(thresholds(start_pairs.flatten()), noise[0])
         return pairs // self.mdp.num_actions, pairs % self.mdp.num_actions
 
     def _step(

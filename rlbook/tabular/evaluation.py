@@ -43,7 +43,8 @@ def evaluate_policies(
     for _ in range(cap):
         both = torch.stack([returns, unfinished])  # (2, R, S)
         expected = torch.zeros_like(both)
-        for weight, ahead in zip(weights, mdp.kernel.expectations(both), strict=True):
+        ahead_of = mdp.kernel.expectations(both).unbind(-1)  # for each action, (2, R, S)
+        for weight, ahead in zip(weights, ahead_of, strict=True):
             expected += weight * ahead
         returns, unfinished = mean_reward + expected[0], expected[1]
         if unfinished.max() < 1e-15:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.ground.draws import thresholds
+from rlbook.ground.draws import from_thresholds, thresholds
 from rlbook.ground.seeding import run_generators
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.tasks import TabularTask
@@ -84,7 +84,7 @@ class TabularWorld:
 
     def reset(self, noise: torch.Tensor) -> None:
         """Begin an episode in every run, from noise (R,) in [0, 1)."""
-        self.states = torch.searchsorted(self.start, noise, right=True)
+        self.states = from_thresholds(self.start, noise)
         self.elapsed = torch.zeros_like(self.states)
         self.ended = self.never = torch.zeros_like(self.states, dtype=torch.bool)
 
@@ -110,11 +110,10 @@ class TabularWorld:
             truncated = self.elapsed >= self.task.max_episode_steps
             self.ended = terminated | truncated
             self.elapsed.masked_fill_(self.ended, 0)
-        if self.only_start is None:
-            starts = torch.searchsorted(self.start, noise[0], right=True)
-            self.states = torch.where(self.ended, starts, next_states)
-        else:
-            self.states = torch.where(self.ended, self.only_start, next_states)
+        start = self.only_start
+        if start is None:
+            start = from_thresholds(self.start, noise[0])
+        self.states = torch.where(self.ended, start, next_states)
         return WorldStep(states, actions, rewards, next_states, terminated, truncated)
 
 

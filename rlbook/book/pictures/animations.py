@@ -22,6 +22,7 @@ from rlbook.deep import ppo
 from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.deep.parts.envs.physics import CONTROL_TASKS
 from rlbook.deep.parts.rollouts import collect
+from rlbook.ground.draws import draw_one
 from rlbook.ground.plotting import COLORS, use_style
 from rlbook.ground.seeding import Streams, generator
 from rlbook.planning.mazes import random_maze
@@ -70,11 +71,11 @@ def control(task: str, config: ppo.Config, draw: Callable, every: int) -> Show:
 
 def walk(mdp: MDP, policy: torch.Tensor, stream: torch.Generator, most: int) -> list[int]:
     """The states of one episode of a policy (S, A), the last of them where it ends."""
-    state = int(torch.multinomial(mdp.start, 1, generator=stream))
+    state = draw_one(mdp.start, stream)
     states = [state]
     while len(states) < most and not mdp.terminal[state]:
-        action = int(torch.multinomial(policy[state], 1, generator=stream))
-        state = int(torch.multinomial(mdp.transition[state, action], 1, generator=stream))
+        action = draw_one(policy[state], stream)
+        state = draw_one(mdp.transition[state, action], stream)
         states.append(state)
     return states
 
