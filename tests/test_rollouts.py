@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.deep.parts.rollouts import collect
 
 
@@ -28,7 +28,7 @@ class Counters:
         self.count = torch.where(ended, 100.0, count)
         flags = (no, ended) if self.truncate else (ended, no)
         following, seen = count.unsqueeze(-1), self.count.unsqueeze(-1)
-        return Step(count, *flags, following, seen, torch.ones_like(ended))
+        return EnvStep(count, *flags, following, seen, torch.ones_like(ended))
 
 
 def no_action(observations, t):

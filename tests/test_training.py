@@ -40,7 +40,7 @@ def test_a_step_is_the_step_of_each_run_by_itself():
     optimizer = torch.optim.SGD(layer.parameters(), 0.5)
     x = torch.randn(3, 4, 2)
     loss = layer(x).square().mean(dim=(1, 2)) * torch.tensor([1.0, 100.0, 1.0])
-    norms = run.step(optimizer, loss, max_gradient_norm=1.0)
+    norms = run.gradient_step(optimizer, loss, max_gradient_norm=1.0)
     for k in range(3):
         alone = start[k].clone().requires_grad_()
         bias = torch.zeros(1, requires_grad=True)
@@ -58,20 +58,20 @@ def test_runs_that_rest_or_are_frozen_keep_their_parameters():
     optimizer = torch.optim.Adam(layer.parameters(), 0.1)
     before = layer.weight.detach().clone()
     loss = layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2))
-    run.step(optimizer, loss, active=torch.tensor([True, False, True]))
+    run.gradient_step(optimizer, loss, active=torch.tensor([True, False, True]))
     assert torch.equal(layer.weight[1], before[1]) and not torch.equal(layer.weight, before)
     before = layer.weight.detach().clone()
     factor = torch.tensor([1.0, 1.0, torch.nan])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        run.step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)) * factor)
+        run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)) * factor)
     assert "run 2 is frozen: its loss is not finite" in str(caught[0].message)
     assert torch.equal(layer.weight[2], before[2])
     assert not torch.equal(layer.weight[:2], before[:2])
-    run.step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)))
+    run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)))
     assert torch.equal(layer.weight[2], before[2]), "momentum moved a frozen run"
     with pytest.raises(ValueError, match=r"loss must be \(3,\), got \(\)"):
-        run.step(optimizer, layer(torch.ones(3, 4, 2)).mean())
+        run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).mean())
 
 
 def test_the_step_size_falls_in_a_straight_line():

@@ -146,12 +146,12 @@ def test_the_step_is_that_of_dense_matrices(env, line_search, radius):
 
 
 def test_the_kl_stays_in_the_radius_and_the_surrogate_rises():
-    fixed = dataclasses.replace(SMALL, max_kl=0.02, anneal=False)
+    fixed = dataclasses.replace(SMALL, max_kl=0.02, anneal_max_kl=False)
     result = checks.train(trpo, fixed, num_runs=5)
     kl, improvement, fraction = (result.log[n] for n in ("kl", "improvement", "fraction"))
     assert kl.shape == (5, 10) and (kl <= 0.02).all() and (fraction > 0).mean() > 0.8
     assert (improvement[fraction > 0] > 0).all() and (improvement[fraction == 0] == 0).all()
-    falling = checks.train(trpo, dataclasses.replace(fixed, anneal=True), num_runs=5)
+    falling = checks.train(trpo, dataclasses.replace(fixed, anneal_max_kl=True), num_runs=5)
     assert (falling.log["kl"] <= 0.02 * np.linspace(1, 0.1, 10)).all()
     assert (falling.log["kl"][:, 8:] > 0).any()
     far = dataclasses.replace(fixed, max_kl=0.5, damping=0.01, line_search=False)

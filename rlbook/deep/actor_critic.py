@@ -6,6 +6,7 @@ parallel environments in place of threads.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 import torch
 
@@ -35,9 +36,11 @@ class Config(TrainingConfig):
     lambda_: float = 0.98
     """Of the lambda-returns that are the critic's targets."""
     learning_rate: float = 3e-3
-    """Of Adam, for the actor; falls to 0 over the training."""
+    """Of Adam, for the actor, at first."""
     value_learning_rate: float = 3e-3
-    """Of Adam, for the critic; falls to 0, too."""
+    """Of Adam, for the critic, at first."""
+    anneal_learning_rate: bool = True
+    """Both step sizes fall in a straight line to 0 at total_steps."""
     entropy_coef: float = 0.0
     """Weight of the policy's entropy, which is to be large."""
     normalize_advantages: bool = True
@@ -86,7 +89,7 @@ def train(
     device=None,
     seed: int = 0,
     progress: bool = True,
-    resume: Result | None = None,
+    resume: Result | str | PathLike | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
@@ -103,8 +106,9 @@ def train(
         actor_optimizer = run.optimizer("actor", policy)
         critic_optimizer = run.optimizer("critic", critic, learning_rate=config.value_learning_rate)
         for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
-            run.anneal(actor_optimizer, config.learning_rate)
-            run.anneal(critic_optimizer, config.value_learning_rate)
+            if config.anneal_learning_rate:
+                run.anneal(actor_optimizer, config.learning_rate)
+                run.anneal(critic_optimizer, config.value_learning_rate)
             rollout = run.collect(config.rollout_steps)
             returns, advantages = returns_and_advantages(critic, rollout, config)  # (R, E, T)
             weights = advantages
@@ -112,12 +116,12 @@ def train(
                 weights = standardise_per_run(advantages, rollout.valid)
 
             loss = actor_loss(policy, rollout, weights, config.entropy_coef)
-            run.step(actor_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
+            run.gradient_step(actor_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
             if config.normalize_values:
                 critic.rescale(returns.flatten(1), rollout.valid.flatten(1))
-            run.step(critic_optimizer, critic_loss(critic, rollout, returns))
+            run.gradient_step(critic_optimizer, critic_loss(critic, rollout, returns))
 
             if config.normalize_observations:
-                policy.network[0].update(rollout.observations, rollout.valid)
+                policy.normalizer.update(rollout.observations, rollout.valid)
             run.log(squared_advantage=mean_per_run(advantages.square(), rollout.valid))
     return run.result()

@@ -8,6 +8,7 @@ Discrete and continuous actions.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import NamedTuple
 
 import torch
@@ -49,7 +50,7 @@ class Config(TrainingConfig):
     """Gradient steps in a pass."""
     learning_rate: float = 1e-3
     """Of Adam, at first."""
-    anneal: bool = True
+    anneal_learning_rate: bool = True
     """The learning rate falls in a straight line to 0 at total_steps."""
     lambda_: float = 0.95
     """Of the lambda-returns; advantages are lambda-returns minus values."""
@@ -82,7 +83,7 @@ class Config(TrainingConfig):
             raise ValueError(f"num_minibatches must be at most {steps}, the steps of a rollout")
 
 
-class Batch(NamedTuple):
+class RolloutBatch(NamedTuple):
     """What an update needs of a rollout, (R, N, ...) with N = E T; no gradients in it."""
 
     observations: torch.Tensor
@@ -95,15 +96,17 @@ class Batch(NamedTuple):
     parameters: torch.Tensor | tuple[torch.Tensor, ...]
     """Of pi_old(.|s), by `policy.parameters_of`: logits, or (mean, log_std)."""
 
-    def take(self, rows: torch.Tensor) -> "Batch":
+    def take(self, rows: torch.Tensor) -> "RolloutBatch":
         """Rows (R, B) of each run."""
         runs = torch.arange(len(rows), device=rows.device).unsqueeze(1)
         pick = lambda x: tuple(map(pick, x)) if isinstance(x, tuple) else x[runs, rows]  # noqa: E731
-        return Batch(*map(pick, self))
+        return RolloutBatch(*map(pick, self))
 
 
 @torch.no_grad()
-def make_batch(policy: nn.Module, critic: ScaledCritic, rollout: Rollout, config: Config) -> Batch:
+def make_batch(
+    policy: nn.Module, critic: ScaledCritic, rollout: Rollout, config: Config
+) -> RolloutBatch:
     """Advantages, returns and the old policy, once for all epochs."""
     returns, advantages = returns_and_advantages(critic, rollout, config)  # (R, E, T)
     if config.normalize_advantages:
@@ -111,11 +114,17 @@ def make_batch(policy: nn.Module, critic: ScaledCritic, rollout: Rollout, config
     observations, actions = rollout.observations.flatten(1, 2), rollout.actions.flatten(1, 2)
     steps = [x.flatten(1) for x in (rollout.valid, advantages, returns)]  # (R, N)
     log_probs = policy.log_prob(observations, actions)
-    return Batch(observations, actions, *steps, log_probs, policy.parameters_of(observations))
+    return RolloutBatch(
+        observations, actions, *steps, log_probs, policy.parameters_of(observations)
+    )
 
 
 def ppo_loss(
-    policy: nn.Module, critic: ScaledCritic, batch: Batch, kl_coef: torch.Tensor, config: Config
+    policy: nn.Module,
+    critic: ScaledCritic,
+    batch: RolloutBatch,
+    kl_coef: torch.Tensor,
+    config: Config,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Surrogate + value_coef error^2 - entropy_coef H, and the mean KL: both (R,). Eq. (16.21)."""
     parameters = policy.parameters_of(batch.observations)
@@ -133,7 +142,7 @@ def ppo_loss(
 
 
 @torch.no_grad()
-def measure(policy: nn.Module, batch: Batch, config: Config) -> dict[str, torch.Tensor]:
+def measure(policy: nn.Module, batch: RolloutBatch, config: Config) -> dict[str, torch.Tensor]:
     """How far an update went, (R,) each: over the whole rollout, and after the update."""
     parameters = policy.parameters_of(batch.observations)
     log_probs, entropy = policy.log_prob_and_entropy_of(parameters, batch.actions)
@@ -148,7 +157,7 @@ def measure(policy: nn.Module, batch: Batch, config: Config) -> dict[str, torch.
 
 
 def improve(
-    run: Training, optimizer, batch: Batch, kl_coef: torch.Tensor, config: Config
+    run: Training, optimizer, batch: RolloutBatch, kl_coef: torch.Tensor, config: Config
 ) -> torch.Tensor:
     """The epochs: gradient steps on minibatches, each run in an order of its own.
 
@@ -167,7 +176,9 @@ def improve(
             if config.stop_kl is not None:
                 near = near & (kl <= config.stop_kl)
             active = None if config.stop_kl is None else near
-            run.step(optimizer, loss, max_gradient_norm=config.max_gradient_norm, active=active)
+            run.gradient_step(
+                optimizer, loss, max_gradient_norm=config.max_gradient_norm, active=active
+            )
             steps += near
     return steps
 
@@ -181,7 +192,7 @@ def train(
     device=None,
     seed: int = 0,
     progress: bool = True,
-    resume: Result | None = None,
+    resume: Result | str | PathLike | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
@@ -212,7 +223,7 @@ def train(
         initial = torch.full((len(run.run_ids),), config.kl_coef, device=run.device)
         kl_coef = run.remember("kl_coef", initial)
         for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
-            if config.anneal:
+            if config.anneal_learning_rate:
                 run.anneal(optimizer, config.learning_rate)
             rollout = run.collect(config.rollout_steps)
             batch = make_batch(policy, critic, rollout, config)
@@ -223,5 +234,5 @@ def train(
             run.log(**distance, kl_coef=kl_coef.clone(), steps=steps)
             kl_coef.copy_(adapt_kl_coef(kl_coef, distance["kl"], config.kl_target))
             if config.normalize_observations:
-                policy.network[0].update(rollout.observations, rollout.valid)
+                policy.normalizer.update(rollout.observations, rollout.valid)
     return run.result()

@@ -9,6 +9,7 @@ learning", Machine Learning 8.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 import torch
 
@@ -36,7 +37,9 @@ class Config(TrainingConfig):
     hidden_sizes: tuple[int, ...] = (32,)
     """Of the policy and of the baseline."""
     learning_rate: float = 1e-2
-    """Of Adam, for the policy; falls to 0 over the training."""
+    """Of Adam, for the policy, at first."""
+    anneal_learning_rate: bool = True
+    """The policy's step size falls in a straight line to 0 at total_episodes."""
     baseline: str = "value"
     """What is subtracted from the return: "none", "mean" (of all returns of the update, its own
     among them) or "value" (a network's estimate of V(s_t))."""
@@ -59,11 +62,11 @@ class Config(TrainingConfig):
 
 
 def make_networks(envs, config: Config, generators: Sequence[torch.Generator]) -> dict:
-    """The policy pi, and the baseline's V."""
+    """The policy pi, and the critic V, which is the baseline."""
     sizes = (envs.observation_size, *config.hidden_sizes, 1)
     return {
         "policy": make_policy(envs, config.hidden_sizes, generators),
-        "value": MLP(sizes, generators),
+        "critic": MLP(sizes, generators),
     }
 
 
@@ -95,17 +98,17 @@ def policy_loss(policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor
     return mean_per_run(policy_gradient_loss(log_probs, weights).sum(-1))
 
 
-def value_loss(value, rollout: Rollout, targets: torch.Tensor) -> torch.Tensor:
+def value_loss(critic, rollout: Rollout, targets: torch.Tensor) -> torch.Tensor:
     """The mean of (V(s_t) - target_t)^2 / 2 over the steps taken: (R,). Eq. (12.14).
 
     Args:
         targets: (R, E, T), the returns G_t.
     """
-    errors = value(rollout.observations).squeeze(-1) - targets
+    errors = critic(rollout.observations).squeeze(-1) - targets
     return mean_per_run(0.5 * errors.square(), rollout.valid)
 
 
-def baseline(kind: str, value, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
+def baseline(kind: str, critic, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
     """b(s_t), (R, E, T): any function of the state leaves the mean gradient as it is, Eq. (12.12).
 
     Args:
@@ -113,7 +116,7 @@ def baseline(kind: str, value, rollout: Rollout, returns: torch.Tensor) -> torch
     """
     if kind == "value":
         with torch.no_grad():
-            return value(rollout.observations).squeeze(-1)
+            return critic(rollout.observations).squeeze(-1)
     if kind == "mean":
         mean = masked_mean(returns, rollout.valid, dim=(1, 2))
         return mean[:, None, None].expand_as(returns)
@@ -129,7 +132,7 @@ def train(
     device=None,
     seed: int = 0,
     progress: bool = True,
-    resume: Result | None = None,
+    resume: Result | str | PathLike | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
@@ -142,23 +145,24 @@ def train(
     config = config or Config()
     options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
     with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, value = run.networks["policy"], run.networks["value"]
+        policy, critic = run.networks["policy"], run.networks["critic"]
         policy_optimizer = run.optimizer("policy", policy)
-        value_optimizer = run.optimizer("value", value, learning_rate=config.value_learning_rate)
+        critic_optimizer = run.optimizer("critic", critic, learning_rate=config.value_learning_rate)
         for _ in run.updates(config.total_episodes // config.num_envs):
             rollout = run.collect_episodes(config.max_steps)
             returns = rewards_to_go(rollout, config.discount)  # (R, E, T)
-            weights = returns - baseline(config.baseline, value, rollout, returns)
+            weights = returns - baseline(config.baseline, critic, rollout, returns)
             if config.discount_the_state:
                 steps = torch.arange(weights.shape[-1], device=weights.device)
                 weights = weights * config.discount**steps
             weights = torch.where(rollout.valid, weights, 0.0)
 
-            run.anneal(policy_optimizer, config.learning_rate)
+            if config.anneal_learning_rate:
+                run.anneal(policy_optimizer, config.learning_rate)
             loss = policy_loss(policy, rollout, weights)
-            run.step(policy_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
+            run.gradient_step(policy_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
             for _ in range(config.value_steps if config.baseline == "value" else 0):
-                run.step(value_optimizer, value_loss(value, rollout, returns))
+                run.gradient_step(critic_optimizer, value_loss(critic, rollout, returns))
             rewards = torch.where(rollout.valid, rollout.rewards, 0.0)
             run.log(episode_return=mean_per_run(rewards.sum(-1)))
     return run.result()

@@ -6,6 +6,7 @@ Fisher matrix, step and line search. Discrete and continuous actions.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 
 import torch
 from torch import nn
@@ -43,8 +44,8 @@ class Config(TrainingConfig):
     """Of the lambda-returns; advantages are lambda-returns minus values."""
     max_kl: float = 0.01
     """delta, the radius: the largest mean KL(old || new) of an update."""
-    anneal: bool = True
-    """Let the radius fall to 0 over the training, linearly."""
+    anneal_max_kl: bool = True
+    """The radius falls in a straight line to 0 at total_steps."""
     damping: float = 0.01
     """Added to the Fisher matrix's diagonal."""
     cg_iterations: int = 10
@@ -156,7 +157,7 @@ def fit_critic(run: Training, optimizer, rollout: Rollout, targets: torch.Tensor
         for columns in order.split(run.config.critic_batch_size, dim=1):
             some = rows_of_runs[:, None], columns
             error = critic.squared_error(states[some], targets[some])
-            run.step(optimizer, mean_per_run(error, valid[some]))
+            run.gradient_step(optimizer, mean_per_run(error, valid[some]))
 
 
 def train(
@@ -168,13 +169,13 @@ def train(
     device=None,
     seed: int = 0,
     progress: bool = True,
-    resume: Result | None = None,
+    resume: Result | str | PathLike | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
     Logged for each update, a number for each run:
         kl: the mean over states of KL(old || new) of the step taken, in nats. With the line
-            search at most the radius, which falls from max_kl to 0 with `anneal`; most steps
+            search at most the radius, which falls from max_kl to 0 with `anneal_max_kl`; most steps
             should come near it. 0 where the line search found nothing.
         improvement: what the surrogate, the mean of ratio times advantage, gained on the rollout;
             in standard deviations of the advantages if they are normalized, else in units of the
@@ -194,12 +195,12 @@ def train(
             if config.normalize_advantages:
                 advantages = standardise_per_run(advantages, rollout.valid)
             active = torch.tensor([k not in run.frozen for k in run.run_ids], device=run.device)
-            radius = config.max_kl * (1 - run.fraction if config.anneal else 1)
+            radius = config.max_kl * (1 - run.fraction if config.anneal_max_kl else 1)
             now = replace(config, max_kl=radius)
             search, usable = update_policy(policy, rollout, advantages, now, active)
             run.freeze(~usable, "its policy gradient is not finite")
             fit_critic(run, optimizer, rollout, targets)
             if config.normalize_observations:
-                policy.network[0].update(rollout.observations, rollout.valid)
+                policy.normalizer.update(rollout.observations, rollout.valid)
             run.log(kl=search.kl, improvement=search.improvement, fraction=search.fraction)
     return run.result()

@@ -91,6 +91,18 @@ class RunningNormalizer(nn.Module):
             raise ValueError(f"observations must be floating point, got {observations.dtype}")
 
 
+def normalizer_of(network: nn.Module) -> RunningNormalizer:
+    """The one that a network begins with.
+
+    Raises:
+        ValueError: it begins with none; with normalize_observations=False there is none.
+    """
+    first = network[0] if isinstance(network, nn.Sequential) else network
+    if not isinstance(first, RunningNormalizer):
+        raise ValueError(f"network must begin with a RunningNormalizer, got {first!r}")
+    return first
+
+
 class Normalizer(nn.Module):
     """One run of a RunningNormalizer, as it stood: (..., size) -> the same shape."""
 

@@ -14,6 +14,7 @@ from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
 from rlbook.deep.parts.networks import MLP, Linear, run_module
+from rlbook.deep.parts.normalization import RunningNormalizer, normalizer_of
 from rlbook.formulas.divergences import kl_categorical, kl_gaussian
 from rlbook.formulas.policy_gradients import entropy_bonus
 from rlbook.ground.draws import inverse_cdf
@@ -35,6 +36,11 @@ class CategoricalPolicy(nn.Module):
         return self.network(observations)
 
     parameters_of = forward
+
+    @property
+    def normalizer(self) -> RunningNormalizer:
+        """Of the observations; a ValueError without one."""
+        return normalizer_of(self.network)
 
     @staticmethod
     def kl(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
@@ -123,6 +129,11 @@ class GaussianPolicy(nn.Module):
         return self.log_std.view(shape[0], *[1] * (len(shape) - 2), shape[-1]).expand(shape)
 
     parameters_of = forward
+
+    @property
+    def normalizer(self) -> RunningNormalizer:
+        """Of the observations; a ValueError without one."""
+        return normalizer_of(self.network)
 
     @staticmethod
     def kl(old: tuple[torch.Tensor, ...], new: tuple[torch.Tensor, ...]) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """What `train` hands back: networks, curves, and what is needed to save it and to go on."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from types import ModuleType
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from rlbook.deep.parts.config import TrainingConfig
 from rlbook.deep.parts.envs.make import make_envs
 from rlbook.deep.parts.networks import run_module
 from rlbook.ground.require import check_device
@@ -20,7 +22,7 @@ STEP_CAP = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class EpisodeReturns:
     """The returns of some episodes of each run."""
 
     returns: torch.Tensor
@@ -32,7 +34,7 @@ class Evaluation:
 @torch.no_grad()
 def evaluate(
     act: Callable[[torch.Tensor], torch.Tensor], envs, *, step_cap: int | None = None
-) -> Evaluation:
+) -> EpisodeReturns:
     """Run the first episode of each environment after a reset.
 
     The first ones: counting all episodes that end within some time would favour short ones.
@@ -54,7 +56,7 @@ def evaluate(
         observations = step.observations
         if t % 16 == 15 and not running.any():  # one look from the host in 16 steps
             break
-    return Evaluation(returns, cut=running)
+    return EpisodeReturns(returns, cut=running)
 
 
 # ---------------------------------------------------------------- results: saving, continuing
@@ -101,7 +103,7 @@ class Result:
 
     def evaluate(
         self, *, episodes: int = 100, seed: int = UNSEEN, env=None, step_cap: int | None = None
-    ) -> Evaluation:
+    ) -> EpisodeReturns:
         """Greedy episodes of every run: returns (R, episodes).
 
         Args:
@@ -116,7 +118,7 @@ class Result:
         envs = make_envs(env, num_envs=episodes, streams=streams, device=device)
         return evaluate(self.networks["policy"].greedy, envs, step_cap=step_cap)
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike) -> None:
         """Write everything to one safetensors file; see `load_result`."""
         tensors = {f"network.{k}": v for k, v in self.networks.state_dict().items()}
         tensors |= {f"state.{name}": tensor for name, tensor in self.state.items()}
@@ -177,7 +179,9 @@ class Spaces:
         return cls(**plain | {n: as_tensor(b) for n, b in bounds.items()}, device=device)
 
 
-def load_result(path, agent: ModuleType, device: str | torch.device = "cpu") -> Result:
+def load_result(
+    path: str | os.PathLike, agent: ModuleType, device: str | torch.device = "cpu"
+) -> Result:
     """A saved result, to look at, to evaluate, or to continue: `train(..., resume=result)`.
 
     Args:
@@ -186,20 +190,34 @@ def load_result(path, agent: ModuleType, device: str | torch.device = "cpu") -> 
     Raises:
         FileNotFoundError, ValueError: no such file; not a file of `save`; of another agent.
     """
+    try:
+        config_class, make_networks = agent.Config, agent.make_networks
+    except AttributeError as error:
+        raise ValueError(f"{path} does not fit {agent.__name__}: {error}") from error
+    return read_result(path, config_class, make_networks, device)
+
+
+def read_result(
+    path: str | os.PathLike,
+    config_class: type[TrainingConfig],
+    make_networks: Callable[..., dict[str, nn.Module]],
+    device: str | torch.device = "cpu",
+) -> Result:
+    """A saved result of the agent with this Config and these networks; see `load_result`."""
     device = check_device(device)
     tensors, metadata = load_tensors(path, device)
     part = lambda prefix: {  # noqa: E731
         name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)
     }
     try:
-        config = agent.Config(**metadata.pop("config"))
+        config = config_class(**metadata.pop("config"))
         spaces = Spaces.from_plain(metadata.pop("spaces"), device)
         generators = [torch.Generator() for _ in metadata["run_ids"]]
-        networks = nn.ModuleDict(agent.make_networks(spaces, config, generators)).to(device)
+        networks = nn.ModuleDict(make_networks(spaces, config, generators)).to(device)
         networks.load_state_dict(part("network."))
         frozen = {int(run): reason for run, reason in metadata.pop("frozen").items()}
-    except (AttributeError, KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path} does not fit {agent.__name__}: {error}") from error
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit {config_class.__module__}: {error}") from error
     return Result(
         networks=networks,
         **{name: tensors[name].cpu().numpy() for name in ARRAYS},

@@ -6,10 +6,11 @@ An agent's `train` is a page: collect, targets, loss, step.
     training = Training(env, config, make_networks, num_runs=num_runs, seed=seed, ...)
     with training:
         for _ in training.updates(number):
-            training.step(optimizer, loss_of(training.collect(config.rollout_steps)))
+            training.gradient_step(optimizer, loss_of(training.collect(config.rollout_steps)))
     return training.result()
 """
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from torch import nn
 from rlbook.deep.parts.config import TrainingConfig
 from rlbook.deep.parts.envs.make import make_envs
 from rlbook.deep.parts.networks import clip_gradients_per_run
-from rlbook.deep.parts.results import Result, Spaces, evaluate
+from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
 from rlbook.deep.parts.rollouts import Rollout, collect
 from rlbook.ground.frozen_step import frozen_step
 from rlbook.ground.progress import progress as progress_bar
@@ -44,7 +45,8 @@ class Training:
         num_runs, run_ids: runs 0 .. num_runs - 1, or these ones. Run k depends on (seed, k) only.
         device: where all tensors live; by default "cpu".
         progress: show a bar.
-        resume: a Result of the same agent, environment and runs, to continue from.
+        resume: a Result of the same agent, environment and runs, to continue from, or the path
+            where one was saved.
 
     Attributes:
         envs, networks, device, run_ids; streams: the agent's own random numbers.
@@ -52,6 +54,7 @@ class Training:
 
     Raises:
         ValueError: before anything is trained, on whatever does not fit.
+        FileNotFoundError: no such file to resume from.
     """
 
     def __init__(
@@ -65,13 +68,15 @@ class Training:
         device: str | torch.device | None = None,
         seed: int = 0,
         progress: bool = True,
-        resume: Result | None = None,
+        resume: Result | str | os.PathLike | None = None,
     ):
         self.started = time.perf_counter()
         self.config, self.env, self.show_progress = config, env, progress
         self.run_ids = list(range(num_runs) if run_ids is None else run_ids)
         self.device = check_device(device or "cpu")
         self.streams = Streams(seed, self.run_ids, self.device)
+        if resume is not None and not isinstance(resume, Result):
+            resume = read_result(resume, type(config), make_networks, self.device)
         learning = self.streams.spawn(LEARNING).spawn(resume.continuations + 1 if resume else 0)
         self.envs = make_envs(env, num_envs=config.num_envs, streams=learning, device=self.device)
         evaluation = self.streams.spawn(EVALUATION)
@@ -148,7 +153,7 @@ class Training:
         self.env_steps += int(rollout.valid.sum()) // self.envs.num_runs
         return rollout
 
-    def step(
+    def gradient_step(
         self,
         optimizer: torch.optim.Optimizer,
         loss: torch.Tensor,

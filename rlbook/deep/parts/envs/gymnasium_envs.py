@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.ground.seeding import Streams
 
 MAX_SEED = 2**31 - 1
@@ -153,8 +153,8 @@ class GymnasiumEnvs:
         self._ended = np.zeros((self.num_runs, self.num_envs), dtype=bool)
         return self._tensor(self._observations)
 
-    def step(self, actions: torch.Tensor) -> Step:
-        """Act everywhere; see Step.
+    def step(self, actions: torch.Tensor) -> EnvStep:
+        """Act everywhere; see EnvStep.
 
         Args:
             actions: (R, E) int64 from 0 up, or (R, E, action_size) clipped to the bounds.
@@ -182,7 +182,7 @@ class GymnasiumEnvs:
             for run, env in np.argwhere(terminated | truncated):
                 next_observations[run, env] = steps[run][4]["final_obs"][env]
         self._observations, self._ended = observations, terminated | truncated
-        return Step(
+        return EnvStep(
             self._tensor(rewards),
             *(torch.from_numpy(x).to(self.device) for x in (terminated, truncated)),
             self._tensor(next_observations),

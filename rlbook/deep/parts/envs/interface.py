@@ -10,7 +10,7 @@ import torch
 from rlbook.ground.seeding import Streams
 
 
-class Step(NamedTuple):
+class EnvStep(NamedTuple):
     """One step of R x E environments.
 
     `next_observations` is where the action led, `observations` is what to act on next: they differ
@@ -55,7 +55,7 @@ class BatchedEnvs(Protocol):
     def reset(self) -> torch.Tensor:
         """Begin an episode everywhere: observations (R, E, obs)."""
 
-    def step(self, actions: torch.Tensor) -> Step:
+    def step(self, actions: torch.Tensor) -> EnvStep:
         """Act everywhere: (R, E) integers, or (R, E, action_size), clipped to the bounds."""
 
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import torch
 
 from rlbook.deep.parts.envs.gymnasium_envs import GymnasiumEnvs, probe
-from rlbook.deep.parts.envs.interface import BatchedEnvs, Step, check_interface, has_interface
+from rlbook.deep.parts.envs.interface import BatchedEnvs, EnvStep, check_interface, has_interface
 from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.deep.parts.envs.physics import CONTROL_TASKS
 from rlbook.ground.seeding import Streams
 
-__all__ = ["BatchedEnvs", "Step", "make_envs"]
+__all__ = ["BatchedEnvs", "EnvStep", "make_envs"]
 
 
 def make_envs(

@@ -6,7 +6,7 @@ step waits for the host.
 
 import torch
 
-from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.deep.parts.envs.physics import ControlTask
 from rlbook.ground.seeding import Streams
 
@@ -65,8 +65,8 @@ class ControlEnvs:
         self._elapsed = torch.zeros_like(self._valid, dtype=torch.long)
         return observations
 
-    def step(self, actions: torch.Tensor) -> Step:
-        """Act everywhere; see Step.
+    def step(self, actions: torch.Tensor) -> EnvStep:
+        """Act everywhere; see EnvStep.
 
         Args:
             actions: (R, E) int64, or (R, E, 1) clipped to the bounds.
@@ -87,7 +87,7 @@ class ControlEnvs:
         self._elapsed.masked_fill_(ended, 0)
         observations = torch.where(ended.unsqueeze(-1), start_observations, next_observations)
         rewards = rewards.to(self.dtype)
-        return Step(rewards, terminated, truncated, next_observations, observations, self._valid)
+        return EnvStep(rewards, terminated, truncated, next_observations, observations, self._valid)
 
     def get_state(self) -> torch.Tensor:
         """(R, E, n) float64, where every environment is now."""
