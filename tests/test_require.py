@@ -9,9 +9,14 @@ import torch
 from rlbook.ground import require
 from rlbook.ground.require import (
     available_devices,
+    check_at_least,
     check_device,
     check_discount,
     check_memory,
+    check_one_of,
+    check_positive,
+    check_positive_integer,
+    check_within,
     first_index,
     flags,
     floating,
@@ -108,3 +113,35 @@ def test_memory(monkeypatch):
         check_memory("a table", 3, 801)
     with pytest.raises(ValueError, match="2,401 numbers, more than 2,400; use fewer runs"):
         check_memory("a table", 2401)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, math.nan, math.inf])
+def test_a_positive_whole_number(number):
+    check_positive_integer("n", 1)
+    check_positive_integer("n", 2.0)
+    with pytest.raises(ValueError, match=f"n must be a positive whole number, got {number}"):
+        check_positive_integer("n", number)
+
+
+@pytest.mark.parametrize("number", [-0.1, 1.1, math.nan])
+def test_within(number):
+    check_within("share", 0, 0, 1)
+    check_within("share", 1, 0, 1)
+    with pytest.raises(ValueError, match=rf"share must be in \[0, 1\], got {number}"):
+        check_within("share", number, 0, 1)
+
+
+@pytest.mark.parametrize("number", [0, -1, math.nan])
+def test_positive_and_at_least(number):
+    check_positive("rate", 1e-9)
+    check_at_least("n", 1, 1)
+    with pytest.raises(ValueError, match=f"rate must be positive, got {number}"):
+        check_positive("rate", number)
+    with pytest.raises(ValueError, match=f"n must be at least 1, got {number}"):
+        check_at_least("n", number, 1)
+
+
+def test_one_of():
+    check_one_of("kind", "a", ("a", "b"))
+    with pytest.raises(ValueError, match=r"kind must be one of \('a', 'b'\), got 'c'"):
+        check_one_of("kind", "c", ("a", "b"))

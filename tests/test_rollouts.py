@@ -68,5 +68,5 @@ def test_bad_input():
     envs = Counters([[2.0]])
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         collect(envs, envs.reset(), no_action, 0)
-    with pytest.raises(ValueError, match=r"observations must be \(1, 1, 1\), got \(1, 1\)"):
+    with pytest.raises(ValueError, match=r"observations must have shape \(1, 1, 1\), got \(1, 1\)"):
         collect(envs, envs.reset()[..., 0], no_action, 2)

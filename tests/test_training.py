@@ -70,7 +70,7 @@ def test_runs_that_rest_or_are_frozen_keep_their_parameters():
     assert not torch.equal(layer.weight[:2], before[:2])
     run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)))
     assert torch.equal(layer.weight[2], before[2]), "momentum moved a frozen run"
-    with pytest.raises(ValueError, match=r"loss must be \(3,\), got \(\)"):
+    with pytest.raises(ValueError, match=r"loss must have shape \(3,\), got \(\)"):
         run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).mean())
 
 
@@ -128,7 +128,7 @@ def test_a_result_hands_out_runs_and_evaluates_them():
 
 
 def test_a_record_refuses_what_is_not_one_number_a_run():
-    with pytest.raises(ValueError, match=r"kl must be \(3,\), got \(\)"):
+    with pytest.raises(ValueError, match=r"kl must have shape \(3,\), got \(\)"):
         Record(3).log(kl=torch.tensor(0.5))
     assert Record(3).arrays()["evaluation_returns"].shape == (3, 0)
 

@@ -57,9 +57,7 @@ class Config(TrainingConfig):
         self.require_positive_integers("total_steps", "rollout_steps")
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "entropy_coef")
-        for name in ("value_learning_rate", "max_gradient_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.require_positive("value_learning_rate", "max_gradient_norm")
 
 
 def actor_loss(policy, rollout: Rollout, advantages: torch.Tensor, entropy_coef: float):

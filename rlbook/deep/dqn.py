@@ -80,9 +80,7 @@ class Config(TrainingConfig):
         self.require_within(0, 1, "epsilon_start", "epsilon_end", "tau")
         self.require_within(1e-9, 1, "exploration_fraction")
         self.require_within(0, self.total_steps, "learning_starts")
-        for name in ("huber_delta", "reward_scale", "max_gradient_norm"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.require_positive("huber_delta", "reward_scale", "max_gradient_norm")
         if self.replay_capacity < self.transitions_per_rollout:
             raise ValueError(
                 f"replay_capacity must hold a rollout of {self.transitions_per_rollout}, "

@@ -22,6 +22,7 @@ from rlbook.deep.parts.training import Training
 from rlbook.formulas.divergences import adapt_kl_coef
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
 from rlbook.ground.masking import mean_per_run, standardise_per_run
+from rlbook.ground.require import check_one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +74,8 @@ class Config(TrainingConfig):
         self.require_positive_integers(*counts)
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "entropy_coef", "value_coef", "kl_coef")
-        if self.surrogate not in ("clip", "penalty"):
-            raise ValueError(f"surrogate must be 'clip' or 'penalty', got {self.surrogate!r}")
-        for name in ("clip_epsilon", "kl_target", "stop_kl", "max_gradient_norm"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        check_one_of("surrogate", self.surrogate, ("clip", "penalty"))
+        self.require_positive("clip_epsilon", "kl_target", "stop_kl", "max_gradient_norm")
         if self.num_minibatches > self.num_envs * self.rollout_steps:
             steps = self.num_envs * self.rollout_steps
             raise ValueError(f"num_minibatches must be at most {steps}, the steps of a rollout")

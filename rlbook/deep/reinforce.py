@@ -22,6 +22,7 @@ from rlbook.deep.parts.training import Training
 from rlbook.formulas.policy_gradients import policy_gradient_loss
 from rlbook.formulas.returns import discounted_returns
 from rlbook.ground.masking import masked_mean, mean_per_run
+from rlbook.ground.require import check_one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +56,8 @@ class Config(TrainingConfig):
     def __post_init__(self):
         super().__post_init__()
         self.require_positive_integers("total_episodes", "max_steps", "value_steps")
-        if self.baseline not in ("none", "mean", "value"):
-            raise ValueError(f'baseline must be "none", "mean" or "value", got {self.baseline!r}')
-        if not (self.value_learning_rate > 0 and self.max_gradient_norm > 0):
-            raise ValueError("value_learning_rate and max_gradient_norm must be positive")
+        check_one_of("baseline", self.baseline, ("none", "mean", "value"))
+        self.require_positive("value_learning_rate", "max_gradient_norm")
 
 
 def make_networks(envs, config: Config, generators: Sequence[torch.Generator]) -> dict:

@@ -71,8 +71,7 @@ class Config(TrainingConfig):
         )
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "damping")
-        if not self.max_kl > 0:
-            raise ValueError(f"max_kl must be positive, got {self.max_kl}")
+        self.require_positive("max_kl")
 
 
 def mean_kl(policy: nn.Module, old, observations: torch.Tensor, valid: torch.Tensor):

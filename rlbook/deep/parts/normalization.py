@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from rlbook.ground.require import check_positive
+
 
 class RunningNormalizer(nn.Module):
     """(x - mean) / standard deviation of all the data of the run so far, clipped to +-clip.
@@ -27,8 +29,7 @@ class RunningNormalizer(nn.Module):
         super().__init__()
         if num_runs < 1 or size < 1:
             raise ValueError(f"num_runs and size must be at least 1, got {num_runs} and {size}")
-        if not clip > 0:
-            raise ValueError(f"clip must be positive, got {clip}")
+        check_positive("clip", clip)
         options = {"dtype": torch.float64, "device": device}
         self.register_buffer("mean", torch.zeros(num_runs, size, **options))
         self.register_buffer("var", torch.ones(num_runs, size, **options))

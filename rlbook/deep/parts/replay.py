@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 
 from rlbook.deep.parts.rollouts import Rollout
+from rlbook.ground.require import check_at_least, check_positive_integer, require_shape
 from rlbook.ground.seeding import Streams
 
 
@@ -48,8 +49,7 @@ def n_step_transitions(rollout: Rollout, n: int, *, discount: float) -> Transiti
 
     Source: Sutton & Barto (2018), Eq. 7.1; Hessel et al. 2018, "Rainbow".
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    check_at_least("n", n, 1)
     T = rollout.rewards.shape[-1]
     goes_on = ~(rollout.terminated | rollout.truncated)  # (R, E, T)
     goes_on[..., -1] = False
@@ -103,20 +103,19 @@ class Replay:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
-        sizes = {"num_runs": num_runs, "capacity": capacity, "observation_size": observation_size}
-        for name, number in sizes.items():
-            if isinstance(number, bool) or number < 1 or int(number) != number:
-                raise ValueError(f"{name} must be a positive whole number, got {number}")
-        like = {"device": device, "dtype": dtype}
+        check_positive_integer("num_runs", num_runs)
+        check_positive_integer("capacity", capacity)
+        check_positive_integer("observation_size", observation_size)
         self.capacity, self.size, self._next = capacity, 0, 0
+        one, vector = (num_runs, capacity), (num_runs, capacity, observation_size)
         self._memory = Transitions(
-            observations=torch.zeros(num_runs, capacity, observation_size, **like),
-            actions=torch.zeros(num_runs, capacity, dtype=torch.long, device=device),
-            rewards=torch.zeros(num_runs, capacity, **like),
-            next_observations=torch.zeros(num_runs, capacity, observation_size, **like),
-            terminated=torch.zeros(num_runs, capacity, dtype=torch.bool, device=device),
-            discounts=torch.zeros(num_runs, capacity, **like),
-            valid=torch.zeros(num_runs, capacity, dtype=torch.bool, device=device),
+            observations=torch.zeros(vector, dtype=dtype, device=device),
+            actions=torch.zeros(one, dtype=torch.long, device=device),
+            rewards=torch.zeros(one, dtype=dtype, device=device),
+            next_observations=torch.zeros(vector, dtype=dtype, device=device),
+            terminated=torch.zeros(one, dtype=torch.bool, device=device),
+            discounts=torch.zeros(one, dtype=dtype, device=device),
+            valid=torch.zeros(one, dtype=torch.bool, device=device),
         )
         self._first = torch.arange(num_runs, device=device).unsqueeze(1) * capacity  # (R, 1)
 
@@ -132,9 +131,7 @@ class Replay:
         """
         middle = new.rewards.shape[1:]
         for name, kept, x in zip(Transitions._fields, self._memory, new, strict=True):
-            wanted = (kept.shape[0], *middle, *kept.shape[2:])
-            if x.shape != wanted:
-                raise ValueError(f"{name} must have shape {wanted}, got {tuple(x.shape)}")
+            require_shape(name, x, (kept.shape[0], *middle, *kept.shape[2:]))
         count = middle.numel()
         if count > self.capacity:
             raise ValueError(f"{count} transitions do not fit a capacity of {self.capacity}")

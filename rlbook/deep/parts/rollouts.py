@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from rlbook.ground.require import check_at_least, require_shape
+
 
 @dataclass(frozen=True, eq=False)
 class Rollout:
@@ -54,12 +56,9 @@ def collect(
     Raises:
         ValueError: steps is not positive, or observations do not fit the environments.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
+    check_at_least("steps", steps, 1)
     R, E, T = envs.num_runs, envs.num_envs, steps
-    if observations.shape != (R, E, envs.observation_size):
-        wanted = (R, E, envs.observation_size)
-        raise ValueError(f"observations must be {wanted}, got {tuple(observations.shape)}")
+    require_shape("observations", observations, (R, E, envs.observation_size))
     seen = observations.new_zeros(R, E, T, envs.observation_size)
     following = torch.zeros_like(seen)
     rewards = observations.new_zeros(R, E, T)

@@ -26,7 +26,7 @@ from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
 from rlbook.deep.parts.rollouts import Rollout, collect
 from rlbook.ground.frozen_step import frozen_step
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_device
+from rlbook.ground.require import check_device, require_shape
 from rlbook.ground.saving import load_optimizer, optimizer_state
 from rlbook.ground.seeding import Streams
 
@@ -174,8 +174,7 @@ class Training:
         Returns:
             (R,): the norm of each run's gradient, before it was clipped.
         """
-        if loss.shape != (len(self.run_ids),):
-            raise ValueError(f"loss must be ({len(self.run_ids)},), got {tuple(loss.shape)}")
+        require_shape("loss", loss, (len(self.run_ids),))
         optimizer.zero_grad()
         loss.sum().backward()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -270,8 +269,7 @@ class Record:
     def log(self, **values: torch.Tensor) -> None:
         """Numbers of one update, (R,) each."""
         for name, value in values.items():
-            if value.shape != (self.num_runs,):
-                raise ValueError(f"{name} must be ({self.num_runs},), got {tuple(value.shape)}")
+            require_shape(name, value, (self.num_runs,))
             self.logged.setdefault(name, []).append(value.detach().clone())
 
     def arrays(self, earlier=None) -> dict:
