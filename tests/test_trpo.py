@@ -174,6 +174,27 @@ def test_inactive_runs_stay_and_the_others_do_not_notice():
         assert torch.equal(new[[0, 2]], p.detach()[[0, 2]])
 
 
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
+def test_a_candidate_never_enters_the_policy(env, monkeypatch):
+    """Whatever stops the search, Ctrl-C for one, finds the old policy."""
+    networks, rollout, config = prepared(env)
+    _, advantages = returns_and_advantages(networks["critic"], rollout, config)
+    policy, tried = networks["policy"], []
+    before = [p.detach().clone() for p in policy.parameters()]
+
+    def stopped(evaluate, start, step, **limits):
+        for scale in (1.0, 5.0):
+            value, kl = evaluate(start + scale * step)
+            tried.append(kl)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trpo, "backtracking_line_search", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        update_policy(policy, rollout, advantages, config)
+    assert (tried[0] > 0).all() and (tried[1] > tried[0]).all()
+    assert all(map(torch.equal, policy.parameters(), before))
+
+
 def test_kl_is_of_old_from_new():
     networks, rollout, config = prepared("Pendulum-v1")
     policy, states = networks["policy"], rollout.observations.flatten(1, 2)

@@ -96,9 +96,17 @@ class RolloutBatch(NamedTuple):
 
     def take(self, rows: torch.Tensor) -> "RolloutBatch":
         """Rows (R, B) of each run."""
-        runs = torch.arange(len(rows), device=rows.device).unsqueeze(1)
-        pick = lambda x: tuple(map(pick, x)) if isinstance(x, tuple) else x[runs, rows]  # noqa: E731
-        return RolloutBatch(*map(pick, self))
+        some = torch.arange(len(rows), device=rows.device).unsqueeze(1), rows
+        old = self.parameters
+        return RolloutBatch(
+            observations=self.observations[some],
+            actions=self.actions[some],
+            valid=self.valid[some],
+            advantages=self.advantages[some],
+            returns=self.returns[some],
+            log_probs=self.log_probs[some],
+            parameters=tuple(x[some] for x in old) if isinstance(old, tuple) else old[some],
+        )
 
 
 @torch.no_grad()
@@ -110,10 +118,14 @@ def make_batch(
     if config.normalize_advantages:
         advantages = standardise_per_run(advantages, rollout.valid)
     observations, actions = rollout.observations.flatten(1, 2), rollout.actions.flatten(1, 2)
-    steps = [x.flatten(1) for x in (rollout.valid, advantages, returns)]  # (R, N)
-    log_probs = policy.log_prob(observations, actions)
     return RolloutBatch(
-        observations, actions, *steps, log_probs, policy.parameters_of(observations)
+        observations=observations,
+        actions=actions,
+        valid=rollout.valid.flatten(1),  # (R, N)
+        advantages=advantages.flatten(1),
+        returns=returns.flatten(1),
+        log_probs=policy.log_prob(observations, actions),
+        parameters=policy.parameters_of(observations),
     )
 
 
@@ -128,11 +140,11 @@ def ppo_loss(
     parameters = policy.parameters_of(batch.observations)
     log_probs, entropy = policy.log_prob_and_entropy_of(parameters, batch.actions)
     kl = policy.kl(batch.parameters, parameters)  # KL(old || new)
-    ratio_from = log_probs, batch.log_probs, batch.advantages
-    if config.surrogate == "clip":
-        loss = clipped_surrogate_loss(*ratio_from, clip_epsilon=config.clip_epsilon)
-    else:
-        loss = clipped_surrogate_loss(*ratio_from, clip_epsilon=torch.inf)  # -ratio A
+    clip_epsilon = config.clip_epsilon if config.surrogate == "clip" else torch.inf
+    loss = clipped_surrogate_loss(  # -ratio A, clipped or not
+        log_probs, batch.log_probs, batch.advantages, clip_epsilon=clip_epsilon
+    )
+    if config.surrogate == "penalty":
         loss = loss + kl_coef.unsqueeze(1) * kl
     error = critic.squared_error(batch.observations, batch.returns)
     loss = loss + config.value_coef * error - config.entropy_coef * entropy

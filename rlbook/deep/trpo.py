@@ -4,12 +4,13 @@ Schulman et al. 2015, "Trust region policy optimization". R runs at once; each r
 Fisher matrix, step and line search. Discrete and continuous actions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from rlbook.deep.parts.config import TrainingConfig
 from rlbook.deep.parts.critics import make_networks, returns_and_advantages
@@ -100,30 +101,41 @@ def update_policy(
     with torch.no_grad():
         old, old_log_probs = policy.parameters_of(states), policy.log_prob(states, actions)
 
-    def objective() -> torch.Tensor:
-        log_probs = policy.log_prob(states, actions)  # (R, B)
+    def objective(new) -> torch.Tensor:
+        log_probs, _ = policy.log_prob_and_entropy_of(new, actions)  # (R, B)
         return mean_per_run(surrogate(log_probs, old_log_probs, advantages), valid)
 
     @torch.no_grad()
     def evaluate(candidate: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        assign(parameters, candidate)
-        return objective(), mean_kl(policy, old, states, valid)
+        new = functional_call(policy, named_parameters(policy, candidate), states)
+        return objective(new), mean_per_run(policy.kl(old, new), valid)
 
-    before = objective()
+    before = objective(policy.parameters_of(states))
     gradient = flatten_per_run(torch.autograd.grad(before.sum(), parameters))  # (R, P)
     usable = gradient.isfinite().all(dim=1) & (True if active is None else active)
     gradient = torch.where(usable[:, None], gradient, 0.0)
     fisher = fisher_of(policy, states, valid, config)
-    limits = {"max_kl": config.max_kl, "iterations": config.cg_iterations}
-    step = natural_gradient_step(fisher, gradient, **limits)
-    search = backtracking_line_search if config.line_search else full_step
-    limits = {"start_value": before.detach(), "max_kl": config.max_kl}
-    found = search(evaluate, flatten_per_run(parameters).detach(), step, **limits)
-    assign(parameters, found.parameters)
+    step = natural_gradient_step(
+        fisher, gradient, max_kl=config.max_kl, iterations=config.cg_iterations
+    )
+    start, start_value = flatten_per_run(parameters).detach(), before.detach()
+    if config.line_search:
+        found = backtracking_line_search(
+            evaluate, start, step, start_value=start_value, max_kl=config.max_kl
+        )
+    else:
+        found = full_step(evaluate, start, step, start_value=start_value)
+    policy.load_state_dict(named_parameters(policy, found.parameters), strict=False)
     return found, usable
 
 
-def full_step(evaluate, start, step, *, start_value, max_kl) -> LineSearch:
+def full_step(
+    evaluate: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    start: torch.Tensor,
+    step: torch.Tensor,
+    *,
+    start_value: torch.Tensor,
+) -> LineSearch:
     """No search: the whole step, wherever it leads."""
     value, kl = evaluate(start + step)
     return LineSearch(start + step, torch.ones_like(kl), value - start_value, kl)
@@ -138,11 +150,14 @@ def fisher_of(policy: nn.Module, states: torch.Tensor, valid: torch.Tensor, conf
     return fisher_operator(kl, list(policy.parameters()), damping=config.damping)
 
 
-@torch.no_grad()
-def assign(parameters: list[torch.Tensor], vector: torch.Tensor) -> None:
-    """Write one row of numbers for each run, (R, P), into the parameters."""
-    for parameter, new in zip(parameters, unflatten_per_run(vector, parameters), strict=True):
-        parameter.copy_(new)
+def named_parameters(policy: nn.Module, vector: torch.Tensor) -> dict[str, torch.Tensor]:
+    """One row of numbers for each run, (R, P), as parameters of the policy, which keeps its own.
+
+    Laid out in memory as its own are, so that products round alike.
+    """
+    names, own = zip(*policy.named_parameters(), strict=True)
+    new = unflatten_per_run(vector, own)
+    return {name: x.contiguous() for name, x in zip(names, new, strict=True)}
 
 
 def fit_critic(run: Training, optimizer, rollout: Rollout, targets: torch.Tensor) -> None:
