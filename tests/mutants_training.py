@@ -80,6 +80,20 @@ TRAINING = [
         "the step size rises",
     ),
     Mutant(
+        "deep.parts.training",
+        "        self._made.close()\n",
+        "",
+        "environments are never closed",
+        tests="test_training.py",
+    ),
+    Mutant(
+        "deep.parts.training",
+        "        if self.envs is not self.env:\n            made",
+        "        if True:\n            made",
+        "environments that came in are closed",
+        tests="test_training.py",
+    ),
+    Mutant(
         "deep.parts.results",
         'return run_module(self.networks["policy"], self._row(run_id))',
         'return run_module(self.networks["policy"], run_id % len(self.run_ids))',

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.envs.interface import close
 from rlbook.deep.parts.envs.make import make_envs
 from rlbook.deep.parts.networks import run_module
 from rlbook.ground.require import check_device
@@ -116,7 +117,11 @@ class Result:
         if env is None:
             raise ValueError("env is not known to a result loaded from a file: give it")
         envs = make_envs(env, num_envs=episodes, streams=streams, device=device)
-        return evaluate(self.networks["policy"].greedy, envs, step_cap=step_cap)
+        try:
+            return evaluate(self.networks["policy"].greedy, envs, step_cap=step_cap)
+        finally:
+            if envs is not env:
+                close(envs)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything to one safetensors file; see `load_result`."""

@@ -14,12 +14,14 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 
 import numpy as np
 import torch
 from torch import nn
 
 from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.envs.interface import close
 from rlbook.deep.parts.envs.make import make_envs
 from rlbook.deep.parts.networks import clip_gradients_per_run
 from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
@@ -77,26 +79,17 @@ class Training:
         self.streams = Streams(seed, self.run_ids, self.device)
         if resume is not None and not isinstance(resume, Result):
             resume = read_result(resume, type(config), make_networks, self.device)
-        learning = self.streams.spawn(LEARNING).spawn(resume.continuations + 1 if resume else 0)
-        self.envs = make_envs(env, num_envs=config.num_envs, streams=learning, device=self.device)
-        evaluation = self.streams.spawn(EVALUATION)
-        self.evaluation_envs = self.envs.spawn(config.evaluation_episodes, evaluation)
-        generators = self.streams.spawn(INITIAL_WEIGHTS, "cpu").generators
-        networks = make_networks(self.envs, config, generators)
-        self.networks = nn.ModuleDict(networks).to(self.device)
+        self.resume = resume
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        self.observations = None
+        self.observations: torch.Tensor | None = None
         self.frozen: dict[int, str] = {}
         self.record = Record(len(self.run_ids))
         self.env_steps, self.fraction, self.interrupted = 0, 0.0, False
         self.tensors: dict[str, torch.Tensor] = {}
-        self.resume = resume
-        if resume is not None:
-            resume.check_fits(self.run_ids, seed, self.networks)
-            self.networks.load_state_dict(resume.networks.state_dict())
-            self.streams.load_state(resume.state["streams"])
-            self.frozen = dict(resume.frozen)
-            self.env_steps = int(resume.state["env_steps"])
+        with ExitStack() as made:  # closes what was made if something below fails
+            self._make_envs(made)
+            self._make_networks(make_networks)
+            self._made = made.pop_all()
 
     # --- what an agent calls, in this order
 
@@ -120,8 +113,10 @@ class Training:
         return self
 
     def __exit__(self, kind, error, traceback) -> bool:
-        """Ctrl-C, or the stop button of a notebook, ends the training and keeps what it learned."""
+        """Ctrl-C, or the stop button of a notebook, ends the training and keeps what it learned.
+        However it ends, the environments that it made are closed; those that came in are not."""
         self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self._made.close()
         return self.interrupted
 
     def updates(self, count: int) -> Iterator[int]:
@@ -221,6 +216,30 @@ class Training:
         )
 
     # --- inside
+
+    def _make_envs(self, made: ExitStack) -> None:
+        config, earlier = self.config, self.resume.continuations + 1 if self.resume else 0
+        learning = self.streams.spawn(LEARNING).spawn(earlier)
+        evaluation = self.streams.spawn(EVALUATION)
+        self.envs = make_envs(
+            self.env, num_envs=config.num_envs, streams=learning, device=self.device
+        )
+        if self.envs is not self.env:
+            made.callback(close, self.envs)
+        self.evaluation_envs = self.envs.spawn(config.evaluation_episodes, evaluation)
+        if self.evaluation_envs is not self.env:
+            made.callback(close, self.evaluation_envs)
+
+    def _make_networks(self, make_networks: Callable[..., dict[str, nn.Module]]) -> None:
+        generators = self.streams.spawn(INITIAL_WEIGHTS, "cpu").generators
+        networks = make_networks(self.envs, self.config, generators)
+        self.networks = nn.ModuleDict(networks).to(self.device)
+        if (earlier := self.resume) is not None:
+            earlier.check_fits(self.run_ids, self.streams.seed, self.networks)
+            self.networks.load_state_dict(earlier.networks.state_dict())
+            self.streams.load_state(earlier.state["streams"])
+            self.frozen = dict(earlier.frozen)
+            self.env_steps = int(earlier.state["env_steps"])
 
     def _collect(self, observations, steps: int, **options) -> Rollout:
         policy, E = self.networks["policy"], self.envs.num_envs

@@ -47,9 +47,11 @@ def probe(env: str | Callable[[], gym.Env]) -> Description:
         raise ValueError(f"{name} must build a gymnasium.Env, but built {one!r}")
     spec = one.spec
     name = name if spec is None else spec.id
-    check_observation_space(name, one.observation_space)
-    check_action_space(name, one.action_space)
-    one.close()
+    try:
+        check_observation_space(name, one.observation_space)
+        check_action_space(name, one.action_space)
+    finally:
+        one.close()
     return Description(
         id=None if spec is None else spec.id,
         make=make,

@@ -59,6 +59,12 @@ class BatchedEnvs(Protocol):
         """Act everywhere: (R, E) integers, or (R, E, action_size), clipped to the bounds."""
 
 
+def close(envs: BatchedEnvs) -> None:
+    """Close a batch of environments, if it has a method close()."""
+    if hasattr(envs, "close"):
+        envs.close()
+
+
 ATTRIBUTES = (
     *("num_runs", "num_envs", "device", "observation_size", "num_actions", "action_size"),
     *("action_low", "action_high", "max_episode_steps", "reset", "step", "spawn"),
