@@ -11,7 +11,14 @@ from os import PathLike
 import torch
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.critics import make_networks, returns_and_advantages
+from rlbook.deep.parts.critics import (
+    ScaledCritic,
+    make_networks,
+    policy_and_critic,
+    returns_and_advantages,
+)
+from rlbook.deep.parts.envs.make import Env
+from rlbook.deep.parts.policies import Policy
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
@@ -52,7 +59,7 @@ class Config(TrainingConfig):
     normalize_values: bool = True
     """The critic predicts returns in units of their standard deviation so far."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive_integers("total_steps", "rollout_steps")
         self.require_within(0, 1, "lambda_")
@@ -60,14 +67,16 @@ class Config(TrainingConfig):
         self.require_positive("value_learning_rate", "max_gradient_norm")
 
 
-def actor_loss(policy, rollout: Rollout, advantages: torch.Tensor, entropy_coef: float):
+def actor_loss(
+    policy: Policy, rollout: Rollout, advantages: torch.Tensor, entropy_coef: float
+) -> torch.Tensor:
     """The mean of - A_t log pi(a_t|s_t) - entropy_coef H(pi(.|s_t)), (R,). Eq. (14.13)."""
     log_probs, entropies = policy.log_prob_and_entropy(rollout.observations, rollout.actions)
     losses = policy_gradient_loss(log_probs, advantages) - entropy_coef * entropies
     return mean_per_run(losses, rollout.valid)
 
 
-def critic_loss(critic, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
+def critic_loss(critic: ScaledCritic, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
     """The mean of (V(s_t) - target_t)^2 / 2, in units of the returns' variance, (R,). Eq. (14.14).
 
     Args:
@@ -79,12 +88,12 @@ def critic_loss(critic, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
     run_ids: Sequence[int] | None = None,
-    device=None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
     resume: Result | str | PathLike | None = None,
@@ -98,9 +107,18 @@ def train(
             for a while when the policy has just learned to earn more.
     """
     config = config or Config()
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, critic = run.networks["policy"], run.networks["critic"]
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
+        policy, critic = policy_and_critic(run.networks)
         actor_optimizer = run.optimizer("actor", policy)
         critic_optimizer = run.optimizer("critic", critic, learning_rate=config.value_learning_rate)
         for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):

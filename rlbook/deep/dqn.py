@@ -12,6 +12,7 @@ Logged for each round of learning, a number for each run; none before `learning_
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 
@@ -20,12 +21,15 @@ from torch import nn
 from torch.nn.functional import huber_loss, mse_loss
 
 from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.envs.interface import Sizes
+from rlbook.deep.parts.envs.make import Env
 from rlbook.deep.parts.networks import MLP, DuelingMLP, polyak_update, run_module
 from rlbook.deep.parts.normalization import RunningNormalizer, normalizer_of
 from rlbook.deep.parts.replay import Replay, Transitions, n_step_transitions
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.training import Training
 from rlbook.ground.masking import mean_per_run
+from rlbook.ground.seeding import Streams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +77,10 @@ class Config(TrainingConfig):
     max_gradient_norm: float = 10.0
     """Longer gradients are shortened, each run's by itself."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        counts = ("total_steps", "rollout_steps", "gradient_steps", "batch_size")
-        self.require_positive_integers(*counts, "replay_capacity", "target_period", "n_step")
+        self.require_positive_integers("total_steps", "rollout_steps", "gradient_steps")
+        self.require_positive_integers("batch_size", "replay_capacity", "target_period", "n_step")
         self.require_within(0, 1, "epsilon_start", "epsilon_end", "tau")
         self.require_within(1e-9, 1, "exploration_fraction")
         self.require_within(0, self.total_steps, "learning_starts")
@@ -118,7 +122,7 @@ class EpsilonGreedy(nn.Module):
         """(R, ..., obs) -> (R, ...) long."""
         return self.network(observations).argmax(-1)
 
-    def draw_noise(self, streams, *shape: int) -> torch.Tensor:
+    def draw_noise(self, streams: Streams, *shape: int) -> torch.Tensor:
         """Uniform on [0, 1), (R, *shape, 2): whether to explore, and what to try."""
         return streams.uniform(*shape, 2)
 
@@ -131,13 +135,15 @@ class EpsilonGreedy(nn.Module):
         return run_module(self.network, k)
 
 
-def make_networks(envs, config: Config, generators) -> dict[str, nn.Module]:
+def make_networks(
+    envs: Sizes, config: Config, generators: Sequence[torch.Generator]
+) -> dict[str, nn.Module]:
     """The policy, which holds the online network, and the target network: a copy at first."""
     if envs.num_actions is None:
         raise ValueError("DQN takes a maximum over actions, so it needs a finite number of them")
-    kind, obs = DuelingMLP if config.dueling else MLP, envs.observation_size
-    sizes = (obs, *config.hidden_sizes, envs.num_actions)
-    normalizer = RunningNormalizer(len(generators), obs)
+    kind = DuelingMLP if config.dueling else MLP
+    sizes = (envs.observation_size, *config.hidden_sizes, envs.num_actions)
+    normalizer = RunningNormalizer(len(generators), envs.observation_size)
     online = nn.Sequential(normalizer, kind(sizes, generators, activation=config.activation))
     target = copy.deepcopy(online).requires_grad_(False)
     return {"policy": EpsilonGreedy(online, envs.num_actions), "target": target}
@@ -218,12 +224,12 @@ def mean_value(policy: EpsilonGreedy, batch: Transitions, config: Config) -> tor
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
-    run_ids=None,
-    device=None,
+    run_ids: Sequence[int] | None = None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
     resume: Result | str | PathLike | None = None,
@@ -235,9 +241,19 @@ def train(
     Source: Mnih et al. 2015, "Human-level control through deep reinforcement learning".
     """
     config = Config() if config is None else config
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
         policy, target = run.networks["policy"], run.networks["target"]
+        assert isinstance(policy, EpsilonGreedy)
         optimizer = run.optimizer("q", policy)
         size = run.envs.observation_size
         replay = Replay(len(run.run_ids), config.replay_capacity, size, device=run.device)

@@ -12,10 +12,16 @@ from os import PathLike
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.critics import ScaledCritic, make_networks, returns_and_advantages
+from rlbook.deep.parts.critics import (
+    ScaledCritic,
+    make_networks,
+    policy_and_critic,
+    returns_and_advantages,
+)
+from rlbook.deep.parts.envs.make import Env
+from rlbook.deep.parts.policies import Parameters, Policy
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
@@ -68,10 +74,10 @@ class Config(TrainingConfig):
     normalize_values: bool = True
     """The critic predicts returns in units of their standard deviation so far."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        counts = ("total_steps", "rollout_steps", "num_epochs", "num_minibatches")
-        self.require_positive_integers(*counts)
+        self.require_positive_integers("total_steps", "rollout_steps")
+        self.require_positive_integers("num_epochs", "num_minibatches")
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "entropy_coef", "value_coef", "kl_coef")
         check_one_of("surrogate", self.surrogate, ("clip", "penalty"))
@@ -91,7 +97,7 @@ class RolloutBatch(NamedTuple):
     returns: torch.Tensor
     log_probs: torch.Tensor
     """log pi_old(a|s)."""
-    parameters: torch.Tensor | tuple[torch.Tensor, ...]
+    parameters: Parameters
     """Of pi_old(.|s), by `policy.parameters_of`: logits, or (mean, log_std)."""
 
     def take(self, rows: torch.Tensor) -> "RolloutBatch":
@@ -111,7 +117,7 @@ class RolloutBatch(NamedTuple):
 
 @torch.no_grad()
 def make_batch(
-    policy: nn.Module, critic: ScaledCritic, rollout: Rollout, config: Config
+    policy: Policy, critic: ScaledCritic, rollout: Rollout, config: Config
 ) -> RolloutBatch:
     """Advantages, returns and the old policy, once for all epochs."""
     returns, advantages = returns_and_advantages(critic, rollout, config)  # (R, E, T)
@@ -130,7 +136,7 @@ def make_batch(
 
 
 def ppo_loss(
-    policy: nn.Module,
+    policy: Policy,
     critic: ScaledCritic,
     batch: RolloutBatch,
     kl_coef: torch.Tensor,
@@ -152,7 +158,7 @@ def ppo_loss(
 
 
 @torch.no_grad()
-def measure(policy: nn.Module, batch: RolloutBatch, config: Config) -> dict[str, torch.Tensor]:
+def measure(policy: Policy, batch: RolloutBatch, config: Config) -> dict[str, torch.Tensor]:
     """How far an update went, (R,) each: over the whole rollout, and after the update."""
     parameters = policy.parameters_of(batch.observations)
     log_probs, entropy = policy.log_prob_and_entropy_of(parameters, batch.actions)
@@ -167,7 +173,11 @@ def measure(policy: nn.Module, batch: RolloutBatch, config: Config) -> dict[str,
 
 
 def improve(
-    run: Training, optimizer, batch: RolloutBatch, kl_coef: torch.Tensor, config: Config
+    run: Training,
+    optimizer: torch.optim.Optimizer,
+    batch: RolloutBatch,
+    kl_coef: torch.Tensor,
+    config: Config,
 ) -> torch.Tensor:
     """The epochs: gradient steps on minibatches, each run in an order of its own.
 
@@ -176,7 +186,7 @@ def improve(
     Returns:
         (R,), the gradient steps that each run took.
     """
-    policy, critic = run.networks["policy"], run.networks["critic"]
+    policy, critic = policy_and_critic(run.networks)
     R, N = batch.advantages.shape
     near = torch.ones(R, dtype=torch.bool, device=run.device)
     steps = torch.zeros(R, device=run.device)
@@ -194,12 +204,12 @@ def improve(
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
     run_ids: Sequence[int] | None = None,
-    device=None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
     resume: Result | str | PathLike | None = None,
@@ -226,9 +236,18 @@ def train(
             ended the update early.
     """
     config = config or Config()
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, critic = run.networks["policy"], run.networks["critic"]
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
+        policy, critic = policy_and_critic(run.networks)
         optimizer = run.optimizer("adam", policy, critic)
         initial = torch.full((len(run.run_ids),), config.kl_coef, device=run.device)
         kl_coef = run.remember("kl_coef", initial)

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from os import PathLike
 
 import torch
+from torch import nn
 
 from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.envs.interface import Sizes
+from rlbook.deep.parts.envs.make import Env
 from rlbook.deep.parts.networks import MLP
-from rlbook.deep.parts.policies import make_policy
+from rlbook.deep.parts.policies import Policy, make_policy, policy_of
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
@@ -53,14 +56,16 @@ class Config(TrainingConfig):
     max_gradient_norm: float = 1.0
     """Of each run's policy gradient."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive_integers("total_episodes", "max_steps", "value_steps")
         check_one_of("baseline", self.baseline, ("none", "mean", "value"))
         self.require_positive("value_learning_rate", "max_gradient_norm")
 
 
-def make_networks(envs, config: Config, generators: Sequence[torch.Generator]) -> dict:
+def make_networks(
+    envs: Sizes, config: Config, generators: Sequence[torch.Generator]
+) -> dict[str, nn.Module]:
     """The policy pi, and the critic V, which is the baseline."""
     sizes = (envs.observation_size, *config.hidden_sizes, 1)
     return {
@@ -84,7 +89,7 @@ def rewards_to_go(rollout: Rollout, discount: float) -> torch.Tensor:
     return discounted_returns(rewards, ended, torch.zeros_like(ended), discount=discount)
 
 
-def policy_loss(policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor:
+def policy_loss(policy: Policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor:
     """-(1/E) sum_e sum_t weights log pi(a_t|s_t): (R,). Eq. (12.6).
 
     A sum over the steps of an episode, a mean over episodes. Minus its gradient estimates the
@@ -97,7 +102,7 @@ def policy_loss(policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor
     return mean_per_run(policy_gradient_loss(log_probs, weights).sum(-1))
 
 
-def value_loss(critic, rollout: Rollout, targets: torch.Tensor) -> torch.Tensor:
+def value_loss(critic: nn.Module, rollout: Rollout, targets: torch.Tensor) -> torch.Tensor:
     """The mean of (V(s_t) - target_t)^2 / 2 over the steps taken: (R,). Eq. (12.14).
 
     Args:
@@ -107,7 +112,7 @@ def value_loss(critic, rollout: Rollout, targets: torch.Tensor) -> torch.Tensor:
     return mean_per_run(0.5 * errors.square(), rollout.valid)
 
 
-def baseline(kind: str, critic, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
+def baseline(kind: str, critic: nn.Module, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
     """b(s_t), (R, E, T): any function of the state leaves the mean gradient as it is, Eq. (12.12).
 
     Args:
@@ -123,12 +128,12 @@ def baseline(kind: str, critic, rollout: Rollout, returns: torch.Tensor) -> torc
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
     run_ids: Sequence[int] | None = None,
-    device=None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
     resume: Result | str | PathLike | None = None,
@@ -142,9 +147,18 @@ def train(
             of few episodes.
     """
     config = config or Config()
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, critic = run.networks["policy"], run.networks["critic"]
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
+        policy, critic = policy_of(run.networks), run.networks["critic"]
         policy_optimizer = run.optimizer("policy", policy)
         critic_optimizer = run.optimizer("critic", critic, learning_rate=config.value_learning_rate)
         for _ in run.updates(config.total_episodes // config.num_envs):

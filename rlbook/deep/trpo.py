@@ -13,7 +13,9 @@ from torch import nn
 from torch.func import functional_call
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.critics import make_networks, returns_and_advantages
+from rlbook.deep.parts.critics import make_networks, policy_and_critic, returns_and_advantages
+from rlbook.deep.parts.envs.make import Env
+from rlbook.deep.parts.policies import Parameters, Policy
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
@@ -64,18 +66,19 @@ class Config(TrainingConfig):
     normalize_advantages: bool = True
     """Bring advantages to mean 0 and variance 1, by each run's own batch."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_positive_integers(
-            *("total_steps", "rollout_steps", "cg_iterations", "fisher_stride"),
-            *("critic_epochs", "critic_batch_size"),
-        )
+        self.require_positive_integers("total_steps", "rollout_steps")
+        self.require_positive_integers("cg_iterations", "fisher_stride")
+        self.require_positive_integers("critic_epochs", "critic_batch_size")
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "damping")
         self.require_positive("max_kl")
 
 
-def mean_kl(policy: nn.Module, old, observations: torch.Tensor, valid: torch.Tensor):
+def mean_kl(
+    policy: Policy, old: Parameters, observations: torch.Tensor, valid: torch.Tensor
+) -> torch.Tensor:
     """The mean over states of KL(old || policy), (R,). Eq. (15.14).
 
     Args:
@@ -85,7 +88,7 @@ def mean_kl(policy: nn.Module, old, observations: torch.Tensor, valid: torch.Ten
 
 
 def update_policy(
-    policy: nn.Module,
+    policy: Policy,
     rollout: Rollout,
     advantages: torch.Tensor,
     config: Config,
@@ -101,7 +104,7 @@ def update_policy(
     with torch.no_grad():
         old, old_log_probs = policy.parameters_of(states), policy.log_prob(states, actions)
 
-    def objective(new) -> torch.Tensor:
+    def objective(new: Parameters) -> torch.Tensor:
         log_probs, _ = policy.log_prob_and_entropy_of(new, actions)  # (R, B)
         return mean_per_run(surrogate(log_probs, old_log_probs, advantages), valid)
 
@@ -141,7 +144,9 @@ def full_step(
     return LineSearch(start + step, torch.ones_like(kl), value - start_value, kl)
 
 
-def fisher_of(policy: nn.Module, states: torch.Tensor, valid: torch.Tensor, config: Config):
+def fisher_of(
+    policy: Policy, states: torch.Tensor, valid: torch.Tensor, config: Config
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """v -> (F + damping) v at the present policy, from every fisher_stride-th state."""
     states, valid = states[:, :: config.fisher_stride], valid[:, :: config.fisher_stride]
     with torch.no_grad():
@@ -155,32 +160,39 @@ def named_parameters(policy: nn.Module, vector: torch.Tensor) -> dict[str, torch
 
     Laid out in memory as its own are, so that products round alike.
     """
-    names, own = zip(*policy.named_parameters(), strict=True)
-    new = unflatten_per_run(vector, own)
-    return {name: x.contiguous() for name, x in zip(names, new, strict=True)}
+    own = dict(policy.named_parameters())
+    new = unflatten_per_run(vector, list(own.values()))
+    return {name: x.contiguous() for name, x in zip(own, new, strict=True)}
 
 
-def fit_critic(run: Training, optimizer, rollout: Rollout, targets: torch.Tensor) -> None:
+def fit_critic(
+    run: Training,
+    optimizer: torch.optim.Optimizer,
+    rollout: Rollout,
+    targets: torch.Tensor,
+    config: Config,
+) -> None:
     """Regression of the values on the lambda-returns, in minibatches, each run its own."""
-    critic, rows_of_runs = run.networks["critic"], torch.arange(len(targets), device=run.device)
+    _, critic = policy_and_critic(run.networks)
+    rows_of_runs = torch.arange(len(targets), device=run.device)
     states, valid = rollout.observations.flatten(1, 2), rollout.valid.flatten(1)
     targets = targets.flatten(1)  # (R, B)
     critic.rescale(targets, valid)
-    for _ in range(run.config.critic_epochs):
+    for _ in range(config.critic_epochs):
         order = run.streams.permutations(targets.shape[1])
-        for columns in order.split(run.config.critic_batch_size, dim=1):
+        for columns in order.split(config.critic_batch_size, dim=1):
             some = rows_of_runs[:, None], columns
             error = critic.squared_error(states[some], targets[some])
             run.gradient_step(optimizer, mean_per_run(error, valid[some]))
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
     run_ids: Sequence[int] | None = None,
-    device=None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
     resume: Result | str | PathLike | None = None,
@@ -199,9 +211,18 @@ def train(
             say that too few samples, or too little damping, gave a wrong step.
     """
     config = config or Config()
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, critic = run.networks["policy"], run.networks["critic"]
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
+        policy, critic = policy_and_critic(run.networks)
         optimizer = run.optimizer("critic", critic)
         for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
             rollout = run.collect(config.rollout_steps)
@@ -213,7 +234,7 @@ def train(
             now = replace(config, max_kl=radius)
             search, usable = update_policy(policy, rollout, advantages, now, active)
             run.freeze(~usable, "its policy gradient is not finite")
-            fit_critic(run, optimizer, rollout, targets)
+            fit_critic(run, optimizer, rollout, targets, config)
             if config.normalize_observations:
                 policy.normalizer.update(rollout.observations, rollout.valid)
             run.log(kl=search.kl, improvement=search.improvement, fraction=search.fraction)

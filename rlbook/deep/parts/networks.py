@@ -8,6 +8,7 @@ the gradient of a sum of R losses gives each run the gradient that it would have
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -70,9 +71,9 @@ class Linear(nn.Module):
 
     def run(self, k: int) -> nn.Linear:
         plain = nn.utils.skip_init(nn.Linear, *self.weight.shape[1:])  # leaves torch's seed alone
-        own = {"memory_format": torch.contiguous_format}  # copies, laid out as nn.Linear's
-        plain.weight = nn.Parameter(self.weight[k].detach().T.clone(**own))
-        plain.bias = nn.Parameter(self.bias[k, 0].detach().clone(**own))
+        own = torch.contiguous_format  # copies, laid out as nn.Linear's
+        plain.weight = nn.Parameter(self.weight[k].detach().T.clone(memory_format=own))
+        plain.bias = nn.Parameter(self.bias[k, 0].detach().clone(memory_format=own))
         return plain
 
 
@@ -96,13 +97,13 @@ class MLP(nn.Module):
     ):
         super().__init__()
         hidden = _hidden_layers(sizes, generators, activation)
-        self.layers = nn.Sequential(*hidden, Linear(*sizes[-2:], generators, gain=gain))
+        self.layers = nn.Sequential(*hidden, Linear(sizes[-2], sizes[-1], generators, gain=gain))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(R, ..., in) -> (R, ..., out)."""
         return self.layers(x)
 
-    def run(self, k: int) -> nn.Sequential:
+    def run(self, k: int) -> nn.Module:
         return run_module(self.layers, k)
 
 
@@ -161,11 +162,19 @@ def _hidden_layers(
     if len(sizes) < 2:
         raise ValueError(f"sizes must be (in, hidden, ..., out), got {tuple(sizes)}")
     check_one_of("activation", activation, tuple(ACTIVATIONS))
-    layers = []
+    layers: list[nn.Module] = []
     for in_size, out_size in zip(sizes[:-2], sizes[1:-1], strict=True):
         linear = Linear(in_size, out_size, generators, gain=math.sqrt(2))
         layers += [linear, ACTIVATIONS[activation]()]
     return layers
+
+
+@runtime_checkable
+class HasRuns(Protocol):
+    """A module with a run axis."""
+
+    def run(self, k: int) -> nn.Module:
+        """Run k as an ordinary module."""
 
 
 def run_module(module: nn.Module, k: int) -> nn.Module:
@@ -184,7 +193,7 @@ def run_module(module: nn.Module, k: int) -> nn.Module:
         return nn.Sequential(*(run_module(part, k) for part in module))
     if isinstance(module, tuple(ACTIVATIONS.values())):
         return type(module)()
-    if not hasattr(module, "run"):
+    if not isinstance(module, HasRuns):
         raise ValueError(f"module must have a run axis and a method run(k), got {module!r}")
     return module.run(k)
 

@@ -25,15 +25,22 @@ class RunningNormalizer(nn.Module):
     var: torch.Tensor
     count: torch.Tensor
 
-    def __init__(self, num_runs: int, size: int, *, clip: float = 10.0, device=None):
+    def __init__(
+        self,
+        num_runs: int,
+        size: int,
+        *,
+        clip: float = 10.0,
+        device: str | torch.device | None = None,
+    ):
         super().__init__()
         if num_runs < 1 or size < 1:
             raise ValueError(f"num_runs and size must be at least 1, got {num_runs} and {size}")
         check_positive("clip", clip)
-        options = {"dtype": torch.float64, "device": device}
-        self.register_buffer("mean", torch.zeros(num_runs, size, **options))
-        self.register_buffer("var", torch.ones(num_runs, size, **options))
-        self.register_buffer("count", torch.zeros(num_runs, 1, **options))
+        F64 = torch.float64
+        self.register_buffer("mean", torch.zeros(num_runs, size, dtype=F64, device=device))
+        self.register_buffer("var", torch.ones(num_runs, size, dtype=F64, device=device))
+        self.register_buffer("count", torch.zeros(num_runs, 1, dtype=F64, device=device))
         self.clip = clip
 
     @torch.no_grad()
@@ -106,6 +113,9 @@ def normalizer_of(network: nn.Module) -> RunningNormalizer:
 
 class Normalizer(nn.Module):
     """One run of a RunningNormalizer, as it stood: (..., size) -> the same shape."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
 
     def __init__(self, mean: torch.Tensor, scale: torch.Tensor, clip: float):
         super().__init__()

@@ -4,16 +4,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.envs.interface import close
-from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.envs.interface import BatchedEnvs, close
+from rlbook.deep.parts.envs.make import Env, make_envs
 from rlbook.deep.parts.networks import run_module
+from rlbook.deep.parts.policies import acting
 from rlbook.ground.require import check_device
 from rlbook.ground.saving import load_tensors, save_tensors
 from rlbook.ground.seeding import Streams
@@ -34,7 +34,7 @@ class EpisodeReturns:
 
 @torch.no_grad()
 def evaluate(
-    act: Callable[[torch.Tensor], torch.Tensor], envs, *, step_cap: int | None = None
+    act: Callable[[torch.Tensor], torch.Tensor], envs: BatchedEnvs, *, step_cap: int | None = None
 ) -> EpisodeReturns:
     """Run the first episode of each environment after a reset.
 
@@ -90,8 +90,9 @@ class Result:
     """Seconds, of all runs together."""
     run_ids: list[int]
     seed: int
-    config: Any
-    env: Any
+    config: TrainingConfig
+    env: Env | None
+    """None if the result was loaded from a file, and its environment has no id."""
     spaces: "Spaces"
     continuations: int = 0
     """How often this training was continued."""
@@ -103,7 +104,12 @@ class Result:
         return run_module(self.networks["policy"], self._row(run_id))
 
     def evaluate(
-        self, *, episodes: int = 100, seed: int = UNSEEN, env=None, step_cap: int | None = None
+        self,
+        *,
+        episodes: int = 100,
+        seed: int = UNSEEN,
+        env: Env | None = None,
+        step_cap: int | None = None,
     ) -> EpisodeReturns:
         """Greedy episodes of every run: returns (R, episodes).
 
@@ -118,7 +124,7 @@ class Result:
             raise ValueError("env is not known to a result loaded from a file: give it")
         envs = make_envs(env, num_envs=episodes, streams=streams, device=device)
         try:
-            return evaluate(self.networks["policy"].greedy, envs, step_cap=step_cap)
+            return evaluate(acting(self.networks).greedy, envs, step_cap=step_cap)
         finally:
             if envs is not env:
                 close(envs)
@@ -169,7 +175,7 @@ class Spaces:
     device: torch.device
 
     @classmethod
-    def of(cls, envs) -> "Spaces":
+    def of(cls, envs: BatchedEnvs) -> "Spaces":
         return cls(*(getattr(envs, f.name) for f in fields(cls)))
 
     def plain(self) -> dict:
@@ -180,8 +186,10 @@ class Spaces:
     @classmethod
     def from_plain(cls, plain: dict, device: torch.device) -> "Spaces":
         bounds = {n: plain[n] for n in ("action_low", "action_high")}
-        as_tensor = lambda b: None if b is None else torch.tensor(b, device=device)  # noqa: E731
-        return cls(**plain | {n: as_tensor(b) for n, b in bounds.items()}, device=device)
+        tensors = {
+            n: None if b is None else torch.tensor(b, device=device) for n, b in bounds.items()
+        }
+        return cls(**plain | tensors, device=device)
 
 
 def load_result(
@@ -211,25 +219,28 @@ def read_result(
     """A saved result of the agent with this Config and these networks; see `load_result`."""
     device = check_device(device)
     tensors, metadata = load_tensors(path, device)
-    part = lambda prefix: {  # noqa: E731
-        name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)
-    }
     try:
         config = config_class(**metadata.pop("config"))
         spaces = Spaces.from_plain(metadata.pop("spaces"), device)
         generators = [torch.Generator() for _ in metadata["run_ids"]]
         networks = nn.ModuleDict(make_networks(spaces, config, generators)).to(device)
-        networks.load_state_dict(part("network."))
+        networks.load_state_dict(_named(tensors, "network."))
         frozen = {int(run): reason for run, reason in metadata.pop("frozen").items()}
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} does not fit {config_class.__module__}: {error}") from error
     return Result(
         networks=networks,
-        **{name: tensors[name].cpu().numpy() for name in ARRAYS},
-        log={name: x.cpu().numpy() for name, x in part("log.").items()},
+        evaluation_returns=tensors["evaluation_returns"].cpu().numpy(),
+        env_steps=tensors["env_steps"].cpu().numpy(),
+        cut_episodes=tensors["cut_episodes"].cpu().numpy(),
+        log={name: x.cpu().numpy() for name, x in _named(tensors, "log.").items()},
         frozen=frozen,
         config=config,
         spaces=spaces,
-        state=part("state."),
+        state=_named(tensors, "state."),
         **metadata,
     )
+
+
+def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): x for k, x in tensors.items() if k.startswith(prefix)}

@@ -15,15 +15,19 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from tqdm.auto import tqdm
 
 from rlbook.deep.parts.config import TrainingConfig
 from rlbook.deep.parts.envs.interface import close
-from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.envs.make import Env, make_envs
 from rlbook.deep.parts.networks import clip_gradients_per_run
+from rlbook.deep.parts.policies import acting
 from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
 from rlbook.deep.parts.rollouts import Rollout, collect
 from rlbook.ground.frozen_step import frozen_step
@@ -61,7 +65,7 @@ class Training:
 
     def __init__(
         self,
-        env,
+        env: Env,
         config: TrainingConfig,
         make_networks: Callable[..., dict[str, nn.Module]],
         *,
@@ -93,14 +97,17 @@ class Training:
 
     # --- what an agent calls, in this order
 
-    def optimizer(self, name: str, *networks: nn.Module, learning_rate=None) -> torch.optim.Adam:
+    def optimizer(
+        self, name: str, *networks: nn.Module, learning_rate: float | None = None
+    ) -> torch.optim.Adam:
         """Adam on the parameters of these networks, saved and continued under `name`."""
         parameters = [p for network in networks for p in network.parameters()]
         rate = self.config.learning_rate if learning_rate is None else learning_rate
-        self.optimizers[name] = torch.optim.Adam(parameters, lr=rate, fused=True)
+        adam = torch.optim.Adam(parameters, lr=rate, fused=True)
+        self.optimizers[name] = adam
         if self.resume is not None:
-            load_optimizer(name, self.optimizers[name], self.resume.state)
-        return self.optimizers[name]
+            load_optimizer(name, adam, self.resume.state)
+        return adam
 
     def remember(self, name: str, initial: torch.Tensor) -> torch.Tensor:
         """A tensor that is saved and continued; change it in place."""
@@ -112,7 +119,12 @@ class Training:
     def __enter__(self) -> "Training":
         return self
 
-    def __exit__(self, kind, error, traceback) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
         """Ctrl-C, or the stop button of a notebook, ends the training and keeps what it learned.
         However it ends, the environments that it made are closed; those that came in are not."""
         self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
@@ -241,11 +253,13 @@ class Training:
             self.frozen = dict(earlier.frozen)
             self.env_steps = int(earlier.state["env_steps"])
 
-    def _collect(self, observations, steps: int, **options) -> Rollout:
-        policy, E = self.networks["policy"], self.envs.num_envs
+    def _collect(
+        self, observations: torch.Tensor, steps: int, *, whole_episodes: bool = False
+    ) -> Rollout:
+        policy, E = acting(self.networks), self.envs.num_envs
         noise = policy.draw_noise(self.streams, steps, E)  # (R, T, E, ...), in one block
         act = lambda seen, t: policy.sample(seen, noise[:, t])  # noqa: E731
-        return collect(self.envs, observations, act, steps, **options)
+        return collect(self.envs, observations, act, steps, whole_episodes=whole_episodes)
 
     def _state(self) -> dict[str, torch.Tensor]:
         state = {"streams": self.streams.state(), "env_steps": torch.tensor(self.env_steps)}
@@ -256,8 +270,8 @@ class Training:
         going = [True] * len(self.run_ids) if active is None else active.tolist()
         return [k for k, run in enumerate(self.run_ids) if run in self.frozen or not going[k]]
 
-    def _evaluate(self, bar) -> None:
-        policy, cap = self.networks["policy"], self.config.evaluation_step_cap
+    def _evaluate(self, bar: tqdm) -> None:
+        policy, cap = acting(self.networks), self.config.evaluation_step_cap
         evaluation = evaluate(policy.greedy, self.evaluation_envs, step_cap=cap)
         returns = evaluation.returns.mean(dim=1)
         returns[self._frozen_rows()] = torch.nan
@@ -291,7 +305,7 @@ class Record:
             require_shape(name, value, (self.num_runs,))
             self.logged.setdefault(name, []).append(value.detach().clone())
 
-    def arrays(self, earlier=None) -> dict:
+    def arrays(self, earlier: Result | None = None) -> dict[str, Any]:
         """The fields of a Result; of a training that was continued, after the `earlier` ones."""
         curves = {
             "evaluation_returns": self._stack(self.evaluations),
