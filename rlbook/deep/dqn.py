@@ -84,7 +84,9 @@ class Config(TrainingConfig):
         self.require_within(0, 1, "epsilon_start", "epsilon_end", "tau")
         self.require_within(1e-9, 1, "exploration_fraction")
         self.require_within(0, self.total_steps, "learning_starts")
-        self.require_positive("huber_delta", "reward_scale", "max_gradient_norm")
+        self.require_positive("reward_scale", "max_gradient_norm")
+        if self.huber_delta is not None:
+            self.require_positive("huber_delta")
         if self.replay_capacity < self.transitions_per_rollout:
             raise ValueError(
                 f"replay_capacity must hold a rollout of {self.transitions_per_rollout}, "

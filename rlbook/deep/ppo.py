@@ -81,7 +81,9 @@ class Config(TrainingConfig):
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "entropy_coef", "value_coef", "kl_coef")
         check_one_of("surrogate", self.surrogate, ("clip", "penalty"))
-        self.require_positive("clip_epsilon", "kl_target", "stop_kl", "max_gradient_norm")
+        self.require_positive("clip_epsilon", "kl_target", "max_gradient_norm")
+        if self.stop_kl is not None:
+            self.require_positive("stop_kl")
         if self.num_minibatches > self.num_envs * self.rollout_steps:
             steps = self.num_envs * self.rollout_steps
             raise ValueError(f"num_minibatches must be at most {steps}, the steps of a rollout")

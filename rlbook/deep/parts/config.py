@@ -43,7 +43,5 @@ class TrainingConfig:
             check_within(name, getattr(self, name), low, high)
 
     def require_positive(self, *names: str) -> None:
-        """None stands for a setting that is off."""
         for name in names:
-            if getattr(self, name) is not None:
-                check_positive(name, getattr(self, name))
+            check_positive(name, getattr(self, name))
