@@ -67,6 +67,14 @@ TRUST_REGION = [
     ),
     Mutant(
         "deep.trpo",
+        "policy.kl(old, new)",
+        "policy.kl(new, old)",
+        "the line search measures KL(new || old)",
+        within="update_policy",
+        tests="test_trpo.py",
+    ),
+    Mutant(
+        "deep.trpo",
         "gradient = torch.where(usable[:, None], gradient, 0.0)",
         "gradient = gradient.nan_to_num()",
         "runs that rest are moved",

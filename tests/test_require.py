@@ -10,9 +10,14 @@ import torch
 from rlbook.ground import require
 from rlbook.ground.require import (
     available_devices,
+    check_at_least,
     check_device,
     check_discount,
     check_memory,
+    check_one_of,
+    check_positive,
+    check_positive_integer,
+    check_within,
     first_index,
     flags,
     floating,
@@ -208,3 +213,11 @@ def test_spreads_and_axes():
     for x in (torch.ones(2), torch.ones(2, 3, 1)):
         with pytest.raises(ValueError, match=r"x must be \(R, P\), got \(2,"):
             require.axes("x", x, "(R, P)")
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, math.nan, math.inf])
+def test_a_positive_whole_number(number):
+    require.positive_integer("n", 1)
+    require.positive_integer("n", 2.0)
+    with pytest.raises(ValueError, match=f"n must be a positive whole number, got {number}"):
+        require.positive_integer("n", number)

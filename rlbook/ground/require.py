@@ -96,24 +96,6 @@ def check_memory(what: str, *sizes: int) -> None:
         )
 
 
-def check_positive_integer(name: str, number: float) -> None:
-    if isinstance(number, bool) or not number >= 1 or number % 1 != 0:
-        raise ValueError(f"{name} must be a positive whole number, got {number}")
-
-
-def check_within(name: str, number: float, low: float, high: float) -> None:
-    if not low <= number <= high:
-        raise ValueError(f"{name} must be in [{low}, {high}], got {number}")
-
-
-def check_at_least(name: str, number: float, low: float) -> None:
-    if not number >= low:
-        raise ValueError(f"{name} must be at least {low}, got {number}")
-
-
-def check_one_of(name: str, value, choices: tuple) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
 # ---------------------------------------------------------------- numbers, words, axes
 
 
@@ -129,6 +111,12 @@ def positive(name: str, value: float | torch.Tensor) -> None:
     """More than 0, all of it; NaN is not."""
     if not _all(value > 0):
         raise ValueError(f"{name} must be positive, got {_shown(value)}")
+
+
+def positive_integer(name: str, value: float) -> None:
+    """1, 2, 3 ...; True is no number."""
+    if isinstance(value, bool) or not value >= 1 or value % 1 != 0:
+        raise ValueError(f"{name} must be a positive whole number, got {value}")
 
 
 def at_least(name: str, value: float | torch.Tensor, least: float) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from rlbook.book.experiments import Experiment
 from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
 from rlbook.deep import ppo
-from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.deep.parts.envs.native import ControlEnvs
 
 SETTINGS = {
@@ -33,7 +33,7 @@ class WrongFlags(ControlEnvs):
 
     wrong = "nothing"
 
-    def step(self, actions) -> Step:
+    def step(self, actions) -> EnvStep:
         step = super().step(actions)
         ended = step.terminated | step.truncated
         if self.wrong == "terminations":  # a termination is reported as a truncation
