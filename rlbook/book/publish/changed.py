@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rlbook.book.chapters import notebooks
-from rlbook.book.experiments.sources import WHOLE, Modules, Source, Target, reach
+from rlbook.ground.sources import WHOLE, Modules, Source, Target, reach
 
 MAGIC = re.compile(r"^(\s*)[%!].*$", re.MULTILINE)
 How = Literal["changed", "new", "gone"]
