@@ -5,10 +5,11 @@ function. It raises `WrongAnswer` with a sentence for the learner, mostly throug
 `expect_close` and its kin, and may return a closing sentence for the right answer.
 """
 
+import ast
 import copy
-import dis
 import inspect
 import re
+import textwrap
 import traceback
 from collections.abc import Callable, Mapping
 
@@ -189,10 +190,19 @@ def _fail(on: str, what: str, hint: str):
 
 
 def _does_nothing(function: Callable) -> bool:
-    """Whether a function's body is only `...`, `pass`, a docstring, or a constant to return."""
-    code = getattr(function, "__code__", None)
-    quiet = {"RESUME", "NOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE"}
-    return code is None or {step.opname for step in dis.get_instructions(code)} <= quiet
+    """Whether a function's body is only `...`, `pass`, a docstring, or a constant to return; False
+    where its source is not known, or is a lambda's."""
+    try:
+        (node,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return False
+    return isinstance(node, ast.FunctionDef) and all(_is_quiet(part) for part in node.body)
+
+
+def _is_quiet(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Expr | ast.Return):
+        return statement.value is None or isinstance(statement.value, ast.Constant)
+    return isinstance(statement, ast.Pass)
 
 
 def _is_array(value) -> bool:
