@@ -11,10 +11,14 @@ import inspect
 import re
 import textwrap
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 import torch
+
+Numbers = torch.Tensor | float | Sequence[float]
+"""What `torch.as_tensor` makes a tensor of."""
 
 
 class WrongAnswer(Exception):
@@ -145,7 +149,7 @@ def expect_close(
     *,
     on: str,
     hint: str = "",
-    mistakes: Mapping[str, torch.Tensor] | None = None,
+    mistakes: Mapping[str, Numbers] | None = None,
     atol: float = 1e-8,
     rtol: float = 1e-6,
 ) -> None:
@@ -158,10 +162,10 @@ def expect_close(
             `got`, and differs from `expected`, is said.
     """
     expected = torch.as_tensor(expected)
-    mistakes = {why: torch.as_tensor(value) for why, value in (mistakes or {}).items()}
+    slips = {why: torch.as_tensor(value) for why, value in (mistakes or {}).items()}
     tensor = _as_tensor(got, on)
     if tensor.shape != expected.shape:
-        why = _recognise(tensor, expected, mistakes, atol, rtol)
+        why = _recognise(tensor, expected, slips, atol, rtol)
         expect_shape(tensor, tuple(expected.shape), on=on, hint=why or "")
     if _is_array(got) and tensor.dtype != expected.dtype:
         _fail(on, f"the result should be {_dtype(expected)}, yours is {_dtype(tensor)}.",
@@ -175,7 +179,7 @@ def expect_close(
     if want == have:
         want, have = (f"{float(x[tuple(index)]):.12g}" for x in (expected, tensor))
     count = f" ({int(wrong.sum())} of {wrong.numel()} entries differ)" if index else ""
-    why = _recognise(tensor, expected, mistakes, atol, rtol)
+    why = _recognise(tensor, expected, slips, atol, rtol)
     _fail(on, f"{place} should be {want}, yours is {have}{count}.", why or hint)
 
 
@@ -185,7 +189,7 @@ def expect_true(condition, *, on: str, what: str, hint: str = "") -> None:
         _fail(on, what, hint)
 
 
-def _fail(on: str, what: str, hint: str):
+def _fail(on: str, what: str, hint: str) -> NoReturn:
     raise WrongAnswer(f"On {on}: {what}" + (f" {hint}" if hint else ""))
 
 

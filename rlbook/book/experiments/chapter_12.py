@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments.short_runs import learning_envs
 from rlbook.deep import reinforce
+from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.ground.seeding import Streams
 
 LONGEST = 1000
@@ -80,8 +81,7 @@ def _play(chance: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def learn(config: reinforce.Config, run_ids: list[int], seed: int, updates: int | None):
-    envs = learning_envs("CartPole-v1", config, run_ids, seed)
-    envs.reset = interrupted_after(updates, envs.reset)
+    envs = learning_envs("CartPole-v1", config, run_ids, seed, ControlEnvs, resets=updates)
     return reinforce.train(envs, config, run_ids=run_ids, seed=seed, progress=False)
 
 

@@ -38,8 +38,9 @@ from dataclasses import replace
 import numpy as np
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments.short_runs import learning_envs
 from rlbook.deep import dqn
+from rlbook.deep.parts.envs.native import ControlEnvs
 
 NEWEST = dqn.Config().transitions_per_rollout
 VARIANTS: dict[str, dict] = {
@@ -54,8 +55,7 @@ VARIANTS: dict[str, dict] = {
 
 
 def learn(config: dqn.Config, run_ids: list[int], seed: int, stop_after: int | None):
-    envs = learning_envs("CartPole-v1", config, run_ids, seed)
-    envs.step = interrupted_after(stop_after, envs.step)
+    envs = learning_envs("CartPole-v1", config, run_ids, seed, ControlEnvs, steps=stop_after)
     return dqn.train(envs, config, run_ids=run_ids, seed=seed, progress=False)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlbook.book.experiments import Experiment
 from rlbook.book.experiments.chapter_17 import WrongFlags
-from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments.short_runs import learning_envs
 from rlbook.deep import actor_critic
 
 SEARCH = """
@@ -51,10 +51,10 @@ VARIANTS: dict[str, dict] = {
 
 def learn(settings, config: dict, run_ids: list[int], *, wrong: str = "nothing"):
     """Train these runs on CartPole-v1; `wrong` is what the environments say wrongly of ends."""
-    envs = learning_envs("CartPole-v1", settings, run_ids, config["seed"], WrongFlags)
+    seed, stop = config["seed"], config["stop_after"]
+    envs = learning_envs("CartPole-v1", settings, run_ids, seed, WrongFlags, steps=stop)
     envs.wrong = wrong
-    envs.step = interrupted_after(config["stop_after"], envs.step)
-    return actor_critic.train(envs, settings, run_ids=run_ids, seed=config["seed"], progress=False)
+    return actor_critic.train(envs, settings, run_ids=run_ids, seed=seed, progress=False)
 
 
 def forty(config: dict, progress) -> dict:

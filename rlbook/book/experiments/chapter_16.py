@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments.short_runs import learning_envs
 from rlbook.deep import actor_critic, ppo, trpo
+from rlbook.deep.parts.envs.native import ControlEnvs
 
 SEARCH = """
  steps  E x T    epochs, minibatches, learning rate, discount, lambda: solved, mean return; else
@@ -69,8 +70,8 @@ TASKS: dict[str, dict] = {
 def learn(agent, task: str, settings, config: dict, run_ids: list[int] | None = None):
     """The runs of one agent with these settings; 0 .. runs - 1 unless run_ids are given."""
     run_ids, seed = run_ids or list(range(config["runs"])), config["seed"]
-    envs = learning_envs(task, settings, run_ids, seed)
-    envs.step = interrupted_after(config["stop_after"], envs.step)
+    stop = config["stop_after"]
+    envs = learning_envs(task, settings, run_ids, seed, ControlEnvs, steps=stop)
     return agent.train(envs, settings, run_ids=run_ids, seed=seed, progress=False)
 
 
@@ -95,15 +96,11 @@ def four_agents(config: dict, progress) -> dict:
     """
     found = {}
     for task in progress(config["tasks"]):
-        results = [learn(*_at(name, task), config) for name in config["agents"]]
+        agents = [settings_of(name, task) for name in config["agents"]]
+        results = [learn(agent, task, settings, config) for agent, settings in agents]
         found[f"returns_{task}"] = np.stack([x.evaluation_returns for x in results])
         found[f"steps_{task}"] = np.stack([x.env_steps for x in results])
     return found
-
-
-def _at(name: str, task: str):
-    agent, settings = settings_of(name, task)
-    return agent, task, settings
 
 
 def hundred(config: dict, progress) -> dict:
