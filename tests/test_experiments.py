@@ -14,16 +14,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import rlbook
 import rlbook.book.experiments as package
 from rlbook.book.chapters import PLACES, label_of
 from rlbook.book.experiments import Experiment, differences, experiments, load, stale, store
 from rlbook.book.experiments.command_line import main
-from rlbook.book.experiments.short_runs import interrupted_after
+from rlbook.book.experiments.short_runs import in_batches, interrupted_after, learning_envs
 from rlbook.book.experiments.sources import hash_of as hash_of_experiment
 from rlbook.book.experiments.sources import reached
 from rlbook.book.paths import DATA
+from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.ground.sources import WHOLE, Source, module_path, resolve, words
 
 CHAPTERS = sorted(
@@ -73,6 +75,24 @@ def test_a_short_run_is_interrupted_by_the_call_after_its_last():
     with pytest.raises(KeyboardInterrupt):
         double(3)
     assert interrupted_after(None, abs) is abs
+
+
+def test_runs_are_trained_some_at_a_time():
+    assert in_batches(5, 2) == [[0, 1], [2, 3], [4]] and in_batches(2, 20) == [[0, 1]]
+
+
+@pytest.mark.parametrize("counted", ["steps", "resets", None])
+def test_environments_are_interrupted_after_so_many_calls(counted):
+    settings, once = SimpleNamespace(num_envs=2), {counted: 1} if counted else {}
+    envs = learning_envs("CartPole-v1", settings, [0], 0, ControlEnvs, **once)
+    for name in ("reset", "step"):
+        arguments = (torch.zeros(1, 2, dtype=torch.int64),) if name == "step" else ()
+        getattr(envs, name)(*arguments)
+        if f"{name}s" != counted:
+            getattr(envs, name)(*arguments)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                getattr(envs, name)(*arguments)
 
 
 # --- the machinery, tried on a made-up chapter

@@ -38,7 +38,7 @@ from dataclasses import replace
 import numpy as np
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import learning_envs
+from rlbook.book.experiments.short_runs import in_batches, learning_envs
 from rlbook.deep import dqn
 from rlbook.deep.parts.envs.native import ControlEnvs
 
@@ -88,8 +88,8 @@ def hundred(config: dict, progress) -> dict:
     Returns:
         returns: (runs, evaluations), each a mean over 100 greedy episodes; the last one counts.
     """
-    settings, runs, batch = dqn.Config(num_evals=2, evaluation_episodes=100), config["runs"], 20
-    parts = [list(range(k, min(k + batch, runs))) for k in range(0, runs, batch)]
+    settings = dqn.Config(num_evals=2, evaluation_episodes=100)
+    parts = in_batches(config["runs"], 20)
     results = [
         learn(settings, ids, config["seed"], config["stop_after"]) for ids in progress(parts)
     ]

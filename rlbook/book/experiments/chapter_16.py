@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import learning_envs
+from rlbook.book.experiments.short_runs import in_batches, learning_envs
 from rlbook.deep import actor_critic, ppo, trpo
 from rlbook.deep.parts.envs.native import ControlEnvs
 
@@ -111,8 +111,8 @@ def hundred(config: dict, progress) -> dict:
             one counts.
     """
     base = ppo.Config(total_steps=80_000, num_epochs=4, lambda_=0.99, num_evals=2)
-    base, runs, batch = replace(base, evaluation_episodes=100), config["runs"], 20
-    parts = [list(range(k, min(k + batch, runs))) for k in range(0, runs, batch)]
+    base, runs = replace(base, evaluation_episodes=100), config["runs"]
+    parts = in_batches(runs, 20)
     cases = [(replace(base, surrogate=name), ids) for name in config["surrogates"] for ids in parts]
     results = [
         learn(ppo, "CartPole-v1", settings, config, ids) for settings, ids in progress(cases)

@@ -1,4 +1,5 @@
-"""The short run of an experiment: the same training, interrupted, keeps what it learned so far."""
+"""How experiments run trainings: some runs at a time, in environments of their own. A short run is
+the same training, interrupted, which keeps what it learned so far."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -42,3 +43,8 @@ def learning_envs(
         if calls is not None:
             setattr(envs, name, interrupted_after(calls, getattr(envs, name)))
     return envs
+
+
+def in_batches(runs: int, size: int) -> list[list[int]]:
+    """The runs 0 .. runs - 1, so many at a time; the last ones may be fewer."""
+    return [list(range(k, min(k + size, runs))) for k in range(0, runs, size)]
