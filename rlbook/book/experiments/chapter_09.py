@@ -30,6 +30,7 @@ def taxi(config: dict, progress) -> dict:
     torch.set_num_threads(1)
     task = tabular_task("Taxi-v4", discount=config["discount"])
     optimal = q_value_iteration(task.mdp, tolerance=1e-12).action_values
+    assert optimal is not None
     policy = greedy_policy(optimal)
     matter, values = reached(task.mdp, policy), optimal.amax(-1)
     runs, settings, errors = config["runs"], config["settings"], []
@@ -50,6 +51,7 @@ def taxi(config: dict, progress) -> dict:
     )
     result = q_learning(task, method, run_ids=run_ids, seed=config["seed"])
     shape = (len(settings), runs, -1)
+    assert result.evaluations is not None
     return {
         "returns": result.evaluations.view(shape).numpy(),
         "errors": torch.stack(errors, dim=1).view(shape).numpy(),

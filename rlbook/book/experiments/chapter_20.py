@@ -4,6 +4,8 @@ All learners of arithmetic see 128 answers a step, with the learning rate of the
 PPO's other settings are its defaults.
 """
 
+from typing import Any
+
 import numpy as np
 
 from rlbook.book.experiments import Experiment
@@ -16,14 +18,19 @@ from rlbook.language.solvable.model import small_world
 from rlbook.language.solvable.training import solvable_loss, train_solvable
 from rlbook.language.tasks.arithmetic import Arithmetic
 
-UNBIASED = {"advantage": "leave_one_out", "aggregate": "constant", "max_length": 1}
-FORMS = {
+UNBIASED: dict[str, Any] = {"advantage": "leave_one_out", "aggregate": "constant", "max_length": 1}
+FORMS: dict[str, dict[str, Any]] = {
     "KL as reward": UNBIASED | {"kl_as": "reward"},
     "k2 of the answer": UNBIASED | {"kl_kind": "k2", "kl_level": "answer"},
     "published": {},
 }
 """What differs from the Config's defaults, which are the published form."""
-SUPERVISION = {"aggregate": "constant", "max_length": 1, "advantage": "centred", "kl_coef": 0.0}
+SUPERVISION: dict[str, Any] = {
+    "aggregate": "constant",
+    "max_length": 1,
+    "advantage": "centred",
+    "kl_coef": 0.0,
+}
 
 
 def without_gradient(config: Config, **options):
@@ -96,8 +103,8 @@ def groups_and_supervision(config: dict, progress) -> dict:
     return {"reward": np.stack(rows).reshape(2, len(config["sizes"]), *rows[0].shape)}
 
 
-ARITHMETIC = {"num_prompts": 16, "kl_coef": 0.0, "schedule": "linear"}
-LEARNERS = {
+ARITHMETIC: dict[str, Any] = {"num_prompts": 16, "kl_coef": 0.0, "schedule": "linear"}
+LEARNERS: dict[str, dict[str, Any]] = {
     "GRPO, outcome": {},
     "GRPO, process": {"supervision": "process"},
     "REINFORCE, group": UNBIASED | {"clip_epsilon": float("inf")},
@@ -113,6 +120,7 @@ def four_learners(config: dict, progress) -> dict:
     def learn(name: str, run: int):
         sizes = {"num_steps": config["num_steps"], "learning_rate": config["learning_rate"]}
         options = {"seed": config["seed"] + run, "progress": False}
+        settings: grpo.Config | rlhf.Config
         if name in LEARNERS:
             settings = grpo.Config(**sizes, **ARITHMETIC, **LEARNERS[name])
             end = interrupted_after(stop, lambda step, values: None)

@@ -21,6 +21,7 @@ from rlbook.book.pictures.drawing import animate_frames, draw_named, figure_fram
 from rlbook.deep import ppo
 from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.deep.parts.envs.physics import CONTROL_TASKS
+from rlbook.deep.parts.policies import CategoricalPolicy, GaussianPolicy
 from rlbook.deep.parts.rollouts import collect
 from rlbook.ground.draws import draw_one
 from rlbook.ground.plotting import COLORS, use_style
@@ -32,6 +33,7 @@ from rlbook.tabular.tasks import tabular_task
 from rlbook.tabular.td_control import q_learning, sarsa
 
 SEED = 2026
+Policy = CategoricalPolicy | GaussianPolicy
 MOST_FRAMES = 60
 
 
@@ -39,7 +41,7 @@ class Show(NamedTuple):
     """Two episodes, and how to draw a moment of one."""
 
     titles: tuple[str, str]
-    episodes: tuple[list, list]
+    episodes: tuple[list, ...]
     """What `draw` shows, step by step, before and after the training."""
     draw: Callable
     every: int = 1
@@ -51,12 +53,14 @@ def control(task: str, config: ppo.Config, draw: Callable, every: int) -> Show:
     result = ppo.train(task, config, run_ids=[0], seed=SEED)
     streams = Streams(SEED, [0]).spawn(1)
     envs = ControlEnvs(CONTROL_TASKS[task], num_envs=1, streams=streams)
-    new = ppo.make_networks(envs, config, streams.generators)["policy"]
+    networks = ppo.make_networks(envs, config, streams.generators)
+    new, trained = networks["policy"], result.networks["policy"]
+    assert isinstance(new, Policy) and isinstance(trained, Policy)
     steps = every * MOST_FRAMES
     noise = new.draw_noise(streams, steps, 1)
     play = {
         "before": lambda s, t: new.sample(s, noise[:, t]),
-        "after": lambda s, t: result.networks["policy"].greedy(s),
+        "after": lambda s, t: trained.greedy(s),
     }
     episodes = []
     for act in play.values():
