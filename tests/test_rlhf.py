@@ -271,7 +271,7 @@ def test_the_price_follows_a_target():
         num_steps=4, batch_size=8, max_new_tokens=6, kl_target=1.0, kl_horizon=10.0
     )
     prices = train(tiny(), config=config).log["kl_coef"]
-    torch.testing.assert_close(prices[1], prices[0] * 0.98)  # far below the target
+    assert prices[1] == pytest.approx(prices[0] * 0.98)  # far below the target
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -285,7 +285,7 @@ def test_a_reward_that_is_no_number_stops_and_keeps_what_was_learned(value):
 
     with pytest.warns(UserWarning, match="the reward of answer 2"):
         result = train(tiny(), reward)
-    assert "the reward of answer 2" in result.stopped and len(result.log["reward"]) == 2
+    assert "the reward of answer 2" in result.frozen and len(result.log["reward"]) == 2
     expected = train(tiny(), interrupted_after(2))  # same steps, other reason to stop
     same(result.models["policy"], expected.models["policy"])
 
@@ -320,7 +320,7 @@ def test_a_break_changes_nothing(tmp_path, monkeypatch):
     again = train(tiny(), config=config, checkpoint=tmp_path, resume=tmp_path)
     same(whole.models["policy"], again.models["policy"])
     same(whole.models["critic"], again.models["critic"])
-    assert torch.equal(whole.log["kl_coef"], again.log["kl_coef"])
+    assert (whole.log["kl_coef"] == again.log["kl_coef"]).all()
 
 
 def test_what_is_collected_is_what_the_formulas_say():

@@ -48,10 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
         on_step=log.write,
     )
     policy.save(output / "model")
-    print(f"{log.path}: {len(result.log.get('reward', ()))} steps, {result.seconds:.0f} s")
+    print(f"{log.path}: {len(result.log.get('reward', ()))} steps, {result.wall_time:.0f} s")
     if result.interrupted:
         print("interrupted: what was learned is in the folder; --resume goes on")
-    return int(bool(result.stopped))
+    return int(bool(result.frozen))
 
 
 def make_parser() -> argparse.ArgumentParser:

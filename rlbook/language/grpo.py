@@ -111,7 +111,7 @@ def train(
                 if inner == 0:
                     old_log_probs = log_probs.detach()  # the policy that drew the answers
                 rows = log_probs, old_log_probs, batch.ref_log_probs, batch.advantages, mask
-                loop.minimize(grpo_loss(*rows, config).mean())
+                loop.gradient_step(grpo_loss(*rows, config).mean())
             log_ratio = (old_log_probs - batch.ref_log_probs).sum(-1)
             found = {"reward": batch.rewards, "kl": log_ratio, "length": mask.sum(-1).float()}
             found["pass@1"] = (batch.rewards == 1).float()

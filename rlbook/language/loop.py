@@ -4,7 +4,7 @@ interruption, a loss that is NaN, a log, checkpoints that continue exactly.
     loop = Loop({"policy": model}, num_steps=200, learning_rate=1e-3, seed=0)
     with loop:
         for step in loop.steps():
-            loop.minimize(loss_of(model, loop.generator))
+            loop.gradient_step(loss_of(model, loop.generator))
             loop.log(reward=..., kl=...)
     return loop.result()
 """
@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -32,14 +33,14 @@ class LoopResult:
 
     models: dict[str, nn.Module]
     """As they are after the last good step."""
-    log: dict[str, torch.Tensor]
+    log: dict[str, np.ndarray]
     """name -> (steps,) float64; NaN where a step did not log it."""
     interrupted: bool
     """By Ctrl-C, or by the stop button of a notebook."""
-    stopped: str | None
-    """Why the training stopped early: a reward, loss or gradient that is not finite."""
-    seconds: float
-    """Of all steps, earlier ones of a continued training included."""
+    frozen: str | None
+    """Why it was stopped early: a reward, loss or gradient that is not finite."""
+    wall_time: float
+    """In seconds, of all steps, earlier ones of a continued training included."""
 
 
 class Loop:
@@ -83,8 +84,8 @@ class Loop:
         self.show_progress = progress
         self.checkpoint, self.checkpoint_every = checkpoint and Path(checkpoint), checkpoint_every
         self.generator = generator(seed)
-        self.interrupted, self.stopped = False, None
-        self.step, self.seconds = 0, 0.0
+        self.interrupted, self.frozen = False, None
+        self.step, self.wall_time = 0, 0.0
         self.logged: dict[str, dict[int, float]] = {}
         self.tensors: dict[str, torch.Tensor] = {}
         self.resumed: dict[str, torch.Tensor] = {}
@@ -102,8 +103,8 @@ class Loop:
     def __exit__(self, kind, error, traceback) -> bool:
         """Ctrl-C and a loss that is not finite end the training, and what was learned stays."""
         if isinstance(error, NotFinite):
-            self.stopped = f"{error} in step {self.step}: the weights of before it are kept"
-            warnings.warn(self.stopped, stacklevel=2)
+            self.frozen = f"{error} in step {self.step}: the weights of before it are kept"
+            warnings.warn(self.frozen, stacklevel=2)
         self.interrupted = isinstance(error, KeyboardInterrupt)
         return isinstance(error, NotFinite | KeyboardInterrupt)
 
@@ -116,7 +117,7 @@ class Loop:
                 self.optimizers.set_learning_rates(self.step, self.num_steps)
                 yield self.step
                 self.step += 1
-                self.seconds += time.perf_counter() - started
+                self.wall_time += time.perf_counter() - started
                 if self.step % self.checkpoint_every == 0 or self.step == self.num_steps:
                     self._save()
                 last = {name: row.get(self.step - 1) for name, row in self.logged.items()}
@@ -124,13 +125,13 @@ class Loop:
                 bar.set_postfix_str(", ".join(shown), refresh=False)
                 bar.update()
 
-    def minimize(self, loss: torch.Tensor, *names: str) -> float:
+    def gradient_step(self, loss: torch.Tensor, *names: str) -> float:
         """One step down the gradient of a loss (): of all models, or of those named.
 
         Returns:
             The norm of the gradient before it was clipped.
         """
-        return self.optimizers.minimize(loss, *names)
+        return self.optimizers.gradient_step(loss, *names)
 
     def log(self, **values: float | torch.Tensor) -> None:
         """Keep numbers of this step: `result().log` holds them as (steps,)."""
@@ -144,13 +145,21 @@ class Loop:
 
     def result(self) -> LoopResult:
         """What was learned so far."""
-        return LoopResult(self.models, self._log(), self.interrupted, self.stopped, self.seconds)
+        return LoopResult(
+            models=self.models,
+            log=self._log(),
+            interrupted=self.interrupted,
+            frozen=self.frozen,
+            wall_time=self.wall_time,
+        )
 
     # --- inside
 
-    def _log(self) -> dict[str, torch.Tensor]:
-        rows = {n: [x.get(t, math.nan) for t in range(self.step)] for n, x in self.logged.items()}
-        return {name: torch.tensor(row, dtype=torch.float64) for name, row in rows.items()}
+    def _log(self) -> dict[str, np.ndarray]:
+        return {
+            name: np.array([row.get(t, math.nan) for t in range(self.step)])
+            for name, row in self.logged.items()
+        }
 
     def _save(self) -> None:
         if self.checkpoint is None:
@@ -159,9 +168,9 @@ class Loop:
         for name, model in self.models.items():
             tensors |= {f"model.{name}.{key}": x for key, x in model.state_dict().items()}
         tensors |= {f"tensor.{name}": x for name, x in self.tensors.items()}
-        tensors |= {f"log.{name}": x for name, x in self._log().items()}
+        tensors |= {f"log.{name}": torch.from_numpy(x) for name, x in self._log().items()}
         self.checkpoint.mkdir(parents=True, exist_ok=True)
-        about = {"step": self.step, "seed": self.seed, "seconds": self.seconds}
+        about = {"step": self.step, "seed": self.seed, "seconds": self.wall_time}
         save_tensors(self.checkpoint / CHECKPOINT, tensors, about)
 
     def _load(self, path: Path) -> None:
@@ -169,7 +178,7 @@ class Loop:
         tensors, about = load_tensors(path, device)
         if about["seed"] != self.seed:
             raise ValueError(f"{path} is of seed {about['seed']}, asked for is {self.seed}")
-        self.step, self.seconds, self.resumed = about["step"], about["seconds"], tensors
+        self.step, self.wall_time, self.resumed = about["step"], about["seconds"], tensors
         self.generator.set_state(tensors["generator"].cpu())
         for name, model in self.models.items():
             try:
@@ -252,7 +261,7 @@ class Optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.rates[name] * factor
 
-    def minimize(self, loss: torch.Tensor, *names: str) -> float:
+    def gradient_step(self, loss: torch.Tensor, *names: str) -> float:
         """One step down the gradient of a loss (): of all models, or of those named.
 
         Returns:

@@ -225,7 +225,7 @@ def train(
             both = torch.cat([rows, rows + len(pairs)]).to(device)  # chosen, then rejected
             rewards = model(text.tokens[both], text.mask[both]).view(2, -1)
             loss = bradley_terry_loss(*rewards, random_share=config.random_share)
-            loop.minimize(loss.mean())
+            loop.gradient_step(loss.mean())
             loop.log(loss=loss.mean(), accuracy=(rewards[0] > rewards[1]).double().mean())
     model.centre(prompts * 2, chosen + rejected)
     return loop.result()

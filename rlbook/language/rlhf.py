@@ -204,7 +204,7 @@ def improve(loop: Loop, batch: Batch, config: Config) -> None:
                 clip_epsilon=config.clip_epsilon,
                 value_coef=config.value_coef,
             )
-            loop.minimize(loss.mean())
+            loop.gradient_step(loss.mean())
 
 
 def train(

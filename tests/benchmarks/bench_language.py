@@ -241,16 +241,16 @@ class Step(NamedTuple):
 @contextmanager
 def watched() -> Iterator[list[Step]]:
     """The gradient steps of a training inside: models as they were before, loss, gradient."""
-    steps, minimize = [], Loop.minimize
+    steps, gradient_step = [], Loop.gradient_step
 
     def watch(loop, loss, *names):
         weights = [p for model in loop.models.values() for p in model.parameters()]
         gradient = torch.autograd.grad(loss, weights, retain_graph=True)
         steps.append(Step(copy.deepcopy(loop.models), loss.detach(), flat(gradient)))
-        return minimize(loop, loss, *names)
+        return gradient_step(loop, loss, *names)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Loop, "minimize", watch)
+        patch.setattr(Loop, "gradient_step", watch)
         yield steps
 
 

@@ -94,7 +94,7 @@ def long_training(config: dict, progress) -> dict:
         # Called with each batch's gradient, before the step.
         model.head.weight.register_hook(interrupted_after(config["stop_after"], lambda g: None))
         result = reward_model.train(model, pool.pairs(), settings, seed=run, progress=False)
-        losses.append(result.log["loss"].numpy())
+        losses.append(result.log["loss"])
         d = differences(model, held_out)
         right = float(held_out.accuracy(d, torch.zeros_like(d)))
         accuracy.append(float("nan") if result.interrupted else right)

@@ -54,7 +54,7 @@ def overoptimisation(config: dict, progress) -> dict:
             options = {"watch": watch, "seed": run, "progress": False}
             result = rlhf.train(sft, reward, task, settings, **options)
             for name in ("reward", "utility", "kl"):
-                rows[name].append(result.log[name].numpy())
+                rows[name].append(result.log[name])
             trained = LanguageModel(result.models["policy"], sft.tokenizer)
             limit, rng = task.max_new_tokens, generator(1)
             rows["samples"].append(write(trained, PROMPTS, max_new_tokens=limit, generator=rng)[2])

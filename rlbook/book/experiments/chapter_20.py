@@ -117,10 +117,10 @@ def four_learners(config: dict, progress) -> dict:
             settings = grpo.Config(**sizes, **ARITHMETIC, **LEARNERS[name])
             end = interrupted_after(stop, lambda step, values: None)
             result = grpo.train(start.copy(), task, settings, on_step=end, **options)
-            return result.log["pass@1"][:stop].numpy()
+            return result.log["pass@1"][:stop]
         settings = rlhf.Config(**sizes, batch_size=128, kl_coef=0.0)
         result = rlhf.train(start, each_answer(task.reward), task, settings, **options)
-        return result.log["reward"][:stop].numpy()
+        return result.log["reward"][:stop]
 
     names = config["learners"]
     found = [learn(name, run) for name in progress(names) for run in range(config["runs"])]
