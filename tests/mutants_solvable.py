@@ -187,10 +187,15 @@ SOLVABLE: list[Mutant] = [
     ),
     *_mutants(
         TRAINING,
-        "_Trainer.descend",
+        "_Trainer.gradient_step",
         ("loss.sum().backward()", "loss.mean().backward()", "a mean over runs couples them"),
-        ("p.data[rows] = before", "p.data[rows] = torch.nan", "a frozen run loses its weights"),
-        ("p.grad[rows] = 0.0", "p.grad[:] = 0.0", "all runs stop with one"),
+    ),
+    *_mutants(
+        "ground.frozen_step",
+        "frozen_step",
+        ("p.data[index] = before", "p.data[index] = torch.nan", "a frozen run loses its weights"),
+        ("p.grad[index] = 0.0", "p.grad[:] = 0.0", "all runs stop with one"),
+        tests="test_solvable_training.py",
     ),
     *_mutants(
         TRAINING,

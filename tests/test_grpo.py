@@ -40,6 +40,18 @@ LM, REF = make_lm(1), make_lm(2)
 P = LM.answer_log_probs()[0, 0].exp().detach()
 
 
+def advantages_of(rewards, old, ref, mask, config, steps=None):
+    policies = {"old_log_probs": old, "ref_log_probs": ref}
+    return grpo.make_advantages(
+        rewards, **policies, completion_mask=mask, config=config, steps=steps
+    )
+
+
+def loss_of(logs, old, ref, A, mask, config):
+    policies = {"old_log_probs": old, "ref_log_probs": ref}
+    return grpo.grpo_loss(logs, **policies, advantages=A, completion_mask=mask, config=config)
+
+
 def expected_gradient(config, G=3):
     """Minus the gradient of grpo_loss at pi_theta = pi_old, the mean over all groups of G."""
     groups = torch.tensor(list(itertools.product(range(7), repeat=G)))
@@ -47,8 +59,8 @@ def expected_gradient(config, G=3):
     logs = LM.log_probs_of(groups.view(1, 1, -1)).view(*groups.shape, -1)
     ref = REF.log_probs_of(groups.view(1, 1, -1)).view(*groups.shape, -1).detach()
     mask = TREE.completion_mask[groups]
-    A = grpo.make_advantages(R[groups], logs, ref, mask, config)
-    loss = grpo.grpo_loss(logs, logs.detach(), ref, A, mask, config)
+    A = advantages_of(R[groups], logs, ref, mask, config)
+    loss = loss_of(logs, logs.detach(), ref, A, mask, config)
     return -torch.autograd.grad(chance @ loss, LM.logits)[0]
 
 
@@ -95,7 +107,7 @@ def test_objective_as_it_is_written():
     lengths = torch.tensor([[4, 2, 1], [1, 3, 3]])
     mask = torch.arange(4) < lengths[..., None]
     A = draw(2, 3, 4, seed=6)
-    found = grpo.grpo_loss(logs, old, ref, A, mask, grpo.Config(kl_coef=0.3))
+    found = loss_of(logs, old, ref, A, mask, grpo.Config(kl_coef=0.3))
     for q in range(2):
         total = 0.0
         for i in range(3):
@@ -113,11 +125,11 @@ def test_padding_changes_nothing(how, level):
     config = grpo.Config(kl_coef=0.3, aggregate=how, kl_level=level)
     mask = torch.arange(4) < torch.tensor([4, 2, 1])[:, None]
     rows = [torch.where(mask, x, 0.0) for x in draw(4, 3, 4).tanh()]
-    want = grpo.grpo_loss(*rows, mask, config)
+    want = loss_of(*rows, mask, config)
     spoiled = [x.masked_fill(~mask, 7.0).requires_grad_() for x in rows]
     longer = [torch.nn.functional.pad(x, (0, 2), value=9.0) for x in (*spoiled, mask)]
     longer[4] = torch.nn.functional.pad(mask, (0, 2))
-    got = grpo.grpo_loss(*longer, config)
+    got = loss_of(*longer, config)
     torch.testing.assert_close(got, want)
     got.backward()
     assert (spoiled[0].grad[~mask] == 0).all()
@@ -129,7 +141,7 @@ def test_old_policy_equal_to_the_policy_is_the_policy_gradient():
     mask = torch.ones(5, 4, dtype=torch.bool)
     logs.requires_grad_()
     config = grpo.Config(kl_coef=0.0, clip_epsilon=1e-9)  # ratio 1 is never clipped
-    loss = grpo.grpo_loss(logs, logs.detach(), ref, A, mask, config)
+    loss = loss_of(logs, logs.detach(), ref, A, mask, config)
     torch.testing.assert_close(torch.autograd.grad(loss, logs)[0], -A / 20)
     torch.testing.assert_close(loss.detach(), -A.mean())
 
@@ -139,8 +151,8 @@ def test_an_answer_without_a_token():
     rows = torch.where(mask, draw(4, 3, 4).tanh(), 0.0)
     for level, how in itertools.product(("token", "answer"), ("answer_mean", "token_mean")):
         config = grpo.Config(kl_level=level, aggregate=how)
-        assert grpo.grpo_loss(*rows, mask, config).isfinite()
-    A = grpo.make_advantages(torch.tensor([1.0, 0, 0]), rows[0], rows[1], mask, grpo.Config())
+        assert loss_of(*rows, mask, config).isfinite()
+    A = advantages_of(torch.tensor([1.0, 0, 0]), rows[0], rows[1], mask, grpo.Config())
     assert (A[1] == 0).all() and (A[0] > 0).all()
 
 
@@ -148,7 +160,7 @@ def test_kl_as_reward_is_charged_to_the_whole_answer():
     mask = torch.arange(3) < torch.tensor([3, 2])[:, None]
     old, ref = torch.where(mask, draw(2, 2, 3), 0.0)
     config = grpo.Config(kl_as="reward", kl_coef=0.5, advantage="centred")
-    found = grpo.make_advantages(torch.tensor([1.0, 0], **F64), old, ref, mask, config)
+    found = advantages_of(torch.tensor([1.0, 0], **F64), old, ref, mask, config)
     shaped = torch.tensor([1.0, 0], **F64) - 0.5 * (old - ref).sum(-1)
     torch.testing.assert_close(found, torch.where(mask, (shaped - shaped.mean())[:, None], 0.0))
 
@@ -181,6 +193,22 @@ def test_runs_of_the_solvable_model_do_not_mix():
 def test_bad_settings(wrong, words):
     with pytest.raises(ValueError, match=words):
         grpo.Config(**wrong)
+
+
+def test_old_and_reference_are_told_apart_by_name():
+    logs, old, ref, A = draw(4, 2, 3)
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    with pytest.raises(TypeError, match="positional"):
+        grpo.grpo_loss(logs, old, ref, A, mask, grpo.Config())
+    with pytest.raises(TypeError, match="positional"):
+        grpo.make_advantages(A[:, 0], old, ref, mask, grpo.Config())
+
+
+def test_process_supervision_without_steps_is_refused():
+    logs = draw(2, 3)
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    with pytest.raises(ValueError, match='supervision "process" needs steps, got None'):
+        advantages_of(logs[:, 0], logs, logs, mask, grpo.Config(supervision="process"))
 
 
 # --- the learner
@@ -274,9 +302,10 @@ def test_a_reward_that_is_no_number_stops_and_keeps_what_was_learned(value):
 def test_the_first_ratio_is_one_and_the_reference_stays(monkeypatch):
     seen = []
 
-    def spy(log_probs, old_log_probs, ref_log_probs, *rest):
-        seen.append([x.detach().clone() for x in (log_probs, old_log_probs, ref_log_probs)])
-        return real(log_probs, old_log_probs, ref_log_probs, *rest)
+    def spy(log_probs, **rest):
+        policies = log_probs, rest["old_log_probs"], rest["ref_log_probs"]
+        seen.append([x.detach().clone() for x in policies])
+        return real(log_probs, **rest)
 
     real = grpo.grpo_loss
     monkeypatch.setattr(grpo, "grpo_loss", spy)

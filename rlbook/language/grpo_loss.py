@@ -102,6 +102,7 @@ class Steps(NamedTuple):
 @torch.no_grad()
 def make_advantages(
     rewards: torch.Tensor,
+    *,
     old_log_probs: torch.Tensor,
     ref_log_probs: torch.Tensor,
     completion_mask: torch.Tensor,
@@ -120,22 +121,30 @@ def make_advantages(
 
     Returns:
         (..., G, T).
+
+    Raises:
+        ValueError: supervision "process" without steps.
     """
+    normalize = config.advantage == "normalized"
     if config.supervision == "process":
-        normalize = config.advantage == "normalized"
-        return process_advantages(*steps, completion_mask, normalize_std=normalize)
+        if steps is None:
+            raise ValueError('supervision "process" needs steps, got None')
+        return process_advantages(
+            steps.rewards, steps.ends, steps.mask, completion_mask, normalize_std=normalize
+        )
     if config.kl_as == "reward" and config.kl_coef > 0:
         log_ratio = answer_kl_estimate(old_log_probs, ref_log_probs, completion_mask, "k1")
         rewards = rewards - config.kl_coef * log_ratio
     if config.advantage == "leave_one_out":
         advantages = leave_one_out_advantages(rewards)
     else:
-        advantages = outcome_advantages(rewards, normalize_std=config.advantage == "normalized")
+        advantages = outcome_advantages(rewards, normalize_std=normalize)
     return torch.where(completion_mask, advantages[..., None], 0.0)
 
 
 def grpo_loss(
     log_probs: torch.Tensor,
+    *,
     old_log_probs: torch.Tensor,
     ref_log_probs: torch.Tensor,
     advantages: torch.Tensor,
@@ -160,16 +169,19 @@ def grpo_loss(
 
     Source: Shao et al. 2024, Eq. 3.
     """
-    ratio_from = log_probs, old_log_probs, advantages
-    losses = clipped_surrogate_loss(*ratio_from, clip_epsilon=config.clip_epsilon)
+    losses = clipped_surrogate_loss(
+        log_probs, old_log_probs, advantages, clip_epsilon=config.clip_epsilon
+    )
     if config.kl_as == "loss" and config.kl_coef > 0:
         anchor = ref_log_probs.detach()
         if config.kl_level == "token":
             kl = kl_estimate(log_probs, anchor, config.kl_kind)
         else:
-            of_answer = log_probs, anchor, completion_mask, config.kl_kind, "answer"
             lengths = completion_mask.sum(-1, keepdim=True).clamp(min=1)
-            kl = answer_kl_estimate(*of_answer)[..., None] / lengths
+            kl = answer_kl_estimate(log_probs, anchor, completion_mask, config.kl_kind, "answer")
+            kl = kl[..., None] / lengths
         losses = losses + config.kl_coef * kl
-    how = config.aggregate, config.max_length
-    return aggregate_token_losses(losses, completion_mask, *how).mean(-1)
+    of_answers = aggregate_token_losses(
+        losses, completion_mask, config.aggregate, config.max_length
+    )
+    return of_answers.mean(-1)

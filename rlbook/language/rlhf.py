@@ -9,6 +9,7 @@ anchor, which never changes: the objective is E[reward] - kl_coef KL(pi_theta ||
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -20,12 +21,12 @@ from rlbook.formulas.token_rewards import token_advantages, token_rewards
 from rlbook.ground.masking import masked_mean
 from rlbook.language.loop import Loop, LoopResult
 from rlbook.language.models import LanguageModel, Prompts
+from rlbook.language.reader import answer_outputs
 from rlbook.language.sampling import token_log_probs, write
 from rlbook.language.scoring import Reward, prompt_source, score
 
 if TYPE_CHECKING:
     from rlbook.language.tasks.task import Task
-from rlbook.language.reader import answer_outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,18 +77,18 @@ class Config:
             raise ValueError(f"num_minibatches must be at most batch_size = {self.batch_size}")
 
 
-def ppo_loss(
+def rlhf_loss(
     log_probs: torch.Tensor,
+    *,
     old_log_probs: torch.Tensor,
     advantages: torch.Tensor,
     values: torch.Tensor,
     returns: torch.Tensor,
     completion_mask: torch.Tensor,
-    *,
     clip_epsilon: float,
     value_coef: float,
 ) -> torch.Tensor:
-    """sum over an answer's tokens of -min(rho A, clip(rho) A) + c_v (V - G)^2. Eq. (19.17).
+    """PPO's: sum over an answer's tokens of -min(rho A, clip(rho) A) + c_v (V - G)^2. Eq. (19.17).
 
     To be minimised. At pi_theta = pi_old the gradient of the mean over answers is minus the
     policy gradient, Eq. (19.12), plus that of the critic's error.
@@ -138,7 +139,7 @@ class Critic(nn.Module):
         return torch.where(completion_mask, values, 0.0)
 
 
-class Batch(NamedTuple):
+class JudgedAnswers(NamedTuple):
     """The answers of a round, and what the updates need of them; no gradients in it."""
 
     prompts: Prompts
@@ -149,25 +150,33 @@ class Batch(NamedTuple):
     advantages: torch.Tensor
     returns: torch.Tensor
 
-    def take(self, rows: torch.Tensor) -> "Batch":
-        prompts = Prompts(self.prompts.tokens[rows], self.prompts.mask[rows])
-        return Batch(prompts, *(x[rows] for x in self[1:]))
+    def take(self, rows: torch.Tensor) -> "JudgedAnswers":
+        return JudgedAnswers(
+            prompts=Prompts(self.prompts.tokens[rows], self.prompts.mask[rows]),
+            tokens=self.tokens[rows],
+            completion_mask=self.completion_mask[rows],
+            log_probs=self.log_probs[rows],
+            advantages=self.advantages[rows],
+            returns=self.returns[rows],
+        )
 
 
 @torch.no_grad()
 def collect(
     policy: LanguageModel,
+    *,
     critic: Critic,
-    reference,
+    reference: nn.Module,
     texts: list[str],
-    reward,
-    kl_coef,
-    config,
-    generator,
-) -> tuple[Batch, dict[str, torch.Tensor], list[str]]:
+    reward: Reward | nn.Module,
+    kl_coef: float,
+    config: Config,
+    generator: torch.Generator,
+) -> tuple[JudgedAnswers, dict[str, torch.Tensor], list[str]]:
     """One answer to each prompt, scored; what to learn from it, what to log, and the answers."""
-    options = {"max_new_tokens": config.max_new_tokens, "generator": generator}
-    prompts, answers, written = write(policy, texts, **options)
+    prompts, answers, written = write(
+        policy, texts, max_new_tokens=config.max_new_tokens, generator=generator
+    )
     mask = answers.completion_mask
     scores = score(reward, texts, written, prompts, answers)
     ref_log_probs = token_log_probs(reference, prompts, answers.tokens, mask)
@@ -178,14 +187,24 @@ def collect(
         centred = advantages - masked_mean(advantages, mask)
         deviation = masked_mean(centred**2, mask).sqrt()
         advantages = torch.where(mask, centred / (deviation + 1e-8), 0.0)
-    batch = Batch(prompts, answers.tokens, mask, answers.log_probs, advantages, returns)
-    kl = (answers.log_probs - ref_log_probs).sum(-1).mean()  # k1 of whole answers
-    error = masked_mean((values - returns) ** 2, mask)
-    measured = {"reward": scores.mean(), "kl": kl, "length": mask.sum(-1).float().mean()}
-    return batch, measured | {"critic_error": error}, written
+    batch = JudgedAnswers(
+        prompts=prompts,
+        tokens=answers.tokens,
+        completion_mask=mask,
+        log_probs=answers.log_probs,
+        advantages=advantages,
+        returns=returns,
+    )
+    measured = {
+        "reward": scores.mean(),
+        "kl": (answers.log_probs - ref_log_probs).sum(-1).mean(),  # k1 of whole answers
+        "length": mask.sum(-1).float().mean(),
+        "critic_error": masked_mean((values - returns) ** 2, mask),
+    }
+    return batch, measured, written
 
 
-def improve(loop: Loop, batch: Batch, config: Config) -> None:
+def improve(loop: Loop, batch: JudgedAnswers, config: Config) -> None:
     """The epochs: gradient steps on minibatches of answers, for policy and critic."""
     model, critic = loop.models["policy"], loop.models["critic"]
     for _ in range(config.num_epochs):
@@ -194,13 +213,13 @@ def improve(loop: Loop, batch: Batch, config: Config) -> None:
             part = batch.take(rows)
             log_probs = token_log_probs(model, part.prompts, part.tokens, part.completion_mask)
             values = critic(part.prompts, part.tokens, part.completion_mask)
-            loss = ppo_loss(
+            loss = rlhf_loss(
                 log_probs,
-                part.log_probs,
-                part.advantages,
-                values,
-                part.returns,
-                part.completion_mask,
+                old_log_probs=part.log_probs,
+                advantages=part.advantages,
+                values=values,
+                returns=part.returns,
+                completion_mask=part.completion_mask,
                 clip_epsilon=config.clip_epsilon,
                 value_coef=config.value_coef,
             )
@@ -217,8 +236,8 @@ def train(
     watch: Mapping[str, Reward] | None = None,
     seed: int = 0,
     progress: bool = True,
-    checkpoint=None,
-    resume=None,
+    checkpoint: str | Path | None = None,
+    resume: str | Path | None = None,
 ) -> LoopResult:
     """PPO from `policy`, which stays as it is; the trained copy is `result.models["policy"]`.
 
@@ -247,27 +266,38 @@ def train(
     config = config or Config()
     draw = prompt_source(policy, prompts, config.max_new_tokens)
     anchor = (reference or policy).model
-    model = copy.deepcopy(policy.model)
+    trained, critic = policy.copy(), Critic(policy.model)
     loop = Loop(
-        {"policy": model, "critic": Critic(policy.model)},
+        {"policy": trained.model, "critic": critic},
         num_steps=config.num_steps,
         learning_rate={"policy": config.learning_rate, "critic": config.critic_learning_rate},
         schedule="linear",
         max_gradient_norm=config.max_gradient_norm,
-        **{"seed": seed, "progress": progress, "checkpoint": checkpoint, "resume": resume},
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     kl_coef = loop.remember("kl_coef", torch.tensor(config.kl_coef))
-    models = LanguageModel(model, policy.tokenizer), loop.models["critic"], anchor
     with loop:
         for _ in loop.steps():
             texts = draw(config.batch_size, loop.generator)
             batch, measured, written = collect(
-                *models, texts, reward, kl_coef.item(), config, loop.generator
+                trained,
+                critic=critic,
+                reference=anchor,
+                texts=texts,
+                reward=reward,
+                kl_coef=kl_coef.item(),
+                config=config,
+                generator=loop.generator,
             )
             improve(loop, batch, config)
             watched = {n: watcher(texts, written).mean() for n, watcher in (watch or {}).items()}
             loop.log(**measured, **watched, kl_coef=kl_coef)
             if config.kl_target is not None:
-                target, horizon = config.kl_target, config.kl_horizon
-                kl_coef.copy_(proportional_kl_coef(kl_coef, measured["kl"].cpu(), target, horizon))
+                kl = measured["kl"].cpu()
+                kl_coef.copy_(
+                    proportional_kl_coef(kl_coef, kl, config.kl_target, config.kl_horizon)
+                )
     return loop.result()

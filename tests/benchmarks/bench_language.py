@@ -296,7 +296,7 @@ class Ones(Arithmetic):
         return float(answer.count("1"))
 
 
-def second_grpo_step(settings: grpo.Config) -> tuple[Step, grpo.Batch]:
+def second_grpo_step(settings: grpo.Config) -> tuple[Step, grpo.AnswerGroups]:
     """In float64, with its batch; the policy is no longer the reference then."""
     batches, collect = [], grpo.collect
 
@@ -311,7 +311,7 @@ def second_grpo_step(settings: grpo.Config) -> tuple[Step, grpo.Batch]:
     return steps[1], batches[1]
 
 
-def slow_grpo_loss(policy, batch: grpo.Batch, settings: grpo.Config) -> torch.Tensor:
+def slow_grpo_loss(policy, batch: grpo.AnswerGroups, settings: grpo.Config) -> torch.Tensor:
     """-(ratio A - kl_coef k3), the mean over an answer's tokens and over answers, one by one."""
     (Q, G), reference, losses = batch.rewards.shape, endless().double(), []
     prompts, answers = batch.prompts.tokens, batch.answers.tokens
@@ -336,7 +336,7 @@ def scores(model, prompt: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
     return logits[prompt.shape[1] - 1 : -1].log_softmax(-1)[range(answer.shape[1]), answer[0]]
 
 
-def check_grpo_of_trl(trainer, step: Step, batch: grpo.Batch) -> None:
+def check_grpo_of_trl(trainer, step: Step, batch: grpo.AnswerGroups) -> None:
     """TRL's loss and gradient on our second batch, in float32, from the same policy."""
     policy = copy.deepcopy(trainer.model)
     policy.load_state_dict(step.models["policy"].state_dict())

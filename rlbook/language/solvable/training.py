@@ -21,7 +21,7 @@ from rlbook.language.solvable.model import SolvableLM, World, exact_kl, expected
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class DrawnAnswers:
     """G answers to each of Q prompts in each of R runs, drawn from pi_old, of T tokens at most."""
 
     answers: torch.Tensor
@@ -65,7 +65,7 @@ class SolvableResult:
 
 def train_solvable(
     world: World,
-    loss: Callable[[Batch], torch.Tensor],
+    loss: Callable[[DrawnAnswers], torch.Tensor],
     *,
     num_steps: int,
     group_size: int,
@@ -156,10 +156,10 @@ class _Trainer:
             batch = replace(batch, log_probs=self.lm.log_probs_of(batch.answers))
             if self.critic is not None:
                 batch = replace(batch, values=self.values(batch))
-            self.descend(self.loss(batch))
+            self.gradient_step(self.loss(batch))
         self.steps_done += 1
 
-    def draw(self, uniforms: torch.Tensor) -> Batch:
+    def draw(self, uniforms: torch.Tensor) -> DrawnAnswers:
         """(R, Q, G) uniform numbers -> answers and all that is known of them."""
         answers = self.lm.sample(uniforms)
         prompts = torch.arange(answers.shape[1])[:, None]  # beside (R, Q, G): the row of a table
@@ -168,7 +168,7 @@ class _Trainer:
         step_rewards = self.world.step_rewards[prompts, answers]
         bad = ~(rewards.isfinite().flatten(1).all(1) & step_rewards.isfinite().flatten(1).all(1))
         self.freeze(bad, "a reward is not finite")
-        batch = Batch(
+        batch = DrawnAnswers(
             answers=answers,
             log_probs=log_probs,
             old_log_probs=log_probs,
@@ -181,13 +181,13 @@ class _Trainer:
             batch if self.critic is None else replace(batch, old_values=self.values(batch).detach())
         )
 
-    def values(self, batch: Batch) -> torch.Tensor:
+    def values(self, batch: DrawnAnswers) -> torch.Tensor:
         """The critic's values of the contexts of all tokens, 0 off the mask: (R, Q, G, T)."""
         contexts = self.world.tree.contexts[batch.answers]
         found = self.critic.gather(2, contexts.flatten(2)).view(contexts.shape)
         return torch.where(batch.completion_mask, found, 0.0)
 
-    def descend(self, loss: torch.Tensor) -> None:
+    def gradient_step(self, loss: torch.Tensor) -> None:
         """One step on the sum of the losses (R,), which share no parameter."""
         R = len(self.run_ids)
         if loss.shape != (R,):
@@ -233,7 +233,7 @@ class _Trainer:
         )
 
 
-def solvable_loss(config: Config, *, num_groups: int = 1) -> Callable[["Batch"], torch.Tensor]:
+def solvable_loss(config: Config, *, num_groups: int = 1) -> Callable[[DrawnAnswers], torch.Tensor]:
     """What `train_solvable` minimises for GRPO: a batch with R runs -> (R,), the mean over prompts.
 
     Every word is a step of its own for supervision "process". The numbers of steps, answers and
@@ -243,14 +243,30 @@ def solvable_loss(config: Config, *, num_groups: int = 1) -> Callable[["Batch"],
         num_groups: into which the answers to a prompt are divided; their losses are averaged.
     """
 
-    def loss(batch: "Batch") -> torch.Tensor:
-        names = "log_probs", "old_log_probs", "ref_log_probs", "completion_mask"
-        names += "rewards", "step_rewards"
-        rows = [getattr(batch, name).unflatten(2, (num_groups, -1)) for name in names]
-        log_probs, *before, mask, rewards, step_rewards = rows  # (R, Q, groups, G, T)
+    def in_groups(x: torch.Tensor) -> torch.Tensor:  # (R, Q, groups, G, ...)
+        return x.unflatten(2, (num_groups, -1))
+
+    def loss(batch: DrawnAnswers) -> torch.Tensor:
+        old_log_probs = in_groups(batch.old_log_probs)
+        ref_log_probs = in_groups(batch.ref_log_probs)
+        mask = in_groups(batch.completion_mask)
         ends = torch.arange(mask.shape[-1], device=mask.device).expand(mask.shape)
-        steps = Steps(step_rewards, ends, mask)
-        advantages = make_advantages(rewards, *before, mask, config, steps)
-        return grpo_loss(log_probs, *before, advantages, mask, config).mean((1, 2))
+        advantages = make_advantages(
+            in_groups(batch.rewards),
+            old_log_probs=old_log_probs,
+            ref_log_probs=ref_log_probs,
+            completion_mask=mask,
+            config=config,
+            steps=Steps(rewards=in_groups(batch.step_rewards), ends=ends, mask=mask),
+        )
+        losses = grpo_loss(
+            in_groups(batch.log_probs),
+            old_log_probs=old_log_probs,
+            ref_log_probs=ref_log_probs,
+            advantages=advantages,
+            completion_mask=mask,
+            config=config,
+        )
+        return losses.mean((1, 2))
 
     return loss
