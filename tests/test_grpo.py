@@ -16,7 +16,7 @@ from rlbook.language import grpo
 from rlbook.language.models import LanguageModel, make_model, make_tokenizer
 from rlbook.language.solvable.fixed_points import ExpectedGRPO
 from rlbook.language.solvable.model import AnswerTree, SolvableLM, World, exact_kl, expected_reward
-from rlbook.language.solvable.training import solvable_loss, train_solvable
+from rlbook.language.solvable.training import SolvableConfig, solvable_loss, train_solvable
 from rlbook.language.tasks.arithmetic import Arithmetic
 
 F64 = {"dtype": torch.float64}
@@ -170,10 +170,12 @@ def test_runs_of_the_solvable_model_do_not_mix():
     world = World(TREE, ("?",), lm.answer_log_probs()[0].detach(), R[None], draw(1, 7, 2))
     for supervision in ("outcome", "process"):
         config = grpo.Config(supervision=supervision)
-        options = {"num_steps": 5, "group_size": 4, "learning_rate": 0.1, "progress": False}
-        options["optimizer"] = torch.optim.SGD
-        both = train_solvable(world, solvable_loss(config), num_runs=3, **options)
-        alone = train_solvable(world, solvable_loss(config), run_ids=[2], **options)
+        settings = SolvableConfig(
+            num_steps=5, group_size=4, learning_rate=0.1, optimizer=torch.optim.SGD
+        )
+        given = world, solvable_loss(config), settings
+        both = train_solvable(*given, num_runs=3, progress=False)
+        alone = train_solvable(*given, run_ids=[2], progress=False)
         torch.testing.assert_close(both.lm.logits[2], alone.lm.logits[0])
 
 

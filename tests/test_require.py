@@ -9,9 +9,12 @@ import torch
 from rlbook.ground import require
 from rlbook.ground.require import (
     available_devices,
+    check_at_least,
     check_device,
     check_discount,
     check_memory,
+    check_one_of,
+    check_positive,
     first_index,
     flags,
     floating,
@@ -108,3 +111,19 @@ def test_memory(monkeypatch):
         check_memory("a table", 3, 801)
     with pytest.raises(ValueError, match="2,401 numbers, more than 2,400; use fewer runs"):
         check_memory("a table", 2401)
+
+
+def test_choices():
+    check_one_of("kind", "k1", ("k1", "k2"))
+    with pytest.raises(ValueError, match=r"kind must be one of \('k1', 'k2'\), got 'k4'"):
+        check_one_of("kind", "k4", ("k1", "k2"))
+
+
+def test_least_and_positive_numbers():
+    check_at_least("n", 1, 1)
+    check_positive("x", 1e-9)
+    for number in (0, math.nan):
+        with pytest.raises(ValueError, match=f"n must be at least 1, got {number}"):
+            check_at_least("n", number, 1)
+        with pytest.raises(ValueError, match=f"x must be positive, got {number}"):
+            check_positive("x", number)

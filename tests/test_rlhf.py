@@ -17,7 +17,7 @@ from rlbook.language.rlhf import Critic
 from rlbook.language.sampling import Answers, decode, sample, token_log_probs
 from rlbook.language.scoring import prompt_source, score
 from rlbook.language.solvable.model import AnswerTree, SolvableLM, World, exact_kl, expected_reward
-from rlbook.language.solvable.training import train_solvable
+from rlbook.language.solvable.training import SolvableConfig, train_solvable
 from rlbook.language.tasks.reviews import Reviews
 
 F64 = {"dtype": torch.float64}
@@ -129,8 +129,10 @@ def test_ppo_reaches_the_exact_optimum():
         numbers = batch.log_probs, batch.old_log_probs, A, batch.values, G, batch.completion_mask
         return loss_of(*numbers).mean((1, 2))
 
-    sizes = {"num_steps": 150, "group_size": 32, "learning_rate": 0.05, "num_runs": 2}
-    result = train_solvable(world, loss, **sizes, inner_steps=2, critic=True, progress=False)
+    config = SolvableConfig(
+        num_steps=150, group_size=32, learning_rate=0.05, inner_steps=2, critic=True
+    )
+    result = train_solvable(world, loss, config, num_runs=2, progress=False)
     best = kl_regularized_optimum(reference, rewards, kl_coef=0.3)[1].mean()
     gap = best - (result.reward - 0.3 * result.kl)
     assert (gap[:, -1] < 0.05 * gap[:, 0]).all()

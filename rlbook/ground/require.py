@@ -83,3 +83,18 @@ def check_memory(what: str, *sizes: int) -> None:
             f"{what} would hold {shape} = {entries:,} numbers, more than {MAX_ENTRIES:,}; "
             "use fewer runs, or fewer episodes"
         )
+
+
+def check_one_of(name: str, value, choices: tuple) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {choices}, got {value!r}")
+
+
+def check_at_least(name: str, number: float, low: float) -> None:
+    if not number >= low:
+        raise ValueError(f"{name} must be at least {low}, got {number}")
+
+
+def check_positive(name: str, number: float) -> None:
+    if not number > 0:
+        raise ValueError(f"{name} must be positive, got {number}")
