@@ -6,7 +6,6 @@ here answers are drawn and learned from. From the command line:
     python -m rlbook.language --task arithmetic --steps 100 --output runs/grpo
 """
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -86,7 +85,9 @@ def train(
     resume: str | Path | None = None,
     on_step: Callable[[int, dict[str, float]], None] | None = None,
 ) -> LoopResult:
-    """Train policy.model in place; as it comes in, it is also the reference.
+    """GRPO from `policy`, which stays as it is; the trained copy is `result.models["policy"]`.
+
+    `policy` is the reference, too, so that no more than one copy is made.
 
     Logged for each step, a mean over the answers drawn in it, before it learns from them:
         reward: of the verifier, in its own units. It should rise; level from the beginning, all
@@ -100,15 +101,14 @@ def train(
             and stays 0 for a verifier that never gives 1.
 
     Args:
-        checkpoint, checkpoint_every, resume: see Loop. Resume with the model that the training
-            began with, as it is also the reference.
+        checkpoint, checkpoint_every, resume: see Loop. Resume with the policy that the training
+            began with, as it is the reference.
         on_step: is told each step's number and log.
     """
     config = config or Config()
-    model = policy.model
-    reference = copy.deepcopy(model).requires_grad_(False)
+    trained, reference = policy.copy(), policy.model
     loop = Loop(
-        {"policy": model},
+        {"policy": trained.model},
         num_steps=config.num_steps,
         learning_rate=config.learning_rate,
         schedule=config.schedule,
@@ -122,11 +122,11 @@ def train(
     )
     with loop:
         for step in loop.steps():
-            groups = collect(policy, reference, task, config, loop.generator)
+            groups = collect(trained, reference, task, config, loop.generator)
             tokens, mask = groups.answers.tokens, groups.answers.completion_mask
             for inner in range(config.inner_steps):
                 log_probs = token_log_probs(
-                    model, groups.prompts, tokens, mask, temperature=config.temperature
+                    trained.model, groups.prompts, tokens, mask, temperature=config.temperature
                 ).view_as(groups.advantages)
                 if inner == 0:
                     old_log_probs = log_probs.detach()  # the policy that drew the answers

@@ -32,7 +32,7 @@ class LoopResult:
     """What a training of language models hands back."""
 
     models: dict[str, nn.Module]
-    """As they are after the last good step."""
+    """As they are after the last good step. What was handed to the training is as it was before."""
     log: dict[str, np.ndarray]
     """name -> (steps,) float64; NaN where a step did not log it."""
     interrupted: bool
@@ -47,8 +47,8 @@ class Loop:
     """The steps of one training of one or several models, each with an AdamW of its own.
 
     Args:
-        models: name -> module. They are trained in place. A frozen reference is none of them:
-            copy it from the policy before the Loop is made, which may load other weights.
+        models: name -> module. They are trained in place, and `resume` loads other weights into
+            them: so they are copies that the learner has made, and a frozen reference is none.
         optimization: learning_rate, schedule, warmup_steps, betas, weight_decay and
             max_gradient_norm of `rlbook.language.loop.Optimizers`.
         checkpoint: a folder, made if missing, in which the state is written every

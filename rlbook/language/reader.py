@@ -23,15 +23,15 @@ MAY_BE_ABSENT = {
 
 @contextmanager
 def evaluation_mode(model) -> Iterator[None]:
-    """No dropout inside; afterwards the mode it was in."""
-    training = model.training
+    """No dropout inside; afterwards each module is in the mode that it was in."""
+    training = [module for module in model.modules() if module.training]
     if training:
         model.eval()
     try:
         yield
     finally:
-        if training:
-            model.train()
+        for module in training:
+            module.training = True
 
 
 def answer_outputs(

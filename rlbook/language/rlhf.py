@@ -241,8 +241,10 @@ def train(
 ) -> LoopResult:
     """PPO from `policy`, which stays as it is; the trained copy is `result.models["policy"]`.
 
+    Its critic is there, too, as "critic". No other argument is changed, either.
+
     Args:
-        reward: a function of lists of prompts and answers, or a reward model; it is frozen.
+        reward: a function of lists of prompts and answers, or a reward model; it is not trained.
         prompts: to draw from, or a task that makes them.
         reference: pi_ref; `policy` by default.
         watch: name -> another function like `reward`, which is logged and not learned from.

@@ -28,8 +28,8 @@ def train_judge(sft, task, num_pairs: int, run: int, num_steps: int):
     judge = reward_model.RewardModel(sft.model, sft.tokenizer)
     pairs = compare(sft, task, num_pairs, seed=1000 + run, **ANNOTATORS).pairs()
     settings = reward_model.Config(num_steps=num_steps)
-    reward_model.train(judge, pairs, settings, seed=run, progress=False)
-    return judge
+    result = reward_model.train(judge, pairs, settings, seed=run, progress=False)
+    return result.models["reward_model"]
 
 
 def overoptimisation(config: dict, progress) -> dict:

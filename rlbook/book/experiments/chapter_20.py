@@ -119,7 +119,7 @@ def four_learners(config: dict, progress) -> dict:
         if name in LEARNERS:
             settings = grpo.Config(**sizes, **ARITHMETIC, **LEARNERS[name])
             end = interrupted_after(stop, lambda step, values: None)
-            result = grpo.train(start.copy(), task, settings, on_step=end, **options)
+            result = grpo.train(start, task, settings, on_step=end, **options)
             return result.log["pass@1"][:stop]
         settings = rlhf.Config(**sizes, batch_size=128, kl_coef=0.0)
         result = rlhf.train(start, each_answer(task.reward), task, settings, **options)
