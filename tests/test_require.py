@@ -15,6 +15,7 @@ from rlbook.ground.require import (
     check_memory,
     check_one_of,
     check_positive,
+    check_within,
     first_index,
     flags,
     floating,
@@ -117,6 +118,14 @@ def test_choices():
     check_one_of("kind", "k1", ("k1", "k2"))
     with pytest.raises(ValueError, match=r"kind must be one of \('k1', 'k2'\), got 'k4'"):
         check_one_of("kind", "k4", ("k1", "k2"))
+
+
+def test_numbers_within_bounds():
+    for number in (0, 0.5, 1):
+        check_within("x", number, 0, 1)
+    for number in (-1e-9, 1.5, math.nan):
+        with pytest.raises(ValueError, match=rf"x must be in \[0, 1\], got {number}"):
+            check_within("x", number, 0, 1)
 
 
 def test_least_and_positive_numbers():

@@ -459,7 +459,7 @@ def test_as_many_tokens_as_the_context_has_room_for(make):
         (
             [[True, True], [False, True]],
             {"max_new_tokens": 0},
-            "got 1.0 and 0",
+            "max_new_tokens must be at least 1, got 0",
         ),
     ],
 )

@@ -90,6 +90,11 @@ def check_one_of(name: str, value, choices: tuple) -> None:
         raise ValueError(f"{name} must be one of {choices}, got {value!r}")
 
 
+def check_within(name: str, number: float, low: float, high: float) -> None:
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be in [{low}, {high}], got {number}")
+
+
 def check_at_least(name: str, number: float, low: float) -> None:
     if not number >= low:
         raise ValueError(f"{name} must be at least {low}, got {number}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from rlbook.formulas.preferences import bayes_accuracy, preference_probability
+from rlbook.ground.require import check_at_least
 from rlbook.ground.seeding import generator
 from rlbook.language.models import LanguageModel
 from rlbook.language.sampling import write
@@ -72,14 +73,18 @@ def compare(
     Raises:
         ValueError: no pairs asked for; or a model that says the same thing again and again.
     """
-    if num_pairs < 1:
-        raise ValueError(f"num_pairs must be at least 1, got {num_pairs}")
+    check_at_least("num_pairs", num_pairs, 1)
     rng = generator(seed)
-    options = {"generator": rng, "temperature": temperature, "max_new_tokens": task.max_new_tokens}
     found: list[tuple[str, str, str]] = []
     for _ in range(10 + 10 * num_pairs // batch_size):
         prompts = task.prompts(batch_size, rng)
-        _, _, text = write(language_model, prompts * 2, **options)
+        _, _, text = write(
+            language_model,
+            prompts * 2,
+            max_new_tokens=task.max_new_tokens,
+            generator=rng,
+            temperature=temperature,
+        )
         rows = zip(prompts, text[:batch_size], text[batch_size:], strict=True)
         found += [row for row in rows if row[1] != row[2]]
         if len(found) >= num_pairs:

@@ -18,6 +18,7 @@ from rlbook.formulas.group_advantages import (
     process_advantages,
 )
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
+from rlbook.ground.require import check_at_least, check_one_of, check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,27 +66,19 @@ class Config:
     """Where an answer is cut; the task's own limit by default."""
 
     def __post_init__(self):
-        choices = {
-            "supervision": ("outcome", "process"),
-            "advantage": ("normalized", "centred", "leave_one_out"),
-            "aggregate": ("answer_mean", "constant", "token_mean"),
-            "kl_as": ("loss", "reward"),
-            "kl_kind": ("k1", "k2", "k3"),
-            "kl_level": ("token", "answer"),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
-        least = {"num_steps": 1, "num_prompts": 1, "group_size": 2, "inner_steps": 1}
-        least |= {"warmup_steps": 0}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        check_one_of("supervision", self.supervision, ("outcome", "process"))
+        check_one_of("advantage", self.advantage, ("normalized", "centred", "leave_one_out"))
+        check_one_of("aggregate", self.aggregate, ("answer_mean", "constant", "token_mean"))
+        check_one_of("kl_as", self.kl_as, ("loss", "reward"))
+        check_one_of("kl_kind", self.kl_kind, ("k1", "k2", "k3"))
+        check_one_of("kl_level", self.kl_level, ("token", "answer"))
+        for name in ("num_steps", "num_prompts", "inner_steps"):
+            check_at_least(name, getattr(self, name), 1)
+        check_at_least("group_size", self.group_size, 2)
+        check_at_least("warmup_steps", self.warmup_steps, 0)
+        check_at_least("kl_coef", self.kl_coef, 0)
         for name in ("clip_epsilon", "learning_rate", "temperature", "max_length"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if not self.kl_coef >= 0:
-            raise ValueError(f"kl_coef must be at least 0, got {self.kl_coef}")
+            check_positive(name, getattr(self, name))
         whole = self.advantage == "leave_one_out" or (self.kl_as == "reward" and self.kl_coef > 0)
         if self.supervision == "process" and whole:
             raise ValueError("leave_one_out and a KL as reward are for outcomes, not for processes")

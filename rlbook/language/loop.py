@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.require import check_at_least, check_one_of, check_positive
 from rlbook.ground.saving import load_optimizer, load_tensors, optimizer_state, save_tensors
 from rlbook.ground.seeding import generator
 
@@ -49,8 +50,8 @@ class Loop:
     Args:
         models: name -> module. They are trained in place, and `resume` loads other weights into
             them: so they are copies that the learner has made, and a frozen reference is none.
-        optimization: learning_rate, schedule, warmup_steps, betas, weight_decay and
-            max_gradient_norm of `rlbook.language.loop.Optimizers`.
+        learning_rate, schedule, warmup_steps, betas, weight_decay, max_gradient_norm: see
+            `Optimizers`.
         checkpoint: a folder, made if missing, in which the state is written every
             `checkpoint_every` steps and after the last one, whole or not at all.
         resume: a folder with a checkpoint. The same calls with the same num_steps then give what
@@ -70,17 +71,30 @@ class Loop:
         models: Mapping[str, nn.Module],
         *,
         num_steps: int,
+        learning_rate: float | Mapping[str, float],
+        schedule: str = "constant",
+        warmup_steps: int = 0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 0.0,
+        max_gradient_norm: float = 1.0,
         seed: int = 0,
         progress: bool = True,
         checkpoint: str | Path | None = None,
         checkpoint_every: int = 50,
         resume: str | Path | None = None,
-        **optimization,
     ):
-        if num_steps < 1 or checkpoint_every < 1:
-            raise ValueError("num_steps and checkpoint_every must be at least 1")
+        check_at_least("num_steps", num_steps, 1)
+        check_at_least("checkpoint_every", checkpoint_every, 1)
         self.models, self.num_steps, self.seed = dict(models), num_steps, seed
-        self.optimizers = Optimizers(self.models, **optimization)
+        self.optimizers = Optimizers(
+            self.models,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            warmup_steps=warmup_steps,
+            betas=betas,
+            weight_decay=weight_decay,
+            max_gradient_norm=max_gradient_norm,
+        )
         self.show_progress = progress
         self.checkpoint, self.checkpoint_every = checkpoint and Path(checkpoint), checkpoint_every
         self.generator = generator(seed)
@@ -233,23 +247,26 @@ class Optimizers:
         models: Mapping[str, nn.Module],
         *,
         learning_rate: float | Mapping[str, float],
-        schedule: str = "constant",
-        warmup_steps: int = 0,
-        betas: tuple[float, float] = (0.9, 0.999),
-        weight_decay: float = 0.0,
-        max_gradient_norm: float = 1.0,
+        schedule: str,
+        warmup_steps: int,
+        betas: tuple[float, float],
+        weight_decay: float,
+        max_gradient_norm: float,
     ):
-        if schedule not in SCHEDULES:
-            raise ValueError(f"schedule must be one of {list(SCHEDULES)}, got {schedule!r}")
-        if not max_gradient_norm > 0:
-            raise ValueError(f"max_gradient_norm must be positive, got {max_gradient_norm}")
+        check_one_of("schedule", schedule, tuple(SCHEDULES))
+        check_positive("max_gradient_norm", max_gradient_norm)
         self.schedule, self.warmup_steps = SCHEDULES[schedule], warmup_steps
         self.rates = _rates(models, learning_rate)
         self.max_gradient_norm = max_gradient_norm
         self.parameters = _parameters(models)
-        options = {"betas": betas, "weight_decay": weight_decay, "fused": True}
         self.by_name = {
-            name: torch.optim.AdamW(parameters, lr=self.rates[name], **options)
+            name: torch.optim.AdamW(
+                parameters,
+                lr=self.rates[name],
+                betas=betas,
+                weight_decay=weight_decay,
+                fused=True,
+            )
             for name, parameters in self.parameters.items()
         }
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 
 from rlbook.ground.draws import inverse_cdf
+from rlbook.ground.require import check_at_least, check_positive
 from rlbook.language.models import LanguageModel, Prompts, context_length, encode
 from rlbook.language.reader import Reader, answer_outputs, evaluation_mode
 
@@ -90,12 +91,12 @@ def sample(
             left, with the row; a negative temperature.
     """
     check_prompts(model, prompts, max_new_tokens)
-    if not (temperature >= 0 and max_new_tokens >= 1):
-        got = f"{temperature} and {max_new_tokens}"
-        raise ValueError(f"temperature must be at least 0 and max_new_tokens 1, got {got}")
+    check_at_least("temperature", temperature, 0)
+    check_at_least("max_new_tokens", max_new_tokens, 1)
     shape, device = (len(prompts.tokens), max_new_tokens), prompts.tokens.device
-    where = {"generator": generator, "device": generator.device}
-    uniforms = torch.rand(shape, dtype=torch.float64, **where).to(device)
+    uniforms = torch.rand(
+        shape, dtype=torch.float64, generator=generator, device=generator.device
+    ).to(device)
     tokens = torch.full(shape, pad_token_id, device=device)
     log_probs = torch.zeros(shape, dtype=torch.float64, device=device)
     mask = torch.zeros(shape, dtype=torch.bool, device=device)
@@ -153,8 +154,7 @@ def token_log_probs(
         shapes = f"{tuple(prompts.tokens.shape)}, {(B, T)}, {tuple(completion_mask.shape)}"
         raise ValueError(f"prompts, answers and completion_mask do not fit: {shapes}")
     check_prompts(model, prompts, completion_mask.sum(-1))
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    check_positive("temperature", temperature)
     logits = answer_outputs(model, prompts, answers, completion_mask) / temperature  # (B, T, V)
     chosen = logits.gather(-1, answers[..., None])[..., 0]
     return torch.where(completion_mask, chosen - logits.logsumexp(-1), 0.0)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from rlbook.formulas.divergences import kl_categorical, kl_regularized_optimum
+from rlbook.ground.require import require_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,10 +193,7 @@ class SolvableLM(nn.Module):
         """
         R, Q, N, V = self.logits.shape
         O = self.tree.num_answers
-        if log_probs.shape not in {(Q, O), (R, Q, O)}:
-            raise ValueError(
-                f"log_probs must be ({Q}, {O}) or ({R}, {Q}, {O}), got {tuple(log_probs.shape)}"
-            )
+        require_shape("log_probs", log_probs, (Q, O), (R, Q, O))
         log_probs = log_probs.to(self.logits)
         if not ((log_probs.exp().sum(-1) - 1).abs() < 1e-6).all():
             raise ValueError("the probabilities exp(log_probs) must sum to 1 over the answers")
