@@ -13,10 +13,8 @@ import json
 import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import cast
 
 import torch
-from transformers import PreTrainedModel
 
 from rlbook.language.grpo import Config, train
 from rlbook.language.models import LanguageModel, load
@@ -49,8 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         resume=folder if options.resume else None,
         on_step=log.write,
     )
-    trained = cast(PreTrainedModel, result.models["policy"])
-    LanguageModel(trained, policy.tokenizer).save(output / "model")
+    LanguageModel(result.models["policy"], policy.tokenizer).save(output / "model")
     print(f"{log.path}: {len(result.log.get('reward', ()))} steps, {result.wall_time:.0f} s")
     if result.interrupted:
         print("interrupted: what was learned is in the folder; --resume goes on")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from rlbook.language.grpo_loss import Config, Steps, grpo_loss, make_advantages
 from rlbook.language.loop import Loop, LoopResult
@@ -37,7 +38,11 @@ class AnswerGroups(NamedTuple):
 
 @torch.no_grad()
 def collect(
-    policy: LanguageModel, reference, task: Task, config: Config, generator: torch.Generator
+    policy: LanguageModel,
+    reference: nn.Module,
+    task: Task,
+    config: Config,
+    generator: torch.Generator,
 ) -> AnswerGroups:
     """Draw G answers to each of Q new prompts, and judge them.
 

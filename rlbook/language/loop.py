@@ -15,6 +15,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,8 +34,9 @@ CHECKPOINT = "checkpoint.safetensors"
 class LoopResult:
     """What a training of language models hands back."""
 
-    models: dict[str, nn.Module]
-    """As they are after the last good step. What was handed to the training is as it was before."""
+    models: dict[str, Any]
+    """name -> module, as it is after the last good step. What was handed to the training is as it
+    was before."""
     log: dict[str, np.ndarray]
     """name -> (steps,) float64; NaN where a step did not log it."""
     interrupted: bool
@@ -96,9 +99,11 @@ class Loop:
             max_gradient_norm=max_gradient_norm,
         )
         self.show_progress = progress
-        self.checkpoint, self.checkpoint_every = checkpoint and Path(checkpoint), checkpoint_every
+        self.checkpoint = Path(checkpoint) if checkpoint else None
+        self.checkpoint_every = checkpoint_every
         self.generator = generator(seed)
-        self.interrupted, self.frozen = False, None
+        self.interrupted = False
+        self.frozen: str | None = None
         self.step, self.wall_time = 0, 0.0
         self.logged: dict[str, dict[int, float]] = {}
         self.tensors: dict[str, torch.Tensor] = {}
@@ -114,7 +119,12 @@ class Loop:
     def __enter__(self) -> "Loop":
         return self
 
-    def __exit__(self, kind, error, traceback) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
         """Ctrl-C and a loss that is not finite end the training, and what was learned stays."""
         if isinstance(error, NotFinite):
             self.frozen = f"{error} in step {self.step}: the weights of before it are kept"
@@ -313,9 +323,13 @@ class Optimizers:
             load_optimizer(name, optimizer, state)
 
 
-def _rates(models: Mapping[str, nn.Module], learning_rate) -> dict[str, float]:
-    given = learning_rate if isinstance(learning_rate, Mapping) else None
-    rates = dict.fromkeys(models, learning_rate) if given is None else dict(given)
+def _rates(
+    models: Mapping[str, nn.Module], learning_rate: float | Mapping[str, float]
+) -> dict[str, float]:
+    if isinstance(learning_rate, Mapping):
+        rates = dict(learning_rate)
+    else:
+        rates = dict.fromkeys(models, learning_rate)
     if set(rates) != set(models) or not all(rate > 0 for rate in rates.values()):
         raise ValueError(f"learning_rate must be positive for each model, got {learning_rate}")
     return rates

@@ -7,6 +7,7 @@ import copy
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from huggingface_hub import model_info, try_to_load_from_cache
@@ -172,13 +173,14 @@ def load(
     except (OSError, ValueError, ImportError) as error:  # the last: a format that wants a package
         raise OSError(f"cannot load {name!r}, or its tokenizer: {error}") from error
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        found: Any = AutoModelForCausalLM.from_pretrained(
             name,
             dtype=dtype or "auto",
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
         )
+        model, report = found
     except OSError as error:
         raise OSError(f"cannot load the model of {name!r}: {error}") from error
     except ValueError as error:

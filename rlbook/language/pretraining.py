@@ -169,7 +169,10 @@ def checksum(task: Task, recipe: Recipe) -> str:
     Raises:
         OSError, TypeError: the task's class has no source file.
     """
-    parts = [ast.dump(ast.parse(inspect.getsource(inspect.getmodule(type(task)))))]
+    module = inspect.getmodule(type(task))
+    if module is None:
+        raise TypeError(f"{type(task).__name__} belongs to no module")
+    parts = [ast.dump(ast.parse(inspect.getsource(module)))]
     parts += _definitions(
         models, "make_tokenizer", "make_model", "encode", "encode_answers", "_ids"
     )

@@ -9,16 +9,21 @@ import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from rlbook.formulas.preferences import bradley_terry_loss
 from rlbook.language.loop import Loop, LoopResult
-from rlbook.language.models import context_length, encode, encode_answers
+from rlbook.language.models import config_of, context_length, encode, encode_answers
 
 HEAD = "reward_head.safetensors"
 CHUNKS = 2
@@ -61,11 +66,13 @@ class RewardModel(nn.Module):
         tokenizer: its tokenizer, with an end-of-sequence token and a padding token.
     """
 
-    def __init__(self, model, tokenizer):
+    shift: torch.Tensor
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         super().__init__()
-        self.body = copy.deepcopy(model.base_model).eval()
+        self.body = cast(PreTrainedModel, copy.deepcopy(model.base_model).eval())
         self.tokenizer = tokenizer
-        size = self.body.config.get_text_config().hidden_size
+        size = config_of(model).get_text_config().hidden_size
         dtype = torch.promote_types(self.body.dtype, torch.float32)
         self.head = nn.Linear(size, 1, bias=False, dtype=dtype, device=self.body.device)
         nn.init.zeros_(self.head.weight)
@@ -107,7 +114,9 @@ class RewardModel(nn.Module):
         return copy.deepcopy(self, {id(self.tokenizer): self.tokenizer})
 
     @torch.no_grad()
-    def score(self, prompts: Sequence[str], answers: Sequence[str], *, batch_size: int = 256):
+    def score(
+        self, prompts: Sequence[str], answers: Sequence[str], *, batch_size: int = 256
+    ) -> torch.Tensor:
         """The rewards of answers in words, (B,). An empty answer is an end token alone."""
         text = to_tokens(self.tokenizer, prompts, answers, self.head.weight.device)
         batches = zip(*(x.split(batch_size) for x in text), strict=True)
@@ -156,7 +165,10 @@ def move_left(tokens: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def to_tokens(
-    tokenizer, prompts: Sequence[str], answers: Sequence[str], device: torch.device | str = "cpu"
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    device: torch.device | str = "cpu",
 ) -> Text:
     """Each prompt, its answer and an end token, as the policy would have written them.
 

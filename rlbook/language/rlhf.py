@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from rlbook.formulas.divergences import proportional_kl_coef
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
@@ -21,7 +22,7 @@ from rlbook.formulas.token_rewards import token_advantages, token_rewards
 from rlbook.ground.masking import masked_mean
 from rlbook.ground.require import check_at_least, check_positive, check_within
 from rlbook.language.loop import Loop, LoopResult
-from rlbook.language.models import LanguageModel, Prompts
+from rlbook.language.models import LanguageModel, Prompts, config_of
 from rlbook.language.reader import answer_outputs
 from rlbook.language.sampling import token_log_probs, write
 from rlbook.language.scoring import Reward, prompt_source, score
@@ -120,10 +121,10 @@ class Critic(nn.Module):
     Eq. (19.15). It begins at 0.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: PreTrainedModel):
         super().__init__()
         self.body = copy.deepcopy(model.base_model)
-        size = model.config.get_text_config().hidden_size
+        size = config_of(model).get_text_config().hidden_size
         dtype = torch.promote_types(model.dtype, torch.float32)
         self.head = nn.Linear(size, 1, dtype=dtype, device=model.device)
         nn.init.zeros_(self.head.weight)

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from rlbook.ground.draws import inverse_cdf
 from rlbook.ground.require import check_at_least, check_positive
@@ -65,7 +67,7 @@ def write(
 
 @torch.no_grad()
 def sample(
-    model,
+    model: nn.Module,
     prompts: Prompts,
     *,
     max_new_tokens: int,
@@ -122,7 +124,9 @@ def sample(
     return Answers(tokens[:, : t + 1], mask[:, : t + 1], log_probs, finished)
 
 
-def _draw(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float):
+def _draw(
+    logits: torch.Tensor, uniforms: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """A token for each row, (B,), and its log-probability."""
     log_probs = (logits / (temperature or 1.0)).log_softmax(-1)  # (B, V)
     if temperature:
@@ -133,7 +137,7 @@ def _draw(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float):
 
 
 def token_log_probs(
-    model,
+    model: nn.Module,
     prompts: Prompts,
     answers: torch.Tensor,
     completion_mask: torch.Tensor,
@@ -160,7 +164,7 @@ def token_log_probs(
     return torch.where(completion_mask, chosen - logits.logsumexp(-1), 0.0)
 
 
-def decode(tokenizer, answers: Answers) -> list[str]:
+def decode(tokenizer: PreTrainedTokenizerBase, answers: Answers) -> list[str]:
     """The answers as text, without the end token and other special tokens."""
     rows = zip(answers.tokens.tolist(), answers.completion_mask.sum(-1).tolist(), strict=True)
     own = [tokens[:length] for tokens, length in rows]
@@ -186,7 +190,7 @@ def pass_at_k(correct: torch.Tensor, k: int) -> torch.Tensor:
     return 1 - ((wrong - draws).clamp(min=0) / (n - draws)).prod(-1)
 
 
-def check_prompts(model, prompts: Prompts, lengths: int | torch.Tensor) -> None:
+def check_prompts(model: nn.Module, prompts: Prompts, lengths: int | torch.Tensor) -> None:
     """Is there something to continue, padded on the left, and room for the answer?
 
     Args:

@@ -177,7 +177,7 @@ class _Trainer:
         for _ in range(self.config.inner_steps):
             batch = replace(batch, log_probs=self.lm.log_probs_of(batch.answers))
             if self.critic is not None:
-                batch = replace(batch, values=self.values(batch))
+                batch = replace(batch, values=self.values(self.critic, batch))
             self.gradient_step(self.loss(batch))
         self.steps_done += 1
 
@@ -199,14 +199,14 @@ class _Trainer:
             rewards=torch.where(rewards.isfinite(), rewards, 0.0),  # of frozen runs
             step_rewards=torch.where(step_rewards.isfinite(), step_rewards, 0.0),
         )
-        return (
-            batch if self.critic is None else replace(batch, old_values=self.values(batch).detach())
-        )
+        if self.critic is None:
+            return batch
+        return replace(batch, old_values=self.values(self.critic, batch).detach())
 
-    def values(self, batch: DrawnAnswers) -> torch.Tensor:
+    def values(self, critic: torch.Tensor, batch: DrawnAnswers) -> torch.Tensor:
         """The critic's values of the contexts of all tokens, 0 off the mask: (R, Q, G, T)."""
         contexts = self.world.tree.contexts[batch.answers]
-        found = self.critic.gather(2, contexts.flatten(2)).view(contexts.shape)
+        found = critic.gather(2, contexts.flatten(2)).view(contexts.shape)
         return torch.where(batch.completion_mask, found, 0.0)
 
     def gradient_step(self, loss: torch.Tensor) -> None:
@@ -239,7 +239,8 @@ class _Trainer:
         going = torch.tensor([run not in self.frozen for run in self.run_ids])
         kl = exact_kl(log_probs, self.world.reference).mean(-1)
         reward = expected_reward(log_probs, self.world.rewards).mean(-1)
-        self.records.append((step, *(torch.where(going, x, torch.nan) for x in (kl, reward))))
+        kl, reward = (torch.where(going, x, torch.nan) for x in (kl, reward))
+        self.records.append((step, kl, reward))
 
     def result(self, interrupted: bool) -> SolvableResult:
         steps, kl, reward = zip(*self.records, strict=True)
