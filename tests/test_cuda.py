@@ -250,7 +250,7 @@ def test_a_loop_on_the_device_is_continued(tmp_path):
         with loop:
             for _ in loop.steps():
                 x = torch.randn(8, 3, generator=loop.generator).cuda()
-                loop.minimize((layer(x) - x[:, :2]).square().mean())
+                loop.gradient_step((layer(x) - x[:, :2]).square().mean())
         return layer.weight
 
     whole = train(6)

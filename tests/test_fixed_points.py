@@ -20,7 +20,7 @@ from rlbook.language.solvable.model import (
     expected_reward,
     small_world,
 )
-from rlbook.language.solvable.training import train_solvable
+from rlbook.language.solvable.training import SolvableConfig, train_solvable
 
 F64 = {"dtype": torch.float64}
 WORLD = small_world()
@@ -238,8 +238,8 @@ def test_trained_grpo_comes_to_its_own_fixed_point():
         return ((0.3 * kl - gained) / batch.completion_mask.sum(-1)).mean((1, 2))
 
     found = ExpectedGRPO(WORLD, group_size=8, kl_coef=0.3).fixed_point()
-    settings = {"num_steps": 300, "group_size": 256, "learning_rate": 0.05, "progress": False}
-    result = train_solvable(WORLD, loss, **settings)
+    config = SolvableConfig(num_steps=300, group_size=256, learning_rate=0.05)
+    result = train_solvable(WORLD, loss, config, progress=False)
     kl, reward = result.kl[:, -1], result.reward[:, -1]
     assert (kl - found.kl.mean()).abs().max() < 0.03
     assert (reward - found.reward.mean()).abs().max() < 0.01

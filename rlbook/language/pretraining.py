@@ -100,8 +100,14 @@ def pretrain(task: Task, recipe: Recipe, *, seed: int, progress: bool = True) ->
     """
     draw = generator(seed)
     tokenizer = models.make_tokenizer(task)
-    sizes = {name: getattr(recipe, name) for name in ("hidden_size", "layers", "heads")}
-    model = models.make_model(tokenizer, architecture=recipe.architecture, seed=seed, **sizes)
+    model = models.make_model(
+        tokenizer,
+        architecture=recipe.architecture,
+        hidden_size=recipe.hidden_size,
+        layers=recipe.layers,
+        heads=recipe.heads,
+        seed=seed,
+    )
     tokens, targets = _text(task, tokenizer, recipe.num_pairs, draw)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01

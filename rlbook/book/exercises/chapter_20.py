@@ -114,7 +114,14 @@ def check_mended_loss(attempt) -> str:
         real = torch.nn.functional.pad(mask, (0, pad))
         log_probs = log_probs.clone().requires_grad_()
         loss = attempt(log_probs, old, ref, A, real, beta)
-        want = grpo_loss(log_probs, old, ref, A, real, config)
+        want = grpo_loss(
+            log_probs,
+            old_log_probs=old,
+            ref_log_probs=ref,
+            advantages=A,
+            completion_mask=real,
+            config=config,
+        )
         losses = -torch.minimum(
             (log_probs - old).exp() * A, (log_probs - old).exp().clamp(0.8, 1.2) * A
         ) + beta * ((ref - log_probs).exp() - (ref - log_probs) - 1)

@@ -64,7 +64,8 @@ def number_of_pairs(config: dict, progress) -> dict:
         for k, n in enumerate(config["numbers"]):
             model = reward_model.RewardModel(lm.model, lm.tokenizer)
             settings = reward_model.Config(num_steps=config["num_steps"], random_share=RANDOM_SHARE)
-            reward_model.train(model, pool.pairs()[:n], settings, seed=run, progress=False)
+            result = reward_model.train(model, pool.pairs()[:n], settings, seed=run, progress=False)
+            model = result.models["reward_model"]
             d = differences(model, held_out)
             found["accuracy"][k, run] = held_out.accuracy(d, torch.zeros_like(d))
             loss = -(p * logsigmoid(d) + (1 - p) * logsigmoid(-d))
@@ -91,11 +92,11 @@ def long_training(config: dict, progress) -> dict:
     losses, accuracy = [], []
     for run in progress(range(config["runs"])):
         model = reward_model.RewardModel(lm.model, lm.tokenizer)
-        # Called with each batch's gradient, before the step.
-        model.head.weight.register_hook(interrupted_after(config["stop_after"], lambda g: None))
-        result = reward_model.train(model, pool.pairs(), settings, seed=run, progress=False)
-        losses.append(result.log["loss"].numpy())
-        d = differences(model, held_out)
+        end = interrupted_after(config["stop_after"], lambda step, values: None)
+        options = {"seed": run, "progress": False, "on_step": end}
+        result = reward_model.train(model, pool.pairs(), settings, **options)
+        losses.append(result.log["loss"])
+        d = differences(result.models["reward_model"], held_out)
         right = float(held_out.accuracy(d, torch.zeros_like(d)))
         accuracy.append(float("nan") if result.interrupted else right)
     return {

@@ -31,8 +31,8 @@ def train_judge(sft, task, num_pairs: int, run: int, num_steps: int):
     judge = reward_model.RewardModel(sft.model, sft.tokenizer)
     pairs = annotate(sft, task, num_pairs, seed=1000 + run).pairs()
     settings = reward_model.Config(num_steps=num_steps)
-    reward_model.train(judge, pairs, settings, seed=run, progress=False)
-    return judge
+    result = reward_model.train(judge, pairs, settings, seed=run, progress=False)
+    return result.models["reward_model"]
 
 
 def overoptimisation(config: dict, progress) -> dict:
@@ -57,7 +57,7 @@ def overoptimisation(config: dict, progress) -> dict:
             result = rlhf.train(sft, reward, task, settings, watch=watch, seed=run, progress=False)
             assert isinstance(result.models["policy"], PreTrainedModel)
             for name in ("reward", "utility", "kl"):
-                rows[name].append(result.log[name].numpy())
+                rows[name].append(result.log[name])
             trained = LanguageModel(result.models["policy"], sft.tokenizer)
             limit, rng = task.max_new_tokens, generator(1)
             rows["samples"].append(write(trained, PROMPTS, max_new_tokens=limit, generator=rng)[2])
