@@ -257,9 +257,9 @@ def test_trained_grpo_comes_to_its_own_fixed_point():
         ({"group_size": 1}, "at least 2 answers to compare, got 1"),
         ({"group_size": 40}, "39 rewards of 8 values: more than 100,000 multisets"),
         ({"kl_coef": 0.0}, "kl_coef must be positive"),
-        ({"advantage": "std"}, "advantage must be one of"),
-        ({"aggregate": "token_mean"}, "aggregate must be one of"),
-        ({"kl_as": "reward"}, r"kl_as must be one of \('loss',\), got 'reward'"),
+        ({"advantage": "std"}, "advantage must be 'normalized'"),
+        ({"aggregate": "token_mean"}, "aggregate must be 'answer_mean' or 'constant'"),
+        ({"kl_as": "reward"}, r"kl_as must be 'loss', got 'reward'"),
     ],
 )
 def test_refused(change, message):

@@ -185,8 +185,8 @@ def test_runs_of_the_solvable_model_do_not_mix():
     "wrong, words",
     [
         ({"group_size": 1}, "group_size must be at least 2"),
-        ({"kl_kind": "k4"}, "kl_kind must be one of"),
-        ({"advantage": "std"}, "advantage must be one of"),
+        ({"kl_kind": "k4"}, "kl_kind must be 'k1', 'k2' or 'k3'"),
+        ({"advantage": "std"}, "advantage must be 'normalized'"),
         ({"clip_epsilon": 0.0}, "clip_epsilon must be positive"),
         ({"kl_coef": -1.0}, "kl_coef must be at least 0"),
         ({"kl_coef": math.nan}, "kl_coef must be at least 0"),

@@ -10,14 +10,9 @@ import torch
 from rlbook.ground import require
 from rlbook.ground.require import (
     available_devices,
-    check_at_least,
     check_device,
     check_discount,
     check_memory,
-    check_one_of,
-    check_positive,
-    check_positive_integer,
-    check_within,
     first_index,
     flags,
     floating,
@@ -160,6 +155,8 @@ def test_one_of():
     require.one_of("x", "b", "a", "b")
     with pytest.raises(ValueError, match="^x must be 'a', 'b' or 'c', got 'd'$"):
         require.one_of("x", "d", "a", "b", "c")
+    with pytest.raises(ValueError, match="^x must be 'a', got 'b'$"):
+        require.one_of("x", "b", "a")
     with pytest.raises(ValueError, match="^x must be 'a' or 'b', got None$"):
         require.one_of("x", None, "a", "b")
 

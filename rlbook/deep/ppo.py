@@ -27,8 +27,8 @@ from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
 from rlbook.formulas.divergences import adapt_kl_coef
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
+from rlbook.ground import require
 from rlbook.ground.masking import mean_per_run, standardise_per_run
-from rlbook.ground.require import check_one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class Config(TrainingConfig):
         self.require_positive_integers("num_epochs", "num_minibatches")
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "entropy_coef", "value_coef", "kl_coef")
-        check_one_of("surrogate", self.surrogate, ("clip", "penalty"))
+        require.one_of("surrogate", self.surrogate, "clip", "penalty")
         self.require_positive("clip_epsilon", "kl_target", "max_gradient_norm")
         if self.stop_kl is not None:
             self.require_positive("stop_kl")

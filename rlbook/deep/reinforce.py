@@ -24,8 +24,8 @@ from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
 from rlbook.formulas.policy_gradients import policy_gradient_loss
 from rlbook.formulas.returns import discounted_returns
+from rlbook.ground import require
 from rlbook.ground.masking import masked_mean, mean_per_run
-from rlbook.ground.require import check_one_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Config(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive_integers("total_episodes", "max_steps", "value_steps")
-        check_one_of("baseline", self.baseline, ("none", "mean", "value"))
+        require.one_of("baseline", self.baseline, "none", "mean", "value")
         self.require_positive("value_learning_rate", "max_gradient_norm")
 
 

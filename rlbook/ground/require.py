@@ -141,7 +141,8 @@ def one_of(name: str, value: object, *choices: str) -> None:
     """One of these words."""
     if value not in choices:
         *most, last = map(repr, choices)
-        raise ValueError(f"{name} must be {', '.join(most)} or {last}, got {value!r}")
+        wanted = f"{', '.join(most)} or {last}" if most else last
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
 
 
 def same_shape(form: str = "(...)", **tensors: torch.Tensor) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from rlbook.ground.require import check_positive_integer
+from rlbook.ground import require
 
 
 def generator(
@@ -43,7 +43,7 @@ def chosen_runs(num_runs: int | None, run_ids: Sequence[int] | None) -> Sequence
         ValueError: both are given, or neither; or there is no run.
     """
     if num_runs is not None and run_ids is None:
-        check_positive_integer("num_runs", num_runs)
+        require.positive_integer("num_runs", num_runs)
         return range(int(num_runs))
     if run_ids is None or num_runs is not None:
         raise ValueError("give exactly one of num_runs and run_ids")

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 from rlbook.formulas.preferences import bayes_accuracy, preference_probability
-from rlbook.ground.require import check_at_least
+from rlbook.ground import require
 from rlbook.ground.seeding import generator
 from rlbook.language.models import LanguageModel
 from rlbook.language.sampling import write
@@ -82,7 +82,7 @@ def compare(
     Raises:
         ValueError: no pairs asked for; or a model that says the same thing again and again.
     """
-    check_at_least("num_pairs", num_pairs, 1)
+    require.at_least("num_pairs", num_pairs, 1)
     rng = generator(seed)
     found: list[tuple[str, str, str]] = []
     for _ in range(10 + 10 * num_pairs // batch_size):

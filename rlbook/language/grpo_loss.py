@@ -18,7 +18,7 @@ from rlbook.formulas.group_advantages import (
     process_advantages,
 )
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
-from rlbook.ground.require import check_at_least, check_one_of, check_positive
+from rlbook.ground import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,19 +66,19 @@ class Config:
     """Where an answer is cut; the task's own limit by default."""
 
     def __post_init__(self):
-        check_one_of("supervision", self.supervision, ("outcome", "process"))
-        check_one_of("advantage", self.advantage, ("normalized", "centred", "leave_one_out"))
-        check_one_of("aggregate", self.aggregate, ("answer_mean", "constant", "token_mean"))
-        check_one_of("kl_as", self.kl_as, ("loss", "reward"))
-        check_one_of("kl_kind", self.kl_kind, ("k1", "k2", "k3"))
-        check_one_of("kl_level", self.kl_level, ("token", "answer"))
+        require.one_of("supervision", self.supervision, "outcome", "process")
+        require.one_of("advantage", self.advantage, "normalized", "centred", "leave_one_out")
+        require.one_of("aggregate", self.aggregate, "answer_mean", "constant", "token_mean")
+        require.one_of("kl_as", self.kl_as, "loss", "reward")
+        require.one_of("kl_kind", self.kl_kind, "k1", "k2", "k3")
+        require.one_of("kl_level", self.kl_level, "token", "answer")
         for name in ("num_steps", "num_prompts", "inner_steps"):
-            check_at_least(name, getattr(self, name), 1)
-        check_at_least("group_size", self.group_size, 2)
-        check_at_least("warmup_steps", self.warmup_steps, 0)
-        check_at_least("kl_coef", self.kl_coef, 0)
+            require.at_least(name, getattr(self, name), 1)
+        require.at_least("group_size", self.group_size, 2)
+        require.at_least("warmup_steps", self.warmup_steps, 0)
+        require.at_least("kl_coef", self.kl_coef, 0)
         for name in ("clip_epsilon", "learning_rate", "temperature", "max_length"):
-            check_positive(name, getattr(self, name))
+            require.positive(name, getattr(self, name))
         whole = self.advantage == "leave_one_out" or (self.kl_as == "reward" and self.kl_coef > 0)
         if self.supervision == "process" and whole:
             raise ValueError("leave_one_out and a KL as reward are for outcomes, not for processes")

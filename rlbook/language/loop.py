@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from rlbook.ground import require
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_at_least, check_one_of, check_positive
 from rlbook.ground.saving import load_optimizer, load_tensors, optimizer_state, save_tensors
 from rlbook.ground.seeding import generator
 
@@ -86,8 +86,8 @@ class Loop:
         checkpoint_every: int = 50,
         resume: str | Path | None = None,
     ):
-        check_at_least("num_steps", num_steps, 1)
-        check_at_least("checkpoint_every", checkpoint_every, 1)
+        require.at_least("num_steps", num_steps, 1)
+        require.at_least("checkpoint_every", checkpoint_every, 1)
         self.models, self.num_steps, self.seed = dict(models), num_steps, seed
         self.optimizers = Optimizers(
             self.models,
@@ -263,8 +263,8 @@ class Optimizers:
         weight_decay: float,
         max_gradient_norm: float,
     ):
-        check_one_of("schedule", schedule, tuple(SCHEDULES))
-        check_positive("max_gradient_norm", max_gradient_norm)
+        require.one_of("schedule", schedule, *SCHEDULES)
+        require.positive("max_gradient_norm", max_gradient_norm)
         self.schedule, self.warmup_steps = SCHEDULES[schedule], warmup_steps
         self.rates = _rates(models, learning_rate)
         self.max_gradient_norm = max_gradient_norm

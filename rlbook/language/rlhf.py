@@ -19,8 +19,8 @@ from transformers import PreTrainedModel
 from rlbook.formulas.divergences import proportional_kl_coef
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
 from rlbook.formulas.token_rewards import token_advantages, token_rewards
+from rlbook.ground import require
 from rlbook.ground.masking import masked_mean
-from rlbook.ground.require import check_at_least, check_positive, check_within
 from rlbook.language.loop import Loop, LoopResult
 from rlbook.language.models import LanguageModel, Prompts, config_of
 from rlbook.language.reader import answer_outputs
@@ -68,14 +68,14 @@ class Config:
 
     def __post_init__(self):
         for name in ("num_steps", "batch_size", "max_new_tokens", "num_epochs", "num_minibatches"):
-            check_at_least(name, getattr(self, name), 1)
-        check_within("lambda_", self.lambda_, 0, 1)
-        check_at_least("kl_coef", self.kl_coef, 0)
-        check_at_least("value_coef", self.value_coef, 0)
+            require.at_least(name, getattr(self, name), 1)
+        require.within("lambda_", self.lambda_, 0, 1)
+        require.at_least("kl_coef", self.kl_coef, 0)
+        require.at_least("value_coef", self.value_coef, 0)
         for name in ("clip_epsilon", "kl_horizon", "max_gradient_norm"):
-            check_positive(name, getattr(self, name))
+            require.positive(name, getattr(self, name))
         if self.kl_target is not None:
-            check_positive("kl_target", self.kl_target)
+            require.positive("kl_target", self.kl_target)
         if self.num_minibatches > self.batch_size:
             raise ValueError(f"num_minibatches must be at most batch_size = {self.batch_size}")
 

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from rlbook.ground import require
 from rlbook.ground.draws import inverse_cdf
-from rlbook.ground.require import check_at_least, check_positive
 from rlbook.language.models import LanguageModel, Prompts, context_length, encode
 from rlbook.language.reader import Reader, answer_outputs, evaluation_mode
 
@@ -93,8 +93,8 @@ def sample(
             left, with the row; a negative temperature.
     """
     check_prompts(model, prompts, max_new_tokens)
-    check_at_least("temperature", temperature, 0)
-    check_at_least("max_new_tokens", max_new_tokens, 1)
+    require.at_least("temperature", temperature, 0)
+    require.at_least("max_new_tokens", max_new_tokens, 1)
     shape, device = (len(prompts.tokens), max_new_tokens), prompts.tokens.device
     uniforms = torch.rand(
         shape, dtype=torch.float64, generator=generator, device=generator.device
@@ -158,7 +158,7 @@ def token_log_probs(
         shapes = f"{tuple(prompts.tokens.shape)}, {(B, T)}, {tuple(completion_mask.shape)}"
         raise ValueError(f"prompts, answers and completion_mask do not fit: {shapes}")
     check_prompts(model, prompts, completion_mask.sum(-1))
-    check_positive("temperature", temperature)
+    require.positive("temperature", temperature)
     logits = answer_outputs(model, prompts, answers, completion_mask) / temperature  # (B, T, V)
     chosen = logits.gather(-1, answers[..., None])[..., 0]
     return torch.where(completion_mask, chosen - logits.logsumexp(-1), 0.0)

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import torch
 
+from rlbook.ground import require
 from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_at_least, check_memory, check_positive_integer
+from rlbook.ground.require import check_memory
 from rlbook.ground.seeding import run_generators
 from rlbook.tabular.control_loop import epsilon_greedy_actions
 from rlbook.tabular.schedules import Schedule, as_schedule
@@ -97,7 +98,7 @@ def ucb_bandit(
 
     Source: Sutton & Barto (2018), Eq. 2.10.
     """
-    check_at_least("exploration", exploration, 0)
+    require.at_least("exploration", exploration, 0)
     arms = Arms(num_runs, run_ids, num_arms, num_steps, seed, 0.0)
     with arms:
         for step in progress_bar(range(num_steps), description="steps", show=progress):
@@ -132,8 +133,8 @@ class Arms(Interruptible):
         seed: int,
         initial: float,
     ):
-        check_positive_integer("num_arms", num_arms)
-        check_positive_integer("num_steps", num_steps)
+        require.positive_integer("num_arms", num_arms)
+        require.positive_integer("num_steps", num_steps)
         generators = run_generators(seed, num_runs, run_ids)
         R = self.num_runs = len(generators)
         check_memory("noise (R, num_steps, 3)", R, num_steps, 3)

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import torch
 from tqdm.auto import tqdm
 
+from rlbook.ground import require
 from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_memory, check_positive_integer
+from rlbook.ground.require import check_memory
 from rlbook.ground.seeding import chosen_runs
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.evaluation import greedy_returns
@@ -47,7 +48,7 @@ class ControlConfig:
         for name in ("num_steps", "num_episodes", "evaluate_every"):
             number = getattr(self, name)
             if number is not None:
-                check_positive_integer(name, number)
+                require.positive_integer(name, number)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import torch
 
+from rlbook.ground import require
 from rlbook.ground.draws import from_thresholds, thresholds
-from rlbook.ground.require import check_memory, check_positive_integer
+from rlbook.ground.require import check_memory
 from rlbook.ground.seeding import run_generators
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.tasks import TabularTask, as_task
@@ -92,7 +93,7 @@ class Recorder:
         max_steps: int | None = None,
     ) -> Episodes:
         """The next num_episodes episodes of each run: see record_episodes."""
-        check_positive_integer("num_episodes", num_episodes)
+        require.positive_integer("num_episodes", num_episodes)
         check_memory("episodes (R, N)", self.num_runs, num_episodes)
         limit = max_steps or self.task.max_episode_steps
         numbers, policy = self._numbers(num_episodes), self._policy(policy)

@@ -12,9 +12,10 @@ import torch
 
 from rlbook.formulas.exploration import epsilon_greedy_policy
 from rlbook.formulas.returns import discounted_returns
+from rlbook.ground import require
 from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_memory, check_positive_integer
+from rlbook.ground.require import check_memory
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.episodes import Episodes, Recorder
 from rlbook.tabular.schedules import Schedule, as_schedule
@@ -52,8 +53,8 @@ class MonteCarloConfig:
     earned."""
 
     def __post_init__(self) -> None:
-        check_positive_integer("num_episodes", self.num_episodes)
-        check_positive_integer("episodes_per_update", self.episodes_per_update)
+        require.positive_integer("num_episodes", self.num_episodes)
+        require.positive_integer("episodes_per_update", self.episodes_per_update)
         if self.step_size is not None and self.episodes_per_update != 1:
             raise ValueError("a constant step_size needs episodes_per_update=1")
 

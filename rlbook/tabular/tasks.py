@@ -11,7 +11,8 @@ import gymnasium as gym
 import torch
 from gymnasium.spaces import Discrete
 
-from rlbook.ground.require import check_positive_integer, require_shape
+from rlbook.ground import require
+from rlbook.ground.require import require_shape
 from rlbook.planning.mdp import MDP
 
 
@@ -29,7 +30,7 @@ class TabularTask:
         if not isinstance(self.mdp, MDP):
             raise ValueError(f"mdp must be an MDP, got {type(self.mdp).__name__}")
         if self.max_episode_steps is not None:
-            check_positive_integer("max_episode_steps", self.max_episode_steps)
+            require.positive_integer("max_episode_steps", self.max_episode_steps)
         if self.reward_std is not None:
             require_shape("reward_std", self.reward_std, tuple(self.mdp.reward.shape))
 

@@ -9,7 +9,7 @@ import torch
 
 from rlbook.formulas.exploration import epsilon_greedy_policy
 from rlbook.formulas.returns import td_errors, td_targets
-from rlbook.ground.require import check_at_least, check_one_of, check_within
+from rlbook.ground import require
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.control_loop import (
     ControlConfig,
@@ -190,7 +190,7 @@ def n_step_sarsa(
 
     Source: Sutton & Barto (2018), section 7.2.
     """
-    check_at_least("n", n, 1)
+    require.at_least("n", n, 1)
     loop = ControlLoop(
         task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
     )
@@ -265,8 +265,8 @@ def sarsa_lambda(
 
     Source: Sutton & Barto (2018), section 12.7, with one feature a pair.
     """
-    check_within("lambda_", lambda_, 0, 1)
-    check_one_of("traces", traces, TRACES)
+    require.within("lambda_", lambda_, 0, 1)
+    require.one_of("traces", traces, *TRACES)
     loop = ControlLoop(
         task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
     )

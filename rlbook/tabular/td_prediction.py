@@ -10,9 +10,10 @@ from typing import NamedTuple
 import torch
 
 from rlbook.formulas.returns import lambda_returns, n_step_returns, td_errors
+from rlbook.ground import require
 from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_memory, check_one_of, check_within
+from rlbook.ground.require import check_memory
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.episodes import Episodes
 from rlbook.tabular.tasks import TabularTask, as_task
@@ -223,8 +224,8 @@ def td_lambda(
 
     Source: Sutton & Barto (2018), section 12.2.
     """
-    check_within("lambda_", lambda_, 0, 1)
-    check_one_of("traces", traces, TRACES)
+    require.within("lambda_", lambda_, 0, 1)
+    require.one_of("traces", traces, *TRACES)
     rows = Rows(task, episodes, step_size, initial_values, progress)
     with rows:
         for steps in rows:
@@ -269,7 +270,7 @@ def offline_lambda_return(
 
     Source: Sutton & Barto (2018), section 12.1.
     """
-    check_within("lambda_", lambda_, 0, 1)
+    require.within("lambda_", lambda_, 0, 1)
     rows = Rows(task, episodes, step_size, initial_values, progress)
     with rows:
         for steps in rows:

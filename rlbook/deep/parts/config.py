@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rlbook.ground.require import check_positive, check_positive_integer, check_within
+from rlbook.ground import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +36,12 @@ class TrainingConfig:
 
     def require_positive_integers(self, *names: str) -> None:
         for name in names:
-            check_positive_integer(name, getattr(self, name))
+            require.positive_integer(name, getattr(self, name))
 
     def require_within(self, low: float, high: float, *names: str) -> None:
         for name in names:
-            check_within(name, getattr(self, name), low, high)
+            require.within(name, getattr(self, name), low, high)
 
     def require_positive(self, *names: str) -> None:
         for name in names:
-            check_positive(name, getattr(self, name))
+            require.positive(name, getattr(self, name))

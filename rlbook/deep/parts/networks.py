@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from rlbook.ground.require import check_one_of, check_positive, check_within
+from rlbook.ground import require
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -161,7 +161,7 @@ def _hidden_layers(
 ) -> list[nn.Module]:
     if len(sizes) < 2:
         raise ValueError(f"sizes must be (in, hidden, ..., out), got {tuple(sizes)}")
-    check_one_of("activation", activation, tuple(ACTIVATIONS))
+    require.one_of("activation", activation, *ACTIVATIONS)
     layers: list[nn.Module] = []
     for in_size, out_size in zip(sizes[:-2], sizes[1:-1], strict=True):
         linear = Linear(in_size, out_size, generators, gain=math.sqrt(2))
@@ -207,7 +207,7 @@ def polyak_update(target: nn.Module, online: nn.Module, tau: float) -> None:
     Source: Lillicrap et al. 2016, "Continuous control with deep reinforcement learning",
     Algorithm 1; Polyak and Juditsky 1992 (averaging of iterates).
     """
-    check_within("tau", tau, 0, 1)
+    require.within("tau", tau, 0, 1)
     pairs = [(*target.parameters(), *target.buffers()), (*online.parameters(), *online.buffers())]
     shapes = [[tuple(x.shape) for x in side] for side in pairs]
     if shapes[0] != shapes[1]:
@@ -236,7 +236,7 @@ def clip_gradients_per_run(parameters: Iterable[nn.Parameter], max_norm: float) 
     Source: Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural
     networks", Algorithm 1.
     """
-    check_positive("max_norm", max_norm)
+    require.positive("max_norm", max_norm)
     gradients = _gradients(parameters)
     norms = _norms(gradients)
     scale = (max_norm / (norms + 1e-6)).clamp(max=1.0)

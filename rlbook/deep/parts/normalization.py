@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from rlbook.ground.require import check_positive
+from rlbook.ground import require
 
 
 class RunningNormalizer(nn.Module):
@@ -36,7 +36,7 @@ class RunningNormalizer(nn.Module):
         super().__init__()
         if num_runs < 1 or size < 1:
             raise ValueError(f"num_runs and size must be at least 1, got {num_runs} and {size}")
-        check_positive("clip", clip)
+        require.positive("clip", clip)
         F64 = torch.float64
         self.register_buffer("mean", torch.zeros(num_runs, size, dtype=F64, device=device))
         self.register_buffer("var", torch.ones(num_runs, size, dtype=F64, device=device))

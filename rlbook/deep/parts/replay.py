@@ -6,7 +6,8 @@ from typing import NamedTuple
 import torch
 
 from rlbook.deep.parts.rollouts import Rollout
-from rlbook.ground.require import check_at_least, check_positive_integer, require_shape
+from rlbook.ground import require
+from rlbook.ground.require import require_shape
 from rlbook.ground.seeding import Streams
 
 
@@ -49,7 +50,7 @@ def n_step_transitions(rollout: Rollout, n: int, *, discount: float) -> Transiti
 
     Source: Sutton & Barto (2018), Eq. 7.1; Hessel et al. 2018, "Rainbow".
     """
-    check_at_least("n", n, 1)
+    require.at_least("n", n, 1)
     T = rollout.rewards.shape[-1]
     goes_on = ~(rollout.terminated | rollout.truncated)  # (R, E, T)
     goes_on[..., -1] = False
@@ -103,9 +104,9 @@ class Replay:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
-        check_positive_integer("num_runs", num_runs)
-        check_positive_integer("capacity", capacity)
-        check_positive_integer("observation_size", observation_size)
+        require.positive_integer("num_runs", num_runs)
+        require.positive_integer("capacity", capacity)
+        require.positive_integer("observation_size", observation_size)
         self.capacity, self.size, self._next = capacity, 0, 0
         one, vector = (num_runs, capacity), (num_runs, capacity, observation_size)
         self._memory = Transitions(

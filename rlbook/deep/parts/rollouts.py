@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from rlbook.deep.parts.envs.interface import BatchedEnvs
-from rlbook.ground.require import check_at_least, require_shape
+from rlbook.ground import require
+from rlbook.ground.require import require_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def collect(
     Raises:
         ValueError: steps is not positive, or observations do not fit the environments.
     """
-    check_at_least("steps", steps, 1)
+    require.at_least("steps", steps, 1)
     R, E, T = envs.num_runs, envs.num_envs, steps
     require_shape("observations", observations, (R, E, envs.observation_size))
     seen = observations.new_zeros(R, E, T, envs.observation_size)

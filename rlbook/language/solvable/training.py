@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from rlbook.ground import require
 from rlbook.ground.frozen_step import frozen_step
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_at_least, check_positive
 from rlbook.ground.seeding import Streams
 from rlbook.language.grpo_loss import Config, Steps, grpo_loss, make_advantages
 from rlbook.language.solvable.model import SolvableLM, World, exact_kl, expected_reward
@@ -45,10 +45,10 @@ class SolvableConfig:
 
     def __post_init__(self):
         for name in ("num_steps", "group_size", "inner_steps"):
-            check_at_least(name, getattr(self, name), 1)
-        check_positive("learning_rate", self.learning_rate)
+            require.at_least(name, getattr(self, name), 1)
+        require.positive("learning_rate", self.learning_rate)
         if self.record_every is not None:
-            check_at_least("record_every", self.record_every, 1)
+            require.at_least("record_every", self.record_every, 1)
 
 
 @dataclass(frozen=True, eq=False)

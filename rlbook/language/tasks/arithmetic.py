@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rlbook.ground.require import check_within
+from rlbook.ground import require
 
 WITH_CARRY = [(x, y) for x in range(10) for y in range(10) if x + y >= 10]
 WITHOUT_CARRY = [(x, y) for x in range(10) for y in range(10) if x + y < 10]
@@ -42,7 +42,7 @@ class Arithmetic:
 
     def __post_init__(self):
         for name in ("carry_share", "careless_share"):
-            check_within(name, getattr(self, name), 0, 1)
+            require.within(name, getattr(self, name), 0, 1)
 
     def prompts(self, n: int, generator: torch.Generator) -> list[str]:
         """n problems, "47+85=", drawn independently."""
