@@ -110,10 +110,11 @@ class TabularWorld:
             truncated = self.elapsed >= self.task.max_episode_steps
             self.ended = terminated | truncated
             self.elapsed.masked_fill_(self.ended, 0)
-        start = self.only_start
-        if start is None:
-            start = from_thresholds(self.start, noise[0])
-        self.states = torch.where(self.ended, start, next_states)
+        if self.only_start is None:
+            starts = from_thresholds(self.start, noise[0])
+            self.states = torch.where(self.ended, starts, next_states)
+        else:
+            self.states = torch.where(self.ended, self.only_start, next_states)
         return WorldStep(states, actions, rewards, next_states, terminated, truncated)
 
 
