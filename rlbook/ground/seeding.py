@@ -31,10 +31,11 @@ def run_generators(
     device: str | torch.device = "cpu",
 ) -> list[torch.Generator]:
     """One generator a run: runs 0 .. num_runs - 1, or only those in `run_ids`."""
-    if (num_runs is None) == (run_ids is None):
+    if num_runs is not None and run_ids is None:
+        run_ids = range(num_runs)
+    elif num_runs is not None or run_ids is None:
         raise ValueError("give exactly one of num_runs and run_ids")
-    ids = range(num_runs) if num_runs is not None else run_ids or ()
-    return [generator(seed, run, device) for run in ids]
+    return [generator(seed, run, device) for run in run_ids]
 
 
 class Streams:
