@@ -290,8 +290,8 @@ def train_peer(trainer, step_ended) -> None:
 
 
 class Ones(Arithmetic):
-    """Each 1 pays: a new model never finds a sum, and if all rewards are 0, so are all advantages,
-    and neither the surrogate nor its clip is at work."""
+    """Each 1 pays: a new model never finds a sum, and where all rewards are 0, so are all
+    advantages, and neither the surrogate nor its clip is at work."""
 
     def reward(self, prompt: str, answer: str) -> float:
         return float(answer.count("1"))
