@@ -10,7 +10,6 @@ import hashlib
 import inspect
 import json
 import math
-import os
 import shutil
 import sys
 import tempfile
@@ -24,6 +23,7 @@ import transformers
 from torch.nn.functional import cross_entropy
 
 from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.saving import cache_folder
 from rlbook.ground.seeding import generator
 from rlbook.language import models
 from rlbook.language.models import LanguageModel, encode, encode_answers
@@ -143,17 +143,6 @@ def _schedule(step: int, num_steps: int) -> float:
 
 
 # ---------------------------------------------------------------- the cache
-
-
-def cache_folder() -> Path:
-    """Where models are stored: RLBOOK_CACHE, or "rlbook" in the user's cache folder."""
-    if chosen := os.environ.get("RLBOOK_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
-        return Path(local) / "rlbook" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "rlbook"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlbook"
 
 
 def checksum(task: Task, recipe: Recipe) -> str:
