@@ -65,9 +65,9 @@ def worth(q: Q) -> float:
 def draw(walks: int = 0, epsilon: float = 0.3, alpha: float = 0.5, luck: int = 1) -> Figure:
     """The room after `walks` walks of Q-learning from zeros, and the last of these walks.
 
-    A triangle is the number of one direction; it is empty where that is still 0. The line is the last walk, from S to an end. The
-    title says what the numbers are good for: the value, from S, of always taking the largest,
-    beside the best value that there is.
+    A triangle is the number of one direction; it is empty where that is still 0. The line is the
+    last walk, from S to an end. The title says what the numbers are good for: the value, from S,
+    of always taking the largest, beside the best value that there is.
 
     Args:
         walks: 0 .. MAX_WALKS.
@@ -86,6 +86,7 @@ def draw(walks: int = 0, epsilon: float = 0.3, alpha: float = 0.5, luck: int = 1
         raise ValueError(f"alpha must be in (0, 1], got {alpha}")
     grid, mdp = room()
     q, path = walk(walks, epsilon, alpha, luck)
+    pays = grid.entry_reward.flatten().tolist()
     fig, ax = plt.subplots(figsize=(4.5, 4.9), layout="constrained")
     norm, colors = Normalize(0, max(PRIZES.values())), plt.get_cmap("viridis")
     width = grid.shape[1]
@@ -94,8 +95,8 @@ def draw(walks: int = 0, epsilon: float = 0.3, alpha: float = 0.5, luck: int = 1
         if mdp.terminal[s]:
             frame = {"facecolor": "white", "edgecolor": "black", "linewidth": 1.5}
             ax.add_patch(plt.Rectangle((center[0] - 0.48, center[1] - 0.48), 0.96, 0.96, **frame))
-            ax.text(center[0], center[1] - 0.18, f"+{grid.entry_reward.flatten()[s]:g}", ha="center", va="center",
-                    fontsize=18, weight="bold")  # fmt: skip
+            mark = {"fontsize": 18, "weight": "bold", "ha": "center", "va": "center"}
+            ax.text(center[0], center[1] - 0.18, f"+{pays[s]:g}", **mark)
             continue
         for a, number in enumerate(numbers):
             corners = [OUTWARDS[(a + side) % 4] for side in (0, 1)]
