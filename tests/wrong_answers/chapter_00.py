@@ -34,7 +34,7 @@ WRONG_LINES = [  # of it, with what stands there instead, and what the checker m
     ("[[0.0, 0.0] for _ in range(cells)]", "[[0.0, 0.0]] * cells", "one list, many times"),
     ("    return Q\n", "", "is `return` missing?"),
     ("random.choice([0, 1])", "random.choice([-1, 1])", "0 for left, 1 for right"),
-    ("[[0.0, 0.0] for _ in range(cells)]", "[[0.0] * 2 for _ in range(9)]", "One row for each cell"),
+    ("range(cells)", "range(9)", "One row for each cell"),
 ]  # fmt: skip
 
 WRONG = {
