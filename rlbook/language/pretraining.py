@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import shutil
-import sys
 import tempfile
 import warnings
 from contextlib import contextmanager
