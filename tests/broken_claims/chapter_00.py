@@ -16,14 +16,22 @@ BROKEN = [
         "epsilon changes nothing",
     ),
     Broken(
-        "0.3",
+        "no improvement that ten runs can show",
         "with_exploration = with_exploration[:, :1].expand(-1, 31)",
         "agents that learn nothing",
     ),
-    Broken("0.3", "with_exploration = with_exploration + 1", "runs above the optimum"),
-    Broken("0.5", "no_exploration = with_exploration", "exploration makes no difference"),
     Broken(
-        "0.5",
+        "no improvement that ten runs can show",
+        "with_exploration = with_exploration + 1",
+        "runs above the optimum",
+    ),
+    Broken(
+        "ten runs do not show that exploration helps",
+        "no_exploration = with_exploration",
+        "exploration makes no difference",
+    ),
+    Broken(
+        "ten runs do not show that exploration helps",
         "with_exploration, no_exploration = no_exploration, with_exploration",
         "exploration hurts",
     ),
