@@ -12,6 +12,7 @@ FORMULA_MODULES = (
     *(
         "planning.kernels",
         "planning.mdp",
+        "planning.mdp_checks",
         "planning.grids",
         "planning.bellman",
         "planning.dynamic_programming",
@@ -39,7 +40,7 @@ EXEMPT: dict[str, str] = {
     "planning.mdp.MDP.to": "moves tensors",
     "planning.mdp.MDP.policy_probabilities": "calls check_policy",
     **{
-        f"planning.mdp.check_{what}": "refuses a bad model; its tests read its messages"
+        f"planning.mdp_checks.check_{what}": "refuses a bad model; its tests read its messages"
         for what in (
             *("next_states", "policy", "probabilities", "reachability", "rewards", "start"),
             "terminal_rows",

@@ -123,6 +123,7 @@ def test_draw_one_takes_the_numbers_that_multinomial_takes():
 def test_random_distributions_are_uniform_on_the_simplex():
     """The share of the first of K is beta(1, K - 1): mean 1 / K, variance (K - 1) / K^2 (K + 1)."""
     p = random_distributions(20_000, 3, generator=generator(11))
+    assert p.equal(random_distributions(20_000, 3, generator=generator(11)))
     assert p.dtype == torch.float64 and (p > 0).all()
     torch.testing.assert_close(p.sum(-1), torch.ones(20_000, **F64))
     torch.testing.assert_close(p.mean(0), torch.full((3,), 1 / 3, **F64), atol=5e-3, rtol=0)

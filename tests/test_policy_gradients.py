@@ -299,7 +299,11 @@ def test_clipped_surrogate_refuses():
     with pytest.raises(ValueError, match="must have one shape"):  # both would broadcast
         clipped_surrogate_loss(x, torch.zeros(1), x, clip_epsilon=0.2)
     with pytest.raises(ValueError, match="must have one shape"):
-        surrogate(x, torch.zeros(1), x)
+        clipped_surrogate_loss(torch.zeros(1), x, x, clip_epsilon=0.2)
+    one = torch.zeros(1)
+    for wrong in ((x, one, x), (one, x, x), (x, x, one)):
+        with pytest.raises(ValueError, match="must have one shape"):
+            surrogate(*wrong)
     for epsilon in (0.0, -0.1, math.nan):
         with pytest.raises(ValueError, match="clip_epsilon must be positive"):
             clipped_surrogate_loss(x, x, x, clip_epsilon=epsilon)

@@ -161,7 +161,7 @@ def real(name: str, tensor: torch.Tensor, form: str) -> None:
     """Floating point, with the axes that `form` names, "(..., T)", and the last not empty."""
     short = tensor.ndim < form.count(",") or tensor.shape[-1] == 0
     if short or not tensor.is_floating_point():
-        axis, got = form.strip("()").split(", ")[-1], f"{tensor.dtype} {tuple(tensor.shape)}"
+        axis, got = form[-2], f"{tensor.dtype} {tuple(tensor.shape)}"
         raise ValueError(f"{name} must be floating point {form} with {axis} >= 1, got {got}")
 
 

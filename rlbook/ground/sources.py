@@ -30,7 +30,7 @@ class Reached(NamedTuple):
     words: str
     """Its syntax."""
     mentions: list[int]
-    """What its names stand for: the numbers of other definitions, in the order of `reached`."""
+    """What its names stand for: the numbers of other definitions, in the order of `reach`."""
 
 
 def source_hash(found: dict[Target, Reached]) -> str:

@@ -11,7 +11,8 @@ import torch
 
 from rlbook.ground import require
 from rlbook.planning.kernels import EVERY, SuccessorKernel, check_size
-from rlbook.planning.mdp import MDP, check_reachability, check_rewards
+from rlbook.planning.mdp import MDP
+from rlbook.planning.mdp_checks import check_reachability, check_rewards
 
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column): left, down, right, up
 FREE, WALL, START = ".", "#", "S"

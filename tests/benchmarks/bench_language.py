@@ -290,7 +290,8 @@ def train_peer(trainer, step_ended) -> None:
 
 
 class Ones(Arithmetic):
-    """Each 1 pays: a new model never finds a sum, and without rewards there is no gradient."""
+    """Each 1 pays: a new model never finds a sum, and where all rewards are 0, so are all
+    advantages, and neither the surrogate nor its clip is at work."""
 
     def reward(self, prompt: str, answer: str) -> float:
         return float(answer.count("1"))
@@ -361,7 +362,7 @@ def bench_grpo(benchmark, steps, kl_coef, tmp_path):
 
     First compares loss and gradient of the second step with slow code, and with TRL's.
     """
-    policy = LanguageModel(endless(), TOKENIZER)
+    policy, task = LanguageModel(endless(), TOKENIZER), Ones()
     sizes = {"num_prompts": 8, "group_size": 8, "max_new_tokens": 16, "num_steps": steps}
     settings = grpo.Config(**sizes, kl_coef=kl_coef)
     second, batch = second_grpo_step(settings)
@@ -378,7 +379,7 @@ def bench_grpo(benchmark, steps, kl_coef, tmp_path):
     model.config._name_or_path = folder  # where TRL looks for the reference
     trainer = trl.GRPOTrainer(
         model,
-        reward_funcs=lambda prompts, completions, **_: list(map(TASK.reward, prompts, completions)),
+        reward_funcs=lambda prompts, completions, **_: list(map(task.reward, prompts, completions)),
         args=trl.GRPOConfig(**peer_settings(tmp_path, steps), **sizes, **objective),
         train_dataset=datasets.Dataset.from_dict({"prompt": questions(8 * steps)}),
         processing_class=TOKENIZER,
@@ -388,7 +389,8 @@ def bench_grpo(benchmark, steps, kl_coef, tmp_path):
     check_grpo_of_trl(trainer, second, batch)
 
     def ours(step_ended):
-        grpo.train(policy, TASK, settings, progress=False, on_step=step_ended)
+        result = grpo.train(policy, task, settings, progress=False, on_step=step_ended)
+        assert result.log["reward"].std() > 0, "the rewards do not vary"
 
     race = Race({"ours": ours, "TRL": lambda step_ended: train_peer(trainer, step_ended)})
     race.report(benchmark)
