@@ -2,6 +2,7 @@
 
 import random
 from functools import cache
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -93,10 +94,10 @@ def draw(walks: int = 0, epsilon: float = 0.3, alpha: float = 0.5, luck: int = 1
     for s, numbers in enumerate(q):
         center = s % width, s // width
         if mdp.terminal[s]:
-            frame = {"facecolor": "white", "edgecolor": "black", "linewidth": 1.5}
+            frame: dict[str, Any] = {"facecolor": "white", "edgecolor": "black", "linewidth": 1.5}
             ax.add_patch(plt.Rectangle((center[0] - 0.48, center[1] - 0.48), 0.96, 0.96, **frame))
-            mark = {"fontsize": 18, "weight": "bold", "ha": "center", "va": "center"}
-            ax.text(center[0], center[1] - 0.18, f"+{pays[s]:g}", **mark)
+            at, mark = (center[0], center[1] - 0.18), f"+{pays[s]:g}"
+            ax.text(*at, mark, fontsize=18, weight="bold", ha="center", va="center")
             continue
         for a, number in enumerate(numbers):
             corners = [OUTWARDS[(a + side) % 4] for side in (0, 1)]
