@@ -96,8 +96,8 @@ def draw(walks: int = 0, epsilon: float = 0.3, alpha: float = 0.5, luck: int = 1
         if mdp.terminal[s]:
             frame: dict[str, Any] = {"facecolor": "white", "edgecolor": "black", "linewidth": 1.5}
             ax.add_patch(plt.Rectangle((center[0] - 0.48, center[1] - 0.48), 0.96, 0.96, **frame))
-            at, mark = (center[0], center[1] - 0.18), f"+{pays[s]:g}"
-            ax.text(*at, mark, fontsize=18, weight="bold", ha="center", va="center")
+            above, mark = (center[0], center[1] - 0.18), f"+{pays[s]:g}"
+            ax.text(*above, mark, fontsize=18, weight="bold", ha="center", va="center")
             continue
         for a, number in enumerate(numbers):
             corners = [OUTWARDS[(a + side) % 4] for side in (0, 1)]
