@@ -15,7 +15,7 @@ import torch
 from rlbook.ground import seeding, sources
 from rlbook.ground.seeding import generator
 from rlbook.language import models, pretraining
-from rlbook.language.pretraining import Recipe, cache_folder, checksum, pretrain, pretrained
+from rlbook.language.pretraining import Recipe, checksum, pretrain, pretrained
 from rlbook.language.tasks import arithmetic
 from rlbook.language.tasks.arithmetic import Arithmetic
 from rlbook.language.tasks.reviews import Reviews
@@ -300,23 +300,6 @@ def test_two_processes_store_at_once(cache, damaged):
 
 
 # ---------------------------------------------------------------- where it is, and for whom
-
-
-def test_where_the_cache_is(monkeypatch, tmp_path):
-    for name in ("RLBOOK_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(pretraining.Path, "home", lambda: tmp_path)
-    monkeypatch.setattr(pretraining.sys, "platform", "linux")
-    assert cache_folder() == tmp_path / ".cache" / "rlbook"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "rlbook"
-    monkeypatch.setattr(pretraining.sys, "platform", "darwin")
-    assert cache_folder() == tmp_path / "Library" / "Caches" / "rlbook"
-    monkeypatch.setattr(pretraining.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert cache_folder() == tmp_path / "local" / "rlbook" / "cache"
-    monkeypatch.setenv("RLBOOK_CACHE", str(tmp_path / "mine"))
-    assert cache_folder() == tmp_path / "mine"
 
 
 def test_a_task_without_a_source_file_is_trained_every_time(cache):

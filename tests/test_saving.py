@@ -8,7 +8,13 @@ import torch
 
 from rlbook.deep.parts.networks import MLP
 from rlbook.ground import saving
-from rlbook.ground.saving import load_optimizer, load_tensors, optimizer_state, save_tensors
+from rlbook.ground.saving import (
+    cache_folder,
+    load_optimizer,
+    load_tensors,
+    optimizer_state,
+    save_tensors,
+)
 from rlbook.ground.seeding import Streams, run_generators
 
 TENSORS = {
@@ -166,3 +172,20 @@ def test_an_optimizer_goes_on_from_a_file_as_if_it_had_not_stopped(tmp_path):
         descend(again, others)
     assert all(torch.equal(x, y) for x, y in zip(weights, again, strict=True))
     assert all(torch.equal(loaded[name], x) for name, x in before.items())
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    for name in ("RLBOOK_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(saving.Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(saving.sys, "platform", "linux")
+    assert cache_folder() == tmp_path / ".cache" / "rlbook"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg" / "rlbook"
+    monkeypatch.setattr(saving.sys, "platform", "darwin")
+    assert cache_folder() == tmp_path / "Library" / "Caches" / "rlbook"
+    monkeypatch.setattr(saving.sys, "platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
+    assert cache_folder() == tmp_path / "local" / "rlbook" / "cache"
+    monkeypatch.setenv("RLBOOK_CACHE", str(tmp_path / "mine"))
+    assert cache_folder() == tmp_path / "mine"

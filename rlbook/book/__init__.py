@@ -1,9 +1,9 @@
 """What makes the book: exercises, stored experiments, pictures, the author's commands.
 
-A chapter needs these four names.
+A chapter needs these names.
 """
 
-from rlbook.book.exercises import check_exercise, diagnose
+from rlbook.book.exercises import check_exercise, diagnose, solved
 from rlbook.book.experiments import load
 from rlbook.ground.checks import check
 
@@ -12,4 +12,5 @@ __all__ = [
     "check_exercise",
     "diagnose",
     "load",
+    "solved",
 ]

@@ -10,7 +10,7 @@
     python -m rlbook.book experiments CHAPTER              compute a chapter's stored comparisons
     python -m rlbook.book figures [NAME ...]               redraw diagrams
     python -m rlbook.book animations [NAME ...]            train again, and redraw animations
-    python -m rlbook.book wavefront                        redraw the animation of chapter 4
+    python -m rlbook.book wavefront                        redraw the animations of chapters 0 and 4
     python -m rlbook.book index                            look up the places of the index again
     python -m rlbook.book renumber CHAPTER                 number its equations and figures anew
     python -m rlbook.book moved [--since REV]              list the numbers that a change moves

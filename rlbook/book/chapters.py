@@ -79,6 +79,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     Chapter("B", "corrections", "Corrections to the source notes", "appendix", "corrections"),
     Chapter("C", "debugging", "Debugging RL", "appendix", "reference"),
     Chapter("D", "index", "Index", "appendix", "index"),
+    Chapter("E", "notation", "Notation and the package", "appendix", "reference"),
 )
 """In reading order."""
 PLACES = {chapter.label: place for place, chapter in enumerate(CHAPTERS)}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         single,
         use_style,
     )
-    from rlbook.ground.saving import load_tensors, save_tensors
+    from rlbook.ground.saving import cache_folder, load_tensors, save_tensors
     from rlbook.ground.seeding import Streams, generator, run_generators
     from rlbook.ground.statistics import (
         bootstrap_interval,
@@ -33,6 +33,7 @@ __all__ = [
     "Streams",
     "WALL",
     "bootstrap_interval",
+    "cache_folder",
     "generator",
     "interquartile_mean",
     "load_tensors",

@@ -1,7 +1,9 @@
-"""Tensors and a description in one file, which holds data only: opening it runs no code."""
+"""Files of tensors with a description, which hold data only: opening one runs no code. And where
+files are kept between sessions."""
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -95,3 +97,15 @@ def load_optimizer(name: str, optimizer: torch.optim.Optimizer, state: dict) -> 
         prefix = f"optimizer.{name}.{index}."
         own = {k.removeprefix(prefix): v.clone() for k, v in state.items() if k.startswith(prefix)}
         optimizer.state[parameter] = own
+
+
+def cache_folder() -> Path:
+    """Where the book keeps files between sessions: RLBOOK_CACHE, or "rlbook" in the user's
+    cache folder, which each platform has in a place of its own."""
+    if chosen := os.environ.get("RLBOOK_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
+        return Path(local) / "rlbook" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "rlbook"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlbook"

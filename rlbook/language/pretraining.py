@@ -8,9 +8,7 @@ or not at all, and the checksums of its files are verified before it is read.
 import hashlib
 import json
 import math
-import os
 import shutil
-import sys
 import tempfile
 import warnings
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ import transformers
 from torch.nn.functional import cross_entropy
 
 from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.saving import cache_folder
 from rlbook.ground.seeding import generator
 from rlbook.ground.sources import reach, source_hash
 from rlbook.language import models
@@ -150,17 +149,6 @@ def _schedule(step: int, num_steps: int) -> float:
 
 
 # ---------------------------------------------------------------- the cache
-
-
-def cache_folder() -> Path:
-    """Where models are stored: RLBOOK_CACHE, or "rlbook" in the user's cache folder."""
-    if chosen := os.environ.get("RLBOOK_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32" and (local := os.environ.get("LOCALAPPDATA")):
-        return Path(local) / "rlbook" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "rlbook"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rlbook"
 
 
 def checksum(task: Task, recipe: Recipe) -> str:

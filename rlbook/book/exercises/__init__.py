@@ -13,10 +13,11 @@ import textwrap
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from rlbook.book.chapters import number_of
+from rlbook.book.chapters import CHAPTERS, number_of
+from rlbook.book.exercises import record
 from rlbook.book.exercises.expectations import Attempt, NotAttempted, WrongAnswer, describe
 
-__all__ = ["Diagnosis", "WrongAnswer", "check_exercise", "checkers", "diagnose"]
+__all__ = ["Diagnosis", "WrongAnswer", "check_exercise", "checkers", "diagnose", "solved"]
 
 Checker = Callable[[Callable], str | None]
 
@@ -88,8 +89,37 @@ def blanks_of(attempt) -> int:
 
 
 def check_exercise(tag: str, attempt) -> None:
-    """Print what `diagnose` finds. An attempt, however wrong, never raises."""
-    print(f"Exercise {tag}: {diagnose(tag, attempt).message}")
+    """Print what `diagnose` finds, and remember for `solved` what is correct.
+
+    An attempt, however wrong, never raises.
+    """
+    diagnosis = diagnose(tag, attempt)
+    print(f"Exercise {tag}: {diagnosis.message}")
+    if diagnosis.status == "correct":
+        record.remember(tag)
+
+
+class Solved(dict[str, str]):
+    """Exercise -> the day on which it was first solved; shown as a table of all chapters."""
+
+    def __repr__(self) -> str:
+        rows, found, count = [], 0, 0
+        for chapter in CHAPTERS:
+            tags = checkers(chapter.number)
+            if not tags:
+                continue
+            boxes = "".join("■" if tag in self else "□" for tag in tags)
+            rows.append(f"{chapter.number:>3}  {boxes:9}  {chapter.name}")
+            found, count = found + boxes.count("■"), count + len(tags)
+        return "\n".join([*rows, f"{found} of {count} exercises with a checker are solved"])
+
+
+def solved() -> Solved:
+    """The exercises that `check_exercise` has found correct on this machine.
+
+    They are kept in `solved.json` in the user's cache folder, or in the folder RLBOOK_CACHE.
+    """
+    return Solved(record.read())
 
 
 def _wrong(message: str) -> Diagnosis:

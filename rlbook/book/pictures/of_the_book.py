@@ -14,6 +14,7 @@ NAMES = {  # of the chapters, broken into lines
     "14": "Actor-\ncritic", "15": "TRPO", "16": "PPO", "17": "GAE",
     "18": "Reward\nmodels", "19": "RLHF\nby PPO", "20": "GRPO",
     "A": "Gradient\ntheorem", "B": "Corrections", "C": "Debugging\nRL",
+    "E": "Notation",
 }  # fmt: skip
 PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), rows of chapters
     ("Part I. RL basics (a known model)", (0.19, 6.05, "left"), "blue",
@@ -24,8 +25,8 @@ PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), 
      (1.13, 1.66, 7.24, 3.4), {(1, 2.06): "11 12 14 15 16 17", (2, 2.96): "13"}),
     ("Part IV. Language models", (4.29, 0.28, "left"), "purple",
      (4.185, 0.13, 7.24, 1.25), {(4, 0.85): "18 19 20"}),
-    ("Appendix", (1.26, 0.28, "left"), "sky",
-     (1.13, 0.13, 4.125, 1.25), {(1, 0.85): "A B C"}),
+    ("Appendix", (0.19, 0.28, "left"), "sky",
+     (0.06, 0.13, 4.125, 1.25), {(0, 0.85): "A B C E"}),
 ]  # fmt: skip
 
 

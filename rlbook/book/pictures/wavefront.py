@@ -1,5 +1,6 @@
 """The wavefront of value iteration in a maze: `python -m rlbook.book wavefront` redraws
-figures/value_wavefront.gif, frame by frame from the values themselves."""
+figures/value_wavefront.gif, frame by frame from the values themselves, and the animation of
+chapter 0."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 
 from rlbook.book.paths import FIGURES
+from rlbook.book.pictures import flowing_back
 from rlbook.book.pictures.drawing import animate_frames, figure_frame
 from rlbook.ground.plotting import plot_grid_values, use_style
 from rlbook.ground.seeding import generator
@@ -66,4 +68,5 @@ def save(path: Path = PATH) -> Path:
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
     print(save())
+    print(flowing_back.save())
     return 0
