@@ -205,4 +205,7 @@ def test_mypy_reads_the_whole_package():
     assert settings["files"] == ["rlbook"] and settings["check_untyped_defs"]
     assert settings.keys() == {"files", "check_untyped_defs", "overrides"}
     (untyped,) = settings["overrides"]
-    assert untyped == {"module": ["scipy.*", "tqdm.*"], "ignore_missing_imports": True}
+    assert untyped == {
+        "module": ["ipywidgets.*", "scipy.*", "tqdm.*"],
+        "ignore_missing_imports": True,
+    }
