@@ -2,6 +2,8 @@
 
     python -m rlbook.book execute [--check] NOTEBOOK...    run notebooks, clean and store them
     python -m rlbook.book clean [--check] NOTEBOOK...      clean them without running them
+    python -m rlbook.book folds [--check] NOTEBOOK...      close the folds that their names announce
+    python -m rlbook.book times [--check] [CHAPTER ...]    write Read, Do, Dig into box and README
     python -m rlbook.book install-cell                     print the first code cell of a notebook
     python -m rlbook.book address [URL]                    say where the book lives, once
     python -m rlbook.book experiments CHAPTER              compute a chapter's stored comparisons
@@ -13,7 +15,7 @@
     python -m rlbook.book moved [--since REV]              list the numbers that a change moves
     python -m rlbook.book html [FOLDER]                    the book as web pages
 
-execute, clean, experiments, renumber, moved and html explain themselves after --help.
+execute, clean, folds, times, experiments, renumber, moved and html explain themselves after --help.
 """
 
 import importlib
@@ -21,6 +23,7 @@ import sys
 
 COMMANDS = {
     **dict.fromkeys(("execute", "clean", "install-cell", "address"), "publish.execute"),
+    **dict.fromkeys(("folds", "times"), "publish.road"),
     "experiments": "experiments.command_line",
     "figures": "pictures.diagrams",
     "animations": "pictures.animations",
@@ -33,7 +36,7 @@ COMMANDS = {
 """Each command's module below rlbook.book; its `main` takes the arguments."""
 OF_THE_LAB = {"jupyter_client", "nbclient", "nbconvert", "nbformat", "traitlets"}
 """What some of them need, and only the extra `lab` brings."""
-KEEP_THEIR_NAME = "publish.execute"  # one module, four commands
+KEEP_THEIR_NAME = {"publish.execute", "publish.road"}  # one module, several commands
 
 
 def main(arguments: list[str]) -> int:
@@ -47,7 +50,7 @@ def main(arguments: list[str]) -> int:
     name = COMMANDS[command]
     module = importlib.import_module(f"rlbook.book.{name}")
     try:
-        return module.main(arguments if name == KEEP_THEIR_NAME else arguments[1:])
+        return module.main(arguments if name in KEEP_THEIR_NAME else arguments[1:])
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
         if missing not in OF_THE_LAB:

@@ -34,6 +34,7 @@ from rlbook.book.publish.launch import (
     synchronise_book,
     to_text,
 )
+from rlbook.book.publish.road import set_folds
 
 if TYPE_CHECKING:  # Jupyter's own packages come with the extra `lab`
     from nbformat import NotebookNode
@@ -116,9 +117,11 @@ def _peak_megabytes(pid: int | None) -> float:
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:
-    """Keep sources, tags, folds, outputs, counts and ids; drop all that a rerun could change."""
+    """Keep sources, tags, folds, outputs, counts and ids; drop all that a rerun could change.
+    What is folded follows from its name, see road.py."""
     from nbformat import from_dict
 
+    set_folds(notebook)
     notebook.metadata = from_dict(METADATA)
     for cell in notebook.cells:
         kept = {name: value for name, value in FOLDS if cell.metadata.get(name) == value}
