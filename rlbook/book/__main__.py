@@ -4,6 +4,7 @@
     python -m rlbook.book clean [--check] NOTEBOOK...      clean them without running them
     python -m rlbook.book folds [--check] NOTEBOOK...      close the folds that their names announce
     python -m rlbook.book times [--check] [CHAPTER ...]    write Read, Do, Dig into box and README
+    python -m rlbook.book english NOTEBOOK...              find sentences that are hard to read
     python -m rlbook.book install-cell                     print the first code cell of a notebook
     python -m rlbook.book address [URL]                    say where the book lives, once
     python -m rlbook.book experiments CHAPTER              compute a chapter's stored comparisons
@@ -15,7 +16,7 @@
     python -m rlbook.book moved [--since REV]              list the numbers that a change moves
     python -m rlbook.book html [FOLDER]                    the book as web pages
 
-execute, clean, folds, times, experiments, renumber, moved and html explain themselves after --help.
+Most of them explain themselves after --help.
 """
 
 import importlib
@@ -32,6 +33,7 @@ COMMANDS = {
     "renumber": "publish.renumber",
     "moved": "publish.moved",
     "html": "publish.html",
+    "english": "publish.english",
 }
 """Each command's module below rlbook.book; its `main` takes the arguments."""
 OF_THE_LAB = {"jupyter_client", "nbclient", "nbconvert", "nbformat", "traitlets"}
