@@ -18,7 +18,7 @@ from rlbook.book.publish.english import english
 from rlbook.book.publish.road import EXERCISE, PICTURE, TABLE, folds, headings, off_the_road
 
 OLD_FORM = {
-    *("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"),
+    *("0", "1", "2", "3", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"),
     *("16", "17", "18", "19", "20", "A", "C"),
 }
 """Chapters not yet rewritten. It may only shrink: a test compares its size with a number."""
@@ -29,7 +29,6 @@ NO_CHANGED_LINE = {
     "1": "it says what the words mean, and has no method yet",
     "2": "it says what a model is, and has no method yet",
     "3": "it has equations; the first program is the next chapter's",
-    "4": "it is the first program",
     "A": "it proves a theorem of Chapter 11",
     "C": "it is about the mistakes of all methods",
 }

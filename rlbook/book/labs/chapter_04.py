@@ -60,7 +60,7 @@ def draw(sweep: int = 0, row: int = 1, column: int = 1) -> Figure:
         backup.set_axis_off()
         return fig
     colors = [COLORS["orange"] if b else COLORS["sky"] for b in best[cell]]
-    bars = backup.barh(["left", "down", "right", "up"], q[cell], color=colors)
+    bars = backup.barh(["left", "down", "right", "up"], q[cell].tolist(), color=colors)
     backup.bar_label(bars, fmt="%.2f", padding=3)
     backup.invert_yaxis()
     backup.set(xlim=(0, 11.5), xlabel=r"$r + 0.9\,V_k(s')$")
