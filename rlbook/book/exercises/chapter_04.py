@@ -336,7 +336,7 @@ def check_value_bounds(attempt) -> str:
             hint="Add gamma / (1 - gamma) times the smallest and the largest change to T V.",
             mistakes={
                 "Upper and lower bound are exchanged: the lower one comes first.": expected.flip(0),
-                "That is Eq. (4.5), with the largest absolute change on both sides. It is true, "
+                "That is Eq. (4.6), with the largest absolute change on both sides. It is true, "
                 "but wider: keep the sign of the changes.": _bounds(backed_up, factor, largest),
                 "The bounds are around V; they belong around T V, which is nearer to V*.": _bounds(
                     values, factor, change
