@@ -7,10 +7,10 @@ Its texts say <a>, <b>, <c> for the equations of chapter 3, <f>, <g> for its fig
 import re
 
 import pytest
-from nbformat.v4 import new_markdown_cell
+from nbformat.v4 import new_markdown_cell, new_output
 from sample_notebook import code, make_notebook
 
-from rlbook.book.publish.launch import to_text
+from rlbook.book.publish.launch import read, to_text
 from rlbook.book.publish.renumber import main, renumber
 
 BEFORE = {
@@ -110,6 +110,27 @@ def test_everything_moves_together(book):
     assert files(book) == texts(AFTER)
     assert changed == {*FILES, *NOTEBOOKS} - UNTOUCHED
     assert renumber("3", book) == []
+
+
+def test_a_picture_with_an_old_number_is_named(book, capsys):
+    path = book / "notebooks/03_bellman.ipynb"
+    notebook = read(path)
+    before = len(notebook.cells)
+    for source in (
+        'ax.plot(x, label="the bound of Eq. (3.4)")\nax.set_title("see Figure 3.5")',
+        "# Figure 3.5: a comment is in no picture\nax.plot(x)",
+        'ax.plot(x, label="Eq. (3.1)")',
+    ):
+        cell = code(source)
+        cell.outputs = [new_output("display_data", {"image/png": "iVBORw0="})]
+        notebook.cells.append(cell)
+    path.write_text(to_text(notebook), encoding="utf-8")
+    renumber("03", book)
+    moved = [cell.source for cell in read(path).cells[before:]]
+    assert moved[0].count("Eq. (3.3)") == moved[0].count("Figure 3.2") == 1
+    assert moved[1].startswith("# Figure 3.2") and "Eq. (3.1)" in moved[2]
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == [f"03_bellman.ipynb: the picture of cell {before}"]
 
 
 def test_what_is_cited_and_gone_is_named_and_nothing_is_written(book):

@@ -151,7 +151,7 @@ def value_iteration(
 ) -> Solution:
     """V_{k+1} = T V_k in every state, until the change is below `tolerance`. Eq. (4.1).
 
-    Then max |V - V*| <= discount / (1 - discount) * residual, Eq. (4.5).
+    Then max |V - V*| <= discount / (1 - discount) * residual, Eq. (4.6).
 
     Args:
         max_sweeps: hands back what it has after so many sweeps.

@@ -107,7 +107,7 @@ def error(values, small) -> float:
 
 
 BOUND = DISCOUNT / (1 - DISCOUNT) * TOLERANCE
-"""Of the error of values whose residual is TOLERANCE, Eq. (4.5)."""
+"""Of the error of values whose residual is TOLERANCE, Eq. (4.6)."""
 
 
 def residual(maze: GridWorld, values) -> float:

@@ -7,7 +7,86 @@ def sweeps(lines: str) -> str:
     return f"def sweeps_needed(mdp, error):\n{first}    size = float(first.abs().max())\n{lines}"
 
 
+def greedy(lines: str) -> str:
+    """An answer to 4.1 with a sum of its own."""
+    head = "def greedy_action(P, V, s, gamma):\n    q = [sum("
+    return f"{head}{lines}"
+
+
+def plans(until: str, promise: str = "r + discount * V[t] * (not done)", best: str = "max") -> str:
+    """An answer to 4.3, right but for what is given."""
+    return f"""
+def plan(P, discount, error):
+    def q(V, s):
+        return [sum(p * ({promise}) for p, t, r, done in P[s][a]) for a in P[s]]
+
+    V, change = [0.0 for s in P], math.inf
+    while {until} > error:
+        new = [max(q(V, s)) for s in P]
+        change = max(abs(x - y) for x, y in zip(new, V, strict=True))
+        V = new
+    return V, [q(V, s).index({best}(q(V, s))) for s in P]
+"""
+
+
+ENOUGH = "discount / (1 - discount) * change"
+
 WRONG = {
+    "4.1": [
+        (
+            greedy(
+                "p * (r + gamma * V[t]) for p, t, r, done in P[s][a]) for a in P[s]]\n"
+                "    return q.index(max(q))"
+            ),
+            "nothing follows an outcome that is done",
+        ),
+        (
+            greedy(
+                "p * (r + V[t] * (not done)) for p, t, r, done in P[s][a]) for a in P[s]]\n"
+                "    return q.index(max(q))"
+            ),
+            "without the discount",
+        ),
+        (
+            greedy(
+                "p * r for p, t, r, done in P[s][a]) for a in P[s]]\n    return q.index(max(q))"
+            ),
+            "the reward alone",
+        ),
+        (
+            greedy(
+                "p * (r + gamma * V[t] * (not done)) for p, t, r, done in P[s][a]) for a in P[s]]\n"
+                "    return max(q)"
+            ),
+            "looks like the promise itself",
+        ),
+        (
+            greedy(
+                "p * (r + gamma * V[t] * (not done)) for p, t, r, done in P[s][a]) for a in P[s]]\n"
+                "    return q.index(min(q))"
+            ),
+            "look worst",
+        ),
+        (
+            greedy(
+                "p * (r + gamma * V[t] * (not done)) for p, t, r, done in P[s][a]) for a in P[s]]\n"
+                "    return max(P[s], key=lambda a: (q[a], a))"
+            ),
+            "yours is a later one",
+        ),
+    ],
+    "4.3": [
+        (plans("change"), "It stopped as soon as the change was below the error"),
+        (plans(ENOUGH, promise="r + discount * V[t]"), "Nothing follows an outcome that is done"),
+        (plans(ENOUGH, promise="r + V[t] * (not done)"), "without the discount"),
+        (plans(ENOUGH, best="min"), "Take the action with the largest promise"),
+        (plans("1 + change"), "after 300,000 looks into the table it was still not done"),
+        (plans("10 * change"), "guaranteed when discount / (1 - discount) times"),
+        (
+            plans(ENOUGH).replace("return V, [q(V, s).index(max(q(V, s))) for s in P]", "return V"),
+            "return two lists",
+        ),
+    ],
     "4.2": [
         (
             sweeps(
@@ -34,6 +113,13 @@ WRONG = {
                 "    return math.ceil(k)"
             ),
             "cannot be negative",
+        ),
+        (
+            sweeps(
+                "    k = math.log(size / (1 - mdp.discount) / error) / -math.log(mdp.discount)\n"
+                "    return max(0, int(k) + 1)"
+            ),
+            "should be 0, yours is 1",
         ),
         (
             """
@@ -84,7 +170,7 @@ def sweeps_needed(mdp, error):
             "a factor discount too much",
         ),
     ],
-    "4.3": [
+    "4.4": [
         (
             """
 def in_place_sweep(mdp, values, order):
@@ -113,6 +199,16 @@ def in_place_sweep(mdp, values, order):
     return values
 """,
             "without the discount",
+        ),
+        (
+            """
+def in_place_sweep(mdp, values, order):
+    values = values.clone()
+    for s in order:
+        values[s] = (mdp.reward[s] + 0.9 * mdp.transition[s] @ values).max()
+    return values
+""",
+            "discount 0.5",
         ),
         (
             """
@@ -155,7 +251,7 @@ def in_place_sweep(mdp, values, order):
             "That starts from zeros",
         ),
     ],
-    "4.4": [
+    "4.5": [
         (
             """
 def value_bounds(mdp, values):

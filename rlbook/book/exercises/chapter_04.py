@@ -1,10 +1,16 @@
 """Checkers of chapter 4, value iteration."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 
-from rlbook.book.exercises.expectations import WrongAnswer, expect_close, expect_true
+from rlbook.book.exercises.expectations import (
+    WrongAnswer,
+    expect_close,
+    expect_shape,
+    expect_true,
+)
 from rlbook.ground.seeding import generator
 from rlbook.planning.mdp import MDP
 
@@ -12,6 +18,190 @@ from rlbook.planning.mdp import MDP
 def _backup(mdp: MDP, values: torch.Tensor, discount: float | None = None) -> torch.Tensor:
     discount = mdp.discount if discount is None else discount
     return (mdp.reward + discount * mdp.transition @ values).amax(dim=1)
+
+
+# ---------------------------------------------------------------- on a table like Gymnasium's
+
+Table = dict[int, dict[int, list[tuple[float, int, float, bool]]]]
+MAX_READINGS = 300_000  # of an outcome list, before a planner is called endless
+
+
+class _Endless(BaseException):
+    """A planner does not stop; no Exception, so that it reaches the checker."""
+
+
+class _Outcomes(list):
+    """The outcomes of one action, which count how often they are read."""
+
+    readings = 0
+
+    def __iter__(self) -> Iterator:
+        _Outcomes.readings += 1
+        if _Outcomes.readings > MAX_READINGS:
+            raise _Endless
+        return super().__iter__()
+
+
+def _table(seed: int, states: int, actions: int, offset: float) -> Table:
+    """A random table. Some outcomes end the episode, and name a state all the same."""
+    rng = generator(seed)
+    table: Table = {}
+    for s in range(states):
+        table[s] = {}
+        for a in range(actions):
+            weights = torch.rand(3, generator=rng, dtype=torch.float64) + 0.1
+            chances = (weights / weights.sum()).tolist()
+            nexts = torch.randint(states, (3,), generator=rng).tolist()
+            rewards = (torch.randn(3, generator=rng, dtype=torch.float64) + offset).tolist()
+            ends = (False, False, True)
+            table[s][a] = _Outcomes(zip(chances, nexts, rewards, ends, strict=True))
+    return table
+
+
+def _promises(
+    table: Table, values: list[float], s: int, discount: float, *, mask: bool = True
+) -> list[float]:
+    return [
+        sum(p * (r + discount * values[t] * (not (done and mask))) for p, t, r, done in outcomes)
+        for outcomes in table[s].values()
+    ]
+
+
+def _swept(table: Table, discount: float, *, until: float = 1e-13, **kind) -> list[float]:
+    """Synchronous sweeps from zero until the change is below `until`."""
+    values, change = [0.0] * len(table), math.inf
+    while change >= until:
+        new = [max(_promises(table, values, s, discount, **kind)) for s in table]
+        change = max(abs(x - y) for x, y in zip(new, values, strict=True))
+        values = new
+    return values
+
+
+def check_greedy_action(attempt) -> str:
+    """greedy_action(P, V, s, gamma): the first action with the largest promise."""
+    for seed, discount in ((1, 0.9), (2, 0.5), (3, 0.99)):
+        table = _table(seed, states=5, actions=4, offset=0.0)
+        table[4] = {a: table[4][a // 2] for a in range(4)}  # two pairs of equal actions
+        values = (4 * torch.randn(5, generator=generator(seed), dtype=torch.float64)).tolist()
+        on = f"the {len(table)} states of a random table with discount {discount:g}, one by one"
+        got = [attempt(table, values, s, discount) for s in table]
+        if any(isinstance(a, float) and not a.is_integer() for a in got):
+            raise WrongAnswer(
+                f"On {on}: it returned {got[0]:.6g}. That looks like the promise itself; which "
+                "action makes it is asked, a whole number."
+            )
+
+        best = _greedy(table, values, discount)
+        expect_close(
+            [int(a) for a in got],
+            best,
+            on=on,
+            hint="Compare the promises: rewards now, plus the discounted values of what follows.",
+            mistakes={
+                "These are the actions that look worst.": _greedy(
+                    table, values, discount, choose=min
+                ),
+                "Of several best actions, the first is asked; yours is a later one.": [
+                    *best[:-1],
+                    best[-1] + 1,
+                ],
+                "That is right if an end counts as much as the state it names: nothing follows an "
+                "outcome that is done.": _greedy(table, values, discount, mask=False),
+                "That is the best action without the discount.": _greedy(table, values, 1.0),
+                "That is the best action for the reward alone: add what is to come.": _greedy(
+                    table, values, 0.0
+                ),
+            },
+        )
+    return "The arrows follow from the numbers, and from nothing else."
+
+
+def _greedy(
+    table: Table, values: list[float], discount: float, *, mask: bool = True, choose=max
+) -> list[int]:
+    promises = [_promises(table, values, s, discount, mask=mask) for s in table]
+    return [q.index(choose(q)) for q in promises]
+
+
+def check_plan(attempt) -> str:
+    """plan(P, discount, error): values within the error of V*, and their greedy policy."""
+    cases = ((4, 0.99, 0.01, -1.0), (5, 0.9, 1e-3, 0.0), (6, 0.5, 1e-6, 3.0), (7, 0.95, 0.1, 1.0))
+    for seed, discount, error, offset in cases:
+        _Outcomes.readings = 0
+        table = _slow_table(seed, offset)
+        on = f"a random table, discount {discount:g} and error {error:g}"
+        try:
+            got = attempt(table, discount, error)
+        except _Endless:
+            raise WrongAnswer(
+                f"On {on}: after {MAX_READINGS:,} looks into the table it was still not done. Does "
+                "the loop end when the change is small? Is the discount in it?"
+            ) from None
+        _Outcomes.readings = 0
+        values, policy = _two_lists(got, len(table), on)
+        optimal = _swept(table, discount)
+        worst = max(abs(v - best) for v, best in zip(values, optimal, strict=True))
+        if worst > error * (1 + 1e-9):
+            raise WrongAnswer(
+                f"On {on}: a value is off by {worst:.3g}. "
+                + _why_off(table, discount, error, values)
+            )
+        for s, a in enumerate(policy):
+            q = _promises(table, values, s, discount)
+            if not (0 <= a < len(q) and float(a).is_integer()):
+                raise WrongAnswer(f"On {on}: the action of state {s} is {a}, which is none.")
+            if q[int(a)] < max(q) - 1e-9 - 4 * error:
+                raise WrongAnswer(
+                    f"On {on}: the values are right. In state {s} your policy takes action "
+                    f"{int(a)}, which promises {q[int(a)]:.4g}; the best promises {max(q):.4g}. "
+                    "Take the action with the largest promise for the values you return."
+                )
+    return "A planner with a guarantee, in a dozen lines of your own."
+
+
+def _slow_table(seed: int, offset: float) -> Table:
+    """A random table whose episodes are long: an outcome ends one with probability 0.02."""
+    table = _table(seed, states=6, actions=3, offset=offset)
+    for actions in table.values():
+        for a, ((p, s, r, _), (q, t, u, _), (_, end, prize, _)) in actions.items():
+            share = 0.98 / (p + q)
+            last = (0.02, end, prize, True)
+            actions[a] = _Outcomes([(share * p, s, r, False), (share * q, t, u, False), last])
+    return table
+
+
+def _two_lists(got, states: int, on: str) -> tuple[list[float], list[float]]:
+    try:
+        values, policy = got
+    except (TypeError, ValueError):
+        raise WrongAnswer(f"On {on}: return two lists, the values and the policy.") from None
+    lists = []
+    for name, one in (("values", values), ("policy", policy)):
+        if isinstance(one, dict):
+            one = [one.get(s) for s in range(states)]
+        expect_shape(one, (states,), on=on, hint=f"These are your {name}.")
+        lists.append([float(x) for x in one])
+    return lists[0], lists[1]
+
+
+def _why_off(table: Table, discount: float, error: float, values: list[float]) -> str:
+    def near(others: list[float]) -> bool:
+        pairs = zip(values, others, strict=True)
+        return max(abs(v - other) for v, other in pairs) <= max(2 * error, 1e-6)
+
+    if near(_swept(table, discount, mask=False)):
+        return "Nothing follows an outcome that is done, whatever state it names: it counts 0."
+    if near(_swept(table, 1.0, until=1e-9)):
+        return "That is what comes out without the discount."
+    early = _swept(table, discount, until=error)
+    if max(abs(v - e) for v, e in zip(values, early, strict=True)) < 1e-9:
+        return (
+            "It stopped as soon as the change was below the error. The error may be discount / "
+            "(1 - discount) times the last change."
+        )
+    return (
+        "The error is guaranteed when discount / (1 - discount) times the last change is below it."
+    )
 
 
 def check_sweeps_needed(attempt) -> str:
@@ -23,7 +213,8 @@ def check_sweeps_needed(attempt) -> str:
             cost = mdp.reward.amax() - 0.25
             mdp = MDP.from_arrays(mdp.transition, mdp.reward - cost, discount=discount)
         first = float(_backup(mdp, torch.zeros(5, dtype=torch.float64)).abs().max())
-        for error in (1e-1, 1e-4, 1e-8, 1e3):
+        barely = first / (1 - discount) * discount**-0.5  # zeros are good enough
+        for error in (1e-1, 1e-4, 1e-8, 1e3, barely):
             on = f"a random model with discount {discount:g}, for an error of {error:g}"
             got = attempt(mdp, error)
             expected = max(0, math.ceil(_sweeps(first / (1 - discount) / error, discount)))
@@ -78,15 +269,16 @@ def _sweep_mistakes(mdp: MDP, first: float, error: float, expected: int) -> dict
 def check_in_place_sweep(attempt) -> str:
     """in_place_sweep(mdp, values, order): one state after another, from the newest values."""
     rng = generator(43)
-    for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 2, 2, 4]):
-        mdp = MDP.random(5, 3, discount=0.9, generator=rng)
+    orders = [0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 2, 2, 4]
+    for order, discount in zip(orders, (0.9, 0.5, 0.99), strict=True):
+        mdp = MDP.random(5, 3, discount=discount, generator=rng)
         values = 10 * torch.randn(5, generator=rng, dtype=torch.float64)
         synchronous = values.clone()
         synchronous[order] = _backup(mdp, values)[order]
         expect_close(
             attempt(mdp, values, order),
             _in_place(mdp, values, order),
-            on=f"a random model with 5 states, in the order {order}",
+            on=f"a random model with 5 states and discount {discount:g}, in the order {order}",
             hint="Each update uses all earlier ones.",
             mistakes={
                 "That is the synchronous form: every update used the values from before the "
@@ -144,7 +336,7 @@ def check_value_bounds(attempt) -> str:
             hint="Add gamma / (1 - gamma) times the smallest and the largest change to T V.",
             mistakes={
                 "Upper and lower bound are exchanged: the lower one comes first.": expected.flip(0),
-                "That is Eq. (4.5), with the largest absolute change on both sides. It is true, "
+                "That is Eq. (4.6), with the largest absolute change on both sides. It is true, "
                 "but wider: keep the sign of the changes.": _bounds(backed_up, factor, largest),
                 "The bounds are around V; they belong around T V, which is nearer to V*.": _bounds(
                     values, factor, change
@@ -168,7 +360,8 @@ def check_value_bounds(attempt) -> str:
         optimal = values
         for _ in range(math.ceil(40 / (1 - discount))):
             optimal = _backup(mdp, optimal)
-        inside = (got[0] <= optimal + 1e-6) & (optimal <= got[1] + 1e-6)
+        low, high = expect_shape(got, (2, 5), on=on)
+        inside = (low <= optimal + 1e-6) & (optimal <= high + 1e-6)
         expect_true(inside, on=on, what="V* should lie between the bounds.")
     return "V* lies between them in every state, and after a few sweeps the corridor is narrow."
 
@@ -178,7 +371,9 @@ def _bounds(center: torch.Tensor, factor: float, change: torch.Tensor) -> torch.
 
 
 CHECKERS = {
+    "4.1": check_greedy_action,
     "4.2": check_sweeps_needed,
-    "4.3": check_in_place_sweep,
-    "4.4": check_value_bounds,
+    "4.3": check_plan,
+    "4.4": check_in_place_sweep,
+    "4.5": check_value_bounds,
 }

@@ -5,7 +5,8 @@
 After an equation came in between (call it 3.4a meanwhile) or one went. Tags, checks, citations in
 notebooks, package, tests and README, definitions, derivations, the index's entries, figures'
 captions, the claims named by figures, and the exercises with their checkers and wrong answers move
-together; the outputs that print a number do, too.
+together; the outputs that print a number do, too. Labels and titles in code move as well, but a
+stored picture shows the old number until its notebook is executed: the command says which.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ KEY = re.compile(
     rf"""(^\s*["'])({NUMBER})(["']:)""", re.MULTILINE
 )  # of definitions.py, derivations.py
 CHECKER = re.compile(rf"""(["'])({NUMBER})(["']:)""")  # of a chapter's checkers and wrong answers
+COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 FIELD = re.compile(rf"(\| )({NUMBER})(?=$| \|)()", re.MULTILINE)  # of index_entries.py
 MADE_UP = {  # tests whose numbers are those of made-up chapters
     *("sample_notebook.py", "test_notebook_rules.py", "test_checks.py", "test_mutants.py"),
@@ -94,6 +96,7 @@ class Renumbering:
     def __init__(self, label: str, numbers: Plan):
         self.label, self.numbers = label, numbers
         self.lost: list[str] = []
+        self.stale: list[str] = []
         self.place = ""
 
     def of(self, numbers: Numbers, what: str, strict: bool = True) -> Callable[[str], str]:
@@ -142,9 +145,11 @@ class Renumbering:
         return match[1] + new(match[2]) + match[3]
 
     def notebook(self, notebook: NotebookNode) -> None:
-        for cell in notebook.cells:
+        for index, cell in enumerate(notebook.cells):
             move = self.markdown if cell.cell_type == "markdown" else self.text
-            cell.source = move(cell.source)
+            old, cell.source = cell.source, move(cell.source)
+            if _draws(cell) and COMMENT.sub("", old) != COMMENT.sub("", cell.source):
+                self.stale.append(f"{self.place}: the picture of cell {index}")
             for output in cell.get("outputs", []):
                 if "text" in output:
                     output.text = self.text(output.text)
@@ -171,8 +176,15 @@ class Renumbering:
         return text
 
 
+def _draws(cell: NotebookNode) -> bool:
+    kinds = [kind for output in cell.get("outputs", []) for kind in output.get("data", {})]
+    return any(kind.startswith("image/") for kind in kinds)
+
+
 def renumber(chapter: str, root: Path = ROOT) -> list[Path]:
     """Renumber a chapter, "03", in a book; returns the files that changed.
+
+    Prints which stored pictures show an old number until they are drawn again.
 
     Raises:
         ValueError: no such chapter; a number twice; or something cites an equation, a figure
@@ -204,6 +216,8 @@ def renumber(chapter: str, root: Path = ROOT) -> list[Path]:
     changed = [path for path, text in new.items() if path.read_text(encoding="utf-8") != text]
     for path in changed:
         path.write_text(new[path], encoding="utf-8")
+    if moving.stale:
+        print("execute these again, they still show old numbers:", *moving.stale, sep="\n")
     return changed
 
 
