@@ -164,6 +164,46 @@ def td_fixed_point(chain: MDP, features: torch.Tensor, weighting: torch.Tensor) 
     return basis @ torch.linalg.solve(basis.T @ A @ basis, basis.T @ b)
 
 
+def lstd(
+    features: torch.Tensor,
+    next_features: torch.Tensor,
+    rewards: torch.Tensor,
+    terminated: torch.Tensor,
+    *,
+    discount: float,
+) -> torch.Tensor:
+    """Least-squares TD: where semi-gradient TD(0) rests on recorded steps, (F,). Eq. (10b.9).
+
+    w with sum_t x_t (r_t + discount (1 - d_t) x'_t . w - x_t . w) = 0: the fixed point of the
+    model that the record makes most likely. Where features depend on each other, the w in the
+    span of the rows x_t.
+
+    Args:
+        features, next_features: (N, F), of the states before and after each step; what stands
+            in next_features behind a termination is not read.
+        rewards: (N,).
+        terminated: (N,) bool, d_t.
+
+    Raises:
+        ValueError: wrong shapes; or steps that do not determine w.
+
+    Source: Bradtke and Barto 1996; Boyan 1999.
+    """
+    N = len(rewards)
+    shapes = [tuple(x.shape) for x in (features, next_features, rewards, terminated)]
+    if features.ndim != 2 or shapes != [(N, features.shape[1])] * 2 + [(N,)] * 2 or not N:
+        raise ValueError(
+            "features, next_features, rewards, terminated must be (N, F), (N, F), (N,), (N,),"
+            f" got {', '.join(map(str, shapes))}"
+        )
+    ahead = discount * torch.where(terminated.unsqueeze(1), 0.0, next_features)
+    basis = _orthonormal_basis(features, torch.full_like(rewards, 1 / N))
+    A = (features @ basis).T @ ((features - ahead) @ basis)
+    if not torch.linalg.cond(A, p=1) < 1e13:
+        raise ValueError("these steps do not determine w: at discount 1 some lead to no end")
+    return basis @ torch.linalg.solve(A, (features @ basis).T @ rewards)
+
+
 def best_linear_fit(
     features: torch.Tensor, values: torch.Tensor, weighting: torch.Tensor
 ) -> torch.Tensor:
