@@ -10,7 +10,7 @@ from rlbook.planning.mdp import MDP
 
 
 def state_aggregation(num_states: int, num_groups: int) -> torch.Tensor:
-    """Neighbouring states share one weight: (S, G), a single 1 in each row. Eq. (11.1).
+    """Neighbouring states share one weight: (S, G), a single 1 in each row. Eq. (10b.1).
 
     Groups are consecutive; their sizes differ by at most one.
 
@@ -26,7 +26,7 @@ def state_aggregation(num_states: int, num_groups: int) -> torch.Tensor:
 
 
 def tile_indices(points: torch.Tensor, *, low, high, tiles: int, tilings: int) -> torch.Tensor:
-    """Which tile of each tiling a point lies in. Eq. (11.2).
+    """Which tile of each tiling a point lies in. Eq. (10b.2).
 
     A tiling is a grid of cells as wide as (high - low) / tiles, one cell more than `tiles` on
     each axis; tiling k = 0 .. K - 1 is shifted by the fraction frac((2 i + 1) k / K) of a cell
@@ -67,7 +67,7 @@ def tile_indices(points: torch.Tensor, *, low, high, tiles: int, tilings: int) -
 
 
 def tile_features(points: torch.Tensor, *, low, high, tiles: int, tilings: int) -> torch.Tensor:
-    """Tile coding: a 1 for the tile of each tiling that a point lies in, else 0. Eq. (11.2).
+    """Tile coding: a 1 for the tile of each tiling that a point lies in, else 0. Eq. (10b.2).
 
     Args:
         points: (..., D), and the rest as in `tile_indices`.
@@ -86,7 +86,7 @@ def _check_chain(chain: MDP) -> None:
 
 
 def on_policy_distribution(chain: MDP) -> torch.Tensor:
-    """mu(s): the share of all time steps that are spent in s, (S,), summing to one. Eq. (11.4).
+    """mu(s): the share of all time steps that are spent in s, (S,), summing to one. Eq. (10b.7).
 
     The stationary distribution of the chain in which an end is followed by a new start. There
     is no discount in it.
@@ -116,7 +116,7 @@ def on_policy_distribution(chain: MDP) -> torch.Tensor:
 def td_system(
     chain: MDP, features: torch.Tensor, weighting: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A and b of the expected semi-gradient update, E[delta x(s)] = b - A w. Eq. (11.5).
+    """A and b of the expected semi-gradient update, E[delta x(s)] = b - A w. Eq. (10b.8).
 
     A = X^T D (X - discount P X), b = X^T D r, where D = diag(weighting), X holds the features,
     and those of terminal states count as 0 because their value is.
@@ -147,7 +147,7 @@ def td_system(
 
 
 def td_fixed_point(chain: MDP, features: torch.Tensor, weighting: torch.Tensor) -> torch.Tensor:
-    """w with A w = b, (F,): where semi-gradient TD(0) stands still on average. Eq. (11.6).
+    """w with A w = b, (F,): where semi-gradient TD(0) stands still on average. Eq. (10b.9).
 
     X w is then its own backup, projected. Where features depend on each other, the w in the
     span of the rows x(s) that occur; the values X w are the same for all of them. That a fixed
@@ -172,7 +172,7 @@ def lstd(
     *,
     discount: float,
 ) -> torch.Tensor:
-    """Least-squares TD: where semi-gradient TD(0) rests on recorded steps, (F,). Eq. (10b.9).
+    """Least-squares TD: where semi-gradient TD(0) rests on recorded steps, (F,). Eq. (10b.11).
 
     w with sum_t x_t (r_t + discount (1 - d_t) x'_t . w - x_t . w) = 0: the fixed point of the
     model that the record makes most likely. Where features depend on each other, the w in the
@@ -207,7 +207,7 @@ def lstd(
 def best_linear_fit(
     features: torch.Tensor, values: torch.Tensor, weighting: torch.Tensor
 ) -> torch.Tensor:
-    """The w for which sum_s weighting(s) (V(s) - x(s) . w)^2 is least, (F,).
+    """The w for which sum_s weighting(s) (V(s) - x(s) . w)^2 is least, (F,). Eq. (10b.4).
 
     X w is the projection of V on what the features can express; of several w, as in
     `td_fixed_point`.

@@ -45,7 +45,7 @@ def check_tile_code(attempt) -> str:
 
 
 def _rest(P, r, X, mu, gamma, *, use="td"):
-    """Eq. (10b.7), or one of its wrong versions."""
+    """Eq. (10b.9), or one of its wrong versions."""
     D, eye = torch.diag(mu), torch.eye(len(mu), **F64)
     if use == "best":
         values = torch.linalg.solve(eye - gamma * P, r)
@@ -73,7 +73,7 @@ def check_td_rest(attempt) -> str:
             attempt(*case, gamma),
             _rest(*case, gamma),
             on=f"a random chain of {states} states, {features} features, gamma {gamma:g}",
-            hint="Build A and b of Eq. (10b.6), and solve A w = b.",
+            hint="Build A and b of Eq. (10b.8), and solve A w = b.",
             mistakes={
                 "Every state counts the same there: weigh state s by mu(s).": _rest(
                     P, r, X, torch.ones_like(mu), gamma
