@@ -12,9 +12,9 @@ from pathlib import Path
 from parsed_notebook import Notebook, chapters, citations, first_arguments
 
 from rlbook.book.chapters import CHAPTERS, KINDS, LABEL, PLACES, label_of, neighbours
+from rlbook.book.publish.road import EXERCISE
 
 MIN_EXERCISES, MIN_CODE_EXERCISES = 4, 2
-EXERCISE = re.compile(rf"\*\*Exercise ({LABEL}\.\d+)\*\*(?:\s+\(([^)]*)\))?")
 
 
 @dataclass
@@ -107,7 +107,7 @@ def exercises_are_complete(notebook: Notebook, book: Book) -> list[str]:
     if numbers != wanted:
         found.append(f"exercises are numbered {numbers}, wanted {wanted}")
     text = "\n\n".join(cell.source for cell in notebook.markdown)
-    inside = re.findall(rf"^\*\*Exercise ({LABEL}\.\d+)\*\*", text, re.MULTILINE)
+    inside = re.findall(rf"^(?:\*\*|#+ )Exercise ({LABEL}\.\d+)\b", text, re.MULTILINE)
     hidden = [number for number in inside if number not in numbers]
     found += [f"Exercise {number} does not begin its Markdown cell" for number in hidden]
     if KINDS[notebook.chapter] == "lesson":  # others need none; what they have obeys the rules
@@ -135,14 +135,16 @@ def _attempts(source: str) -> list[str]:
 
 
 def split_exercises(notebook: Notebook) -> list[tuple[str, str, list]]:
-    """The number, the kind and the cells of each exercise, up to the next one or a heading."""
+    """The number, the kind and the cells of each exercise, up to the next one or a heading.
+
+    The kind is what stands first in its brackets: (code, medium), (pen and paper, easy)."""
     exercises, current = [], None
     for cell in notebook.cells:
         start = EXERCISE.match(cell.source) if cell.cell_type == "markdown" else None
         if start:
             current = []
-            exercises.append((start[1], start[2] or "", current))
-        elif cell.cell_type == "markdown" and re.match(r"##? ", cell.source):
+            exercises.append((start[1], re.split("[,:]", start[2] or "")[0], current))
+        elif cell.cell_type == "markdown" and re.match(r"#+ ", cell.source):
             current = None
         if current is not None:
             current.append(cell)

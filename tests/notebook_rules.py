@@ -30,7 +30,10 @@ from rlbook.book.publish.launch import to_text
 MAX_BYTES = 1_500_000
 MAX_COLUMNS, MAX_LINES, MAX_MEDIAN_LINES = 88, 25, 8  # the closed import cell is free
 MAX_ROOMS = 7  # from which a chapter imports
-KNOWN_TAGS = {"install", "claim", "measured", "heavy", "exercise", "nbval-ignore-output"}
+KNOWN_TAGS = {
+    *("install", "claim", "measured", "heavy", "exercise", "nbval-ignore-output"),
+    *("fold", "surprising", "lab"),
+}
 RENDERED = {  # shown in a notebook that is not trusted, as after a clone
     *("text/plain", "text/html", "text/markdown", "text/latex"),
     *("image/png", "image/gif", "image/jpeg"),
@@ -186,6 +189,7 @@ def code_is_short(notebook: Notebook) -> list[str]:
 @rule
 def imports_from_few_rooms(notebook: Notebook) -> list[str]:
     rooms = {room for cell in notebook.code for room in rooms_of(cell)}
+    rooms -= {room for room in rooms if room.startswith("rlbook.book.labs")}
     if len(rooms) > MAX_ROOMS:
         return [f"imports from {len(rooms)} places, the limit is {MAX_ROOMS}: {sorted(rooms)}"]
     return []

@@ -42,7 +42,7 @@ END = re.compile(r"(?<=[.!?])[\"'*)”’]*\s+(?=[\"'*(“‘]*[A-Z0-9§`])")
 VERBS = r"(?:know|compute|see|saw|show|prove|check|call|need|leave|learn|take|met|do|did)"
 LATE = "the verb comes late"
 HABITS = {
-    r"\b[Ww]hoever\b": "whoever: say who",
+    r"\b(?i:whoever)\b": "whoever: say who",
     r"\bthat which\b": "that which: what, or the thing's name",
     r"\bleav(?:e|es|ing) (?:\S+ ){1,4}away\b": "leave away: leave out, or drop",
     r"\bAnd there (?:is|are) such\b": "and there are such: say what can do it",

@@ -169,13 +169,14 @@ def reading_minutes(text: str) -> float:
     each picture and table, and lines of code / 10."""
     code = [line for m in FENCE.finditer(text) for line in m[0].split("\n")[1:-1] if line.strip()]
     text = FENCE.sub(" ", text)
-    lines = [line for block in BLOCK.findall(text) for line in _lines_of(block)]
+    lines = [line for block in BLOCK.findall(text) for line in lines_of(block)]
     text = BLOCK.sub(" ", text)
     shown = len(PICTURE.findall(text)) + len(TABLE.findall(text))
     return len(words_of(text)) / 120 + 0.6 * len(lines) + 0.75 * shown + len(code) / 10
 
 
-def _lines_of(block: str) -> list[str]:
+def lines_of(block: str) -> list[str]:
+    """The lines of a displayed formula."""
     bare = re.sub(r"\\(?:begin|end)\{\w+\*?\}|\\tag\{[^}]*\}", "", block)
     return [line for line in re.split(r"\\\\", bare) if line.strip()]
 
