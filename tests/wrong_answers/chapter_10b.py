@@ -55,7 +55,7 @@ WRONG = {
         (_tiles(first="0"), "Two tilings share their features"),
         (_tiles(moved="(-k) / tilings"), "shifted the other way"),
     ],
-    "10b.3": [
+    "10b.2": [
         (_rest(D="torch.eye(len(mu), dtype=torch.float64)"), "weigh state s by mu(s)"),
         (_rest(A="X.T @ D @ (X - P @ X)"), "without the discount"),
         (
@@ -74,7 +74,7 @@ WRONG = {
         ),
         (_rest(A="(X.T @ D @ (X - gamma * P @ X)).T"), "A is transposed"),
     ],
-    "10b.4": [
+    "10b.3": [
         (_both(moved="0"), "The tilings lie on top of each other"),
         (_both(update="alpha * (target - x @ w) * (x - gamma * y)"), "differentiated as well"),
         (_both(target="r if end else r + y @ w"), "without the discount"),

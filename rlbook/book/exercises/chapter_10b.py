@@ -184,6 +184,6 @@ def check_linear_values(attempt) -> str:
 
 CHECKERS = {
     "10b.1": check_tile_code,
-    "10b.3": check_td_rest,
-    "10b.4": check_linear_values,
+    "10b.2": check_td_rest,
+    "10b.3": check_linear_values,
 }

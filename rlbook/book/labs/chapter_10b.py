@@ -77,13 +77,3 @@ def _draw_one(ax: Axes, groups: int) -> None:
     ax.plot(place, rest, color=COLORS["vermillion"], label=f"TD: {rest_error:.4f}")
     ax.set(xlabel="place", ylim=(-1, 1.6), title=f"{groups} group{'s' * (groups > 1)}")
     ax.legend(loc="upper left", title="error")
-
-
-def widget():
-    """A slider around `draw`; needs ipywidgets."""
-    from ipywidgets import IntSlider, interactive
-
-    return interactive(
-        lambda groups: plt.show(draw(groups)),
-        groups=IntSlider(value=10, min=1, max=60, continuous_update=False),
-    )
