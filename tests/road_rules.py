@@ -41,6 +41,8 @@ HERE = re.compile(r"^\*You are here:\*.*→.*\*\*.+\*\*", re.MULTILINE)
 DIFF = re.compile(r"^```diff\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CHANGED = re.compile(r"line that change[sd].*?`[^`]+`.*?`[^`]+`", re.DOTALL)
 ANSWER = re.compile(r"<details>\s*<summary>\s*▸ Answers?\b.*?</details>", re.DOTALL)
+OTHER = re.compile(r"\*\*(?:Predict|Your turn|Warm-up|Two questions)\b|^#+ ", re.MULTILINE)
+"""What has an answer of its own, or begins something else."""
 Rule = Callable[[Notebook], list[str]]
 ROAD_RULES: list[Rule] = []
 
@@ -188,11 +190,10 @@ def answers_are_folded(notebook: Notebook) -> list[str]:
         if not _is_text(cell):
             continue
         text = ANSWER.sub("§", re.sub(r"^ *>[ ]?", "", cell.source, flags=re.MULTILINE))
-        asked = [match.start() for match in road.ASKED.finditer(text)]
-        for place, begin in enumerate(asked):
-            last = place == len(asked) - 1
-            after = text[begin : None if last else asked[place + 1]]
-            following = cells[index + 1] if last and index + 1 < len(cells) else None
+        for match in road.ASKED.finditer(text):
+            begin, end = match.start(), OTHER.search(text, match.end())
+            after = text[begin : end.start() if end else None]
+            following = cells[index + 1] if not end and index + 1 < len(cells) else None
             answered = "§" in after or (
                 following is not None
                 and (index + 1 in titles or bool(ANSWER.match(following.source.strip())))

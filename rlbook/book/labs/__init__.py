@@ -9,6 +9,7 @@ A lab is one function `draw(...)` of plain arguments that draws and returns one 
 A chapter that can draw its frames sharper than as copies has a `strip(frames)` of its own.
 """
 
+import inspect
 import io
 import os
 from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ def play(draw: Callable[..., Figure], **controls) -> interactive | None:
     Raises:
         ValueError: no control, or one that `draw` has no argument for.
     """
-    names = draw.__code__.co_varnames[: draw.__code__.co_argcount + draw.__code__.co_kwonlyargcount]
+    names = tuple(inspect.signature(draw).parameters)
     if not controls or set(controls) - set(names):
         raise ValueError(f"controls must name arguments of draw, {names}, got {tuple(controls)}")
     return None if "RLBOOK_QUIET" in os.environ else interactive(draw, **controls)

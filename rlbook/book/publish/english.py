@@ -20,6 +20,7 @@ from rlbook.book.publish.road import (
     FENCE,
     FORMULA,
     LINK,
+    LINKS_ONLY,
     PICTURE,
     TABLE,
     off_the_road,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # Jupyter's own packages come with the extra `lab`
 LONGEST, SHORT, ROW = 35, 6, 3  # words; a sentence under SHORT is short; so many in a row may be
 MEDIAN = 10, 15
 WORD = "§"  # stands for a formula or a piece of code
-ABBREVIATIONS = re.compile(r"\b(Eqs?|Figs?|Chs?|Secs?|No|vs|cf|et al|e\.g|i\.e|resp|St)\.")
+ABBREVIATIONS = re.compile(r"\b(Eqs?|Figs?|Chs?|Secs?|vs|cf|et al|e\.g|i\.e|resp|St)\.")
 LEAD = re.compile(
     r"^(\d+\. +|[*+-] +)?(\*\*[^*]{1,60}\*\*(?: \([^)]*\))?[.:]?|\*[^*]{1,40}[.:]\*) +"
 )
@@ -65,12 +66,12 @@ HABITS = {
 def paragraphs(text: str) -> list[str]:
     """The prose of a Markdown text, each paragraph and each entry of a list as one string."""
     text = re.sub(r"<!--.*?-->", " ", LAUNCH.sub(" ", text), flags=re.DOTALL)
-    text = FENCE.sub("\n\n", text)
+    text = LINKS_ONLY.sub(" ", FENCE.sub("\n\n", text))
     text = BLOCK.sub(_one_word, text)
     for pattern, by in ((TABLE, "\n\n"), (PICTURE, " "), (FORMULA, WORD), (LINK, r"\1")):
         text = pattern.sub(by, text)
     text = re.sub(r"`[^`\n]+`", WORD, re.sub(r"<[^>]+>", " ", text))
-    text = re.sub(r"^#+ .*$", "\n", text, flags=re.MULTILINE)
+    text = re.sub(r"^(?:#+ |\*You are here|.*\*\*Read \d).*$", "\n", text, flags=re.MULTILINE)
     text = ENTRY.sub(r"\n\n* ", text)
     return [" ".join(piece.split()) for piece in re.split(r"\n\s*\n", text) if piece.strip()]
 
@@ -85,7 +86,7 @@ def sentences(paragraph: str) -> list[str]:
     """The sentences of a paragraph, without what announces it."""
     text = LEAD.sub("", paragraph.removeprefix("* "))
     text = ABBREVIATIONS.sub(lambda found: found[0].replace(".", ""), text)
-    return [piece for piece in END.split(text) if length(piece)]
+    return [piece for piece in END.split(text) if re.search(r"\w", piece)]
 
 
 def length(sentence: str) -> int:

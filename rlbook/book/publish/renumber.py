@@ -3,8 +3,9 @@
     python -m rlbook.book renumber 03
 
 After an equation came in between (call it 3.4a meanwhile) or one went. Tags, checks, citations in
-notebooks, package, tests and README, definitions, the index's entries, figures' captions and the
-claims named by figures move together; the outputs that print a number do, too. Exercises stay.
+notebooks, package, tests and README, definitions, derivations, the index's entries, figures'
+captions and the claims named by figures move together; the outputs that print a number do, too.
+Exercises stay.
 """
 
 from __future__ import annotations
@@ -33,18 +34,15 @@ CODE_OR_FORMULA = re.compile(
 )
 CAPTION = re.compile(rf"^\*Figure ({NUMBER})\.\*", re.MULTILINE)
 CLAIM = re.compile(rf"""(\bBroken\(\s*["'])({NUMBER})(["'])""")
-KEY = re.compile(rf"""(^\s*["'])({NUMBER})(["']:)""", re.MULTILINE)  # of definitions.py
+KEY = re.compile(
+    rf"""(^\s*["'])({NUMBER})(["']:)""", re.MULTILINE
+)  # of definitions.py, derivations.py
 FIELD = re.compile(rf"(\| )({NUMBER})(?=$| \|)()", re.MULTILINE)  # of index_entries.py
 MADE_UP = {  # tests whose numbers are those of made-up chapters
     *("sample_notebook.py", "test_notebook_rules.py", "test_checks.py", "test_mutants.py"),
     *("test_renumber.py", "test_chapters.py", "parsed_notebook.py", "book_rules.py"),
-    *(
-        "notebook_rules.py",
-        "test_launch.py",
-        "test_nbval.py",
-        "test_book_index.py",
-        "test_moved.py",
-    ),
+    *("notebook_rules.py", "test_launch.py", "test_nbval.py", "test_book_index.py"),
+    *("test_moved.py", "sample_road.py", "test_road.py", "test_english.py", "road_rules.py"),
 }
 Numbers = dict[str, str]
 """old -> new, of one chapter."""
@@ -138,7 +136,7 @@ class Renumbering:
     def source(self, text: str, name: str) -> str:
         """A Python file, by its name."""
         text = self.text(text)
-        if name == "tests/definitions.py":
+        if name in {"tests/definitions.py", "tests/derivations.py"}:
             key = self.of(self.numbers.equations, "definition")
             text = KEY.sub(lambda m: m[1] + key(m[2]) + m[3], text)
         if name.endswith("index_entries.py"):

@@ -39,6 +39,7 @@ BLOCK = re.compile(r"\$\$(.*?)\$\$", re.DOTALL)
 FORMULA = re.compile(r"(?<![\\$])\$(?!\$)[^$\n]*(?:\n[^$\n]+)*?\$")
 PICTURE = re.compile(r"!\[[^\]]*\]\([^)]*\)|<img\b[^>]*>")
 TABLE = re.compile(r"(?:^[ ]*\|.*(?:\n|\Z)){2,}", re.MULTILINE)
+LINKS_ONLY = re.compile(r"^(?: *\[[^\]]*\]\([^)]*\) *·?)+$", re.MULTILINE)
 LINK = re.compile(r"\[([^\]]*)\]\([^)\s]*\)")
 BOX = re.compile(r"\*\*Read (\d+) · Do (\d+) · Dig (\d+)\*\*")
 MINUTES = re.compile(r"(\()\d+( min\b)")  # in a fold's title
@@ -159,8 +160,7 @@ def words_of(text: str) -> list[str]:
     text = re.sub(r"<!--.*?-->", " ", LAUNCH.sub(" ", FENCE.sub(" ", text)), flags=re.DOTALL)
     for pattern in (BLOCK, FORMULA, PICTURE, TABLE):
         text = pattern.sub(" ", text)
-    text = re.sub(r"^(?: *\[[^\]]*\]\([^)]*\) *·?)+$", " ", text, flags=re.MULTILINE)
-    text = re.sub(r"<[^>]+>", " ", LINK.sub(r"\1", text))
+    text = re.sub(r"<[^>]+>", " ", LINK.sub(r"\1", LINKS_ONLY.sub(" ", text)))
     return [word for word in text.split() if re.search(r"\w", word)]
 
 

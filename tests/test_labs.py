@@ -1,0 +1,174 @@
+"""The labs: what all share, and each chapter's, played by setting its controls."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from ipywidgets import interactive
+from parsed_notebook import chapters, parse, plain_namespace, run_source, tags_of
+from road_rules import OLD_FORM, REFERENCES
+
+import rlbook.book.labs as labs
+from rlbook.book.labs import play, strip
+
+FOLDER = Path(labs.__file__).parent
+LABS = [path.stem.removeprefix("chapter_") for path in sorted(FOLDER.glob("chapter_*.py"))]
+PAGES = [
+    number
+    for number in LABS
+    if number in chapters() and any("lab" in tags_of(cell) for cell in chapters()[number].code)
+]
+"""Labs that stand on a page; a lab may be written before its page."""
+
+
+def draw(k: float, on: bool = True):
+    figure, axis = plt.subplots(figsize=(2, 1.5))
+    axis.plot([0, k], [0, 1])
+    axis.set(xlim=(0, 9), title=f"{k}, {on}")
+    return figure
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def pixels(figure) -> np.ndarray:
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba()).copy()
+
+
+# ---------------------------------------------------------------- what all share
+
+
+def test_a_control_moves_the_figure(monkeypatch):
+    monkeypatch.delenv("RLBOOK_QUIET", raising=False)
+    lab = play(draw, k=(0, 9), on=False)
+    slider, box = lab.children[:2]
+    slider.value = 3
+    assert lab.result.axes[0].get_title() == "3, False"
+    box.value = True
+    assert lab.result.axes[0].get_title() == "3, True"
+
+
+def test_nothing_is_stored(monkeypatch):
+    monkeypatch.setenv("RLBOOK_QUIET", "1")
+    assert play(draw, k=(0, 9)) is None
+
+
+@pytest.mark.parametrize("controls", [{}, {"j": (0, 9)}])
+def test_controls_name_arguments(controls):
+    with pytest.raises(ValueError, match=r"controls must name arguments of draw, \('k', 'on'\)"):
+        play(draw, **controls)
+
+
+def test_a_strip_shows_each_frame_and_leaves_one_figure():
+    figure = strip(draw, [{"k": 1}, {"k": 5}, {"k": 9}, {"k": 9, "on": False}])
+    assert plt.get_fignums() == [figure.number]
+    shown = [axis.get_images()[0].get_array() for axis in figure.axes if axis.get_images()]
+    assert len(shown) == 4 and len(figure.axes) == 6
+    assert all(not np.array_equal(shown[0], other) for other in shown[1:])
+    assert shown[0].shape == (300, 400, 4)  # dots
+    assert tuple(figure.get_size_inches()) == pytest.approx((6, 3))
+
+
+def test_a_strip_has_three_frames_that_differ():
+    with pytest.raises(ValueError, match="at least three frames, got 2"):
+        strip(draw, [{"k": 1}, {"k": 2}])
+    with pytest.raises(ValueError, match=r"settings\[2\] repeats a frame"):
+        strip(draw, [{"k": 1}, {"k": 2}, {"k": 1}])
+
+
+# ---------------------------------------------------------------- each chapter's
+
+
+@pytest.mark.parametrize("number", LABS)
+def test_a_lab_is_one_function_of_plain_arguments(number):
+    lab = importlib.import_module(f"rlbook.book.labs.chapter_{number}").draw
+    assert inspect.getdoc(lab), "draw has no docstring"
+    kinds = {argument.kind for argument in inspect.signature(lab).parameters.values()}
+    assert kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("number", PAGES)
+def test_the_stored_frames_differ(number):
+    lab = importlib.import_module(f"rlbook.book.labs.chapter_{number}").draw
+    frames = frames_of(number)
+    assert len(frames) >= 3
+    drawn = [pixels(drawn_with(lab, frame)) for frame in frames]
+    for place, one in enumerate(drawn):
+        same = [other for other in drawn[:place] if np.array_equal(one, other)]
+        assert not same, f"frame {place}, {frames[place]}, shows nothing new"
+
+
+@pytest.mark.parametrize("number", PAGES)
+def test_the_page_plays_its_lab(number, monkeypatch):
+    """Only the imports have run. Each control is set to another value, and the figure follows."""
+    monkeypatch.delenv("RLBOOK_QUIET", raising=False)
+    played = []
+
+    def record(function, **controls):
+        played.append(interactive(function, **controls))
+        return played[-1]
+
+    namespace = imports_of(number) | {"play": record, "interact": record}
+    run_source(cell_with(number, {"play", "interact"}), namespace, f"lab {number}")
+    assert len(played) == 1
+    lab = played[0]
+    for control in lab.kwargs_widgets:
+        before = pixels(lab.result)
+        control.value = another(control)
+        assert not np.array_equal(before, pixels(lab.result)), f"{control.description} does nothing"
+
+
+def test_every_page_of_the_new_form_has_its_lab():
+    wanted = {n for n, page in chapters().items() if page.chapter not in OLD_FORM | REFERENCES}
+    assert wanted <= set(PAGES)
+
+
+def another(control):
+    """A value that the control does not have: its end, its other option, its opposite."""
+    if hasattr(control, "max"):
+        return control.max if control.value != control.max else control.min
+    if hasattr(control, "options"):
+        values = [o[1] if isinstance(o, tuple) else o for o in control.options]
+        return next(value for value in values if value != control.value)
+    return not control.value if isinstance(control.value, bool) else control.value + "x"
+
+
+def imports_of(number: str) -> dict:
+    namespace = plain_namespace()
+    run_source(chapters()[number].import_cell().source, namespace, f"{number} imports")
+    return namespace
+
+
+def cell_with(number: str, functions: set[str]) -> str:
+    """The cell tagged lab that calls one of these functions."""
+    for cell in chapters()[number].code:
+        calls = [n for n in ast.walk(parse(cell.source)) if isinstance(n, ast.Call)]
+        if "lab" in tags_of(cell) and functions & {ast.unparse(call.func) for call in calls}:
+            return cell.source
+    raise AssertionError(f"no cell tagged lab calls {functions}")
+
+
+def frames_of(number: str) -> list:
+    """What a page hands to strip(draw, frames) or strip(frames)."""
+    source, namespace = cell_with(number, {"strip"}), imports_of(number)
+    calls = [n for n in ast.walk(parse(source)) if isinstance(n, ast.Call)]
+    call = next(call for call in calls if ast.unparse(call.func) == "strip")
+    return next(
+        list(value)
+        for argument in call.args
+        if not callable(value := eval(ast.unparse(argument), namespace))
+    )
+
+
+def drawn_with(function, frame):
+    if isinstance(frame, dict):
+        return function(**frame)
+    return function(*frame) if isinstance(frame, tuple) else function(frame)
