@@ -27,7 +27,7 @@ def _walk() -> tuple[MDP, torch.Tensor, torch.Tensor]:
 
 
 def fits(groups: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The walk of a thousand places in equal groups: true values, best staircase, TD's.
+    """The walk of a thousand stones in equal groups: true values, best staircase, TD's.
 
     Args:
         groups: 1 to 1000, one weight for each.
@@ -71,9 +71,9 @@ def strip(frames: Sequence[int]) -> Figure:
 def _draw_one(ax: Axes, groups: int) -> None:
     values, best, rest = fits(groups)
     best_error, rest_error = errors(groups)
-    place = range(1, 1001)
-    ax.plot(place, values, color=COLORS["black"], linewidth=1.2, label="true")
-    ax.plot(place, best, color=COLORS["sky"], label=f"best: {best_error:.4f}")
-    ax.plot(place, rest, color=COLORS["vermillion"], label=f"TD: {rest_error:.4f}")
-    ax.set(xlabel="place", ylim=(-1, 1.6), title=f"{groups} group{'s' * (groups > 1)}")
+    stone = range(1, 1001)
+    ax.plot(stone, values, color=COLORS["black"], linewidth=1.2, label="true")
+    ax.plot(stone, best, color=COLORS["sky"], label=f"best: {best_error:.4f}")
+    ax.plot(stone, rest, color=COLORS["vermillion"], label=f"TD: {rest_error:.4f}")
+    ax.set(xlabel="stone", ylim=(-1, 1.6), title=f"{groups} knob{'s' * (groups > 1)}")
     ax.legend(loc="upper left", title="error")
