@@ -83,7 +83,8 @@ def test_stub_is_not_attempted(chapter, exercise, capsys):
     namespace = imports_of(chapter.number)
     capsys.readouterr()
     run_source(exercise.stub, namespace, f"stub {exercise.tag}")
-    assert f"Exercise {exercise.tag}: not attempted yet." in capsys.readouterr().out
+    said = rf"Exercise {exercise.tag}: (not attempted yet|\d+ blanks? left)\."
+    assert re.search(said, capsys.readouterr().out)
     assert diagnose(exercise.tag, namespace[exercise.name]).status == "unattempted"
 
 
@@ -301,3 +302,28 @@ def test_exercises_are_found_in_a_notebook(tmp_path):
     (exercise,) = chapter.exercises()
     assert (exercise.tag, exercise.name) == ("3.3", "f")
     assert exercise.solution == "def f(x):\n    return x\n"
+
+
+def two_blanks(x, done):
+    y = 1 if ... else x[..., 0]
+    return y + ...
+
+
+def no_blank(x, done):
+    return x[..., 0]
+
+
+def all_blank(x): ...
+
+
+def one_blank(x):
+    return max(x, ...)
+
+
+def test_blanks_are_counted():
+    assert [exercises.blanks_of(f) for f in (two_blanks, no_blank, all_blank, one_blank)] == [
+        *(2, 0, 0, 1)
+    ]
+    assert exercises.blanks_of(max) == exercises.blanks_of(3) == 0
+    assert diagnose("9.2", two_blanks).message == "2 blanks left."
+    assert diagnose("9.2", one_blank) == ("unattempted", "1 blank left.")

@@ -7,8 +7,11 @@ from urllib.parse import unquote
 import nbformat
 import pytest
 from parsed_notebook import chapters
+from sample_notebook import code
+from sample_road import SHOWN, road_notebook
 
 from rlbook.book.publish.html import captions, main, page_of, write_book
+from rlbook.book.publish.launch import to_text
 
 ROOT = Path(__file__).resolve().parents[1]
 SOME = ["00", "08", "16"]
@@ -86,3 +89,31 @@ def test_the_command_says_where_to_begin(tmp_path, monkeypatch, capsys):
     )
     assert main([str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"1 pages; begin with {tmp_path / 'index.html'}\n"
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory):
+    """The body of a chapter with folds, as a page."""
+    path = tmp_path_factory.mktemp("folded") / "07_sample.ipynb"
+    closed = code("# Eq. (7.1) & more\nx = 1\nprint(x)", "the output\n")
+    notebook = road_notebook(lambda cells: cells.insert(SHOWN, closed))
+    path.write_text(to_text(notebook), encoding="utf-8")
+    return page_of(path).partition("<main")[2]
+
+
+def test_closed_headings_are_details(folded):
+    opened = re.findall(r'<details class="fold"><summary>▸ (.*?)</summary>', folded)
+    assert [title.split(":")[0] for title in opened] == ["Checked", "Answer", "Why", "Side roads"]
+    assert folded.count("<details") == folded.count("</details>")
+    why = folded.partition("▸ Why")[2]
+    assert "Both sides are sums" in why.partition("</details>")[0]
+    assert "Lab: move it" in why.partition("</details>")[2]
+
+
+def test_closed_cells_are_details_and_show_their_outputs(folded):
+    inside, _, after = folded.partition(
+        '<details class="code"><summary>Eq. (7.1) &amp; more</summary>'
+    )[2].partition("</details>")
+    assert "print" in inside and "the output" not in inside
+    before, found, _ = after.partition("the output")
+    assert found and "highlight" not in before

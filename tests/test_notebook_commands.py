@@ -4,7 +4,7 @@ import copy
 import json
 
 import pytest
-from nbformat.v4 import new_output
+from nbformat.v4 import new_markdown_cell, new_output
 from sample_notebook import code, make_notebook, sample_cells, write
 
 from rlbook.book.publish.execute import FOLDS, METADATA, clean, differences, main
@@ -22,12 +22,21 @@ def test_clean_keeps_tags_and_outputs_only():
 
 
 def test_clean_keeps_what_closes_a_cell():
-    folds = dict(FOLDS) | {"tags": ["claim"]}
+    closed = dict(FOLDS) | {"tags": ["claim"]}
+    closed.pop("jp-MarkdownHeadingCollapsed")
     cell = code("print(1)", "1\n")
-    cell.metadata = folds | {"editable": True, "slideshow": {}}
-    assert clean(make_notebook([cell])).cells[0].metadata == folds
+    cell.metadata = closed | {"editable": True, "slideshow": {}}
+    assert clean(make_notebook([cell])).cells[0].metadata == closed
     cell.metadata = {"jp-MarkdownHeadingCollapsed": False, "jupyter": {"outputs_hidden": True}}
     assert clean(make_notebook([cell])).cells[0].metadata == {}
+
+
+def test_clean_closes_what_its_name_says_is_closed():
+    cells = [new_markdown_cell("#### ▸ Checked: it"), code("# Eq. (3.1): it\nf()"), code("f()")]
+    first, second, third = clean(make_notebook(cells)).cells
+    assert first.metadata == {"jp-MarkdownHeadingCollapsed": True}
+    assert second.metadata["jupyter"] == {"source_hidden": True}
+    assert third.metadata == {"tags": ["fold"]}
 
 
 def test_metadata_may_differ_in_the_version_of_python_only():

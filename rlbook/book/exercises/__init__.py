@@ -5,8 +5,11 @@
 `chapter_A`; what they are made of is in `rlbook.book.exercises.expectations`.
 """
 
+import ast
 import importlib
+import inspect
 import re
+import textwrap
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -48,6 +51,8 @@ def diagnose(tag: str, attempt) -> Diagnosis:
         raise ValueError(f"there is no code exercise {tag!r}")
     if attempt is None or attempt is ...:
         return Diagnosis("unattempted", "not attempted yet.")
+    if left := blanks_of(attempt):
+        return Diagnosis("unattempted", f"{left} {'blank' if left == 1 else 'blanks'} left.")
     if not callable(attempt):
         got = describe(attempt)
         return _wrong(f"Hand over the function itself, by its name without brackets, not {got}.")
@@ -62,6 +67,24 @@ def diagnose(tag: str, attempt) -> Diagnosis:
         got = describe(wrapped.last_result)
         return _wrong(f"It returned {got}, which is not what is asked ({type(error).__name__}).")
     return Diagnosis("correct", f"correct. {closing}" if closing else "correct.")
+
+
+def blanks_of(attempt) -> int:
+    """How many `...` are left of those that a function came with, such as `r if ... else ...`.
+
+    0 for a function that is nothing but `...`, and where Python does not know the source. In an
+    index, as in x[..., 0], three dots are no blank.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(attempt)))
+    except (OSError, TypeError, SyntaxError):
+        return 0
+    indices = [n.slice for n in ast.walk(tree) if isinstance(n, ast.Subscript)]
+    no_blanks = {id(node) for index in indices for node in ast.walk(index)}
+    bare = [n.value for n in ast.walk(tree) if isinstance(n, ast.Expr)]  # a body that is missing
+    no_blanks |= {id(node) for node in bare}
+    dots = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value is ...]
+    return sum(id(node) not in no_blanks for node in dots)
 
 
 def check_exercise(tag: str, attempt) -> None:

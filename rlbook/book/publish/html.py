@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING
 from rlbook.book.chapters import notebooks
 from rlbook.book.paths import ROOT
 from rlbook.book.publish.launch import LAUNCH, read
+from rlbook.book.publish.road import folds, is_closed
 
 if TYPE_CHECKING:  # Jupyter's own packages come with the extra `lab`
     from nbformat import NotebookNode
 
 CAPTION = re.compile(r"\*Figure [\w.]+\.\*\s*(.*?)(?:\n\n|\Z)", re.DOTALL)
+RAW = "rlbook-html-"  # where nbconvert would not let HTML pass
+OUTPUT_ONLY = "output-only"
 UNDESCRIBED = "No description has been provided for this image"  # nbconvert says
 TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 LINK = re.compile(r'(href=")(?:notebooks/)?(\w+)\.ipynb(#[^"]*)?(")')
@@ -37,6 +40,9 @@ body.jp-Notebook, main { max-width: 52rem; margin: 0 auto; padding: 0 0.8rem; }
 .jp-RenderedHTMLCommon img, .jp-OutputArea-output img { max-width: 100%; height: auto; }
 .MJXc-display, .MathJax_Display { overflow-x: auto; overflow-y: hidden; }
 .jp-CodeMirrorEditor, .highlight pre { overflow-x: auto; }
+details { margin: 0.6rem 0; }
+details.fold { border-left: 3px solid #ccc; padding-left: 0.8rem; }
+summary { cursor: pointer; }
 @media print { .jp-Cell { break-inside: avoid-page; } details > * { display: block; } }
 </style>
 """
@@ -56,6 +62,46 @@ def captions(notebook: NotebookNode) -> list[str]:
 def relink(page: str) -> str:
     """Links to notebooks become links to pages; pictures lie in the same folder."""
     return LINK.sub(r"\1\2.html\3\4", page).replace('src="../figures/', 'src="figures/')
+
+
+def with_details(notebook: NotebookNode) -> list[str]:
+    """Closed headings and closed cells become <details>, in place.
+
+    A closed cell's code goes in, its output stays outside.
+
+    Returns:
+        What is to be put into the page, HTML, where RAW0, RAW1, ... stand in it.
+    """
+    from nbformat.v4 import new_code_cell, new_raw_cell
+
+    pieces: list[str] = []
+    cells, done = notebook.cells, []
+    heads = {fold.start: fold for fold in folds(cells)}
+    stops = {fold.stop for fold in folds(cells)}
+
+    def put(html: str) -> None:
+        done.append(new_raw_cell(f"{RAW}{len(pieces)}."))
+        pieces.append(html)
+
+    def open_(kind: str, title: str) -> None:
+        put(f'<details class="{kind}"><summary>{escape(title)}</summary>')
+
+    for index, cell in enumerate([*cells, None]):
+        if index in stops:
+            put("</details>")
+        if index in heads:
+            open_("fold", heads[index].title)
+        elif cell is not None and is_closed(cell) and cell.source.startswith("# "):
+            open_("code", cell.source.split("\n")[0].removeprefix("# "))
+            shown = new_code_cell("", outputs=cell.outputs, metadata={"tags": [OUTPUT_ONLY]})
+            cell.outputs = []
+            done.append(cell)
+            put("</details>")
+            done += [shown] if shown.outputs else []
+        elif cell is not None:
+            done.append(cell)
+    notebook.cells = done
+    return pieces
 
 
 def page_of(path: Path, mathjax: str | None = None) -> str:
@@ -78,11 +124,19 @@ def page_of(path: Path, mathjax: str | None = None) -> str:
         theme="light",
         exclude_input_prompt=True,
         exclude_output_prompt=True,
-        config=Config(TagRemovePreprocessor={"enabled": True, "remove_cell_tags": {"install"}}),
+        config=Config(
+            TagRemovePreprocessor={
+                "enabled": True,
+                "remove_cell_tags": {"install"},
+                "remove_input_tags": {OUTPUT_ONLY},
+            }
+        ),
         **({"mathjax_url": mathjax} if mathjax else {}),
     )
-    page, _ = exporter.from_notebook_node(notebook)
     said = iter(captions(notebook))
+    pieces = with_details(notebook)
+    page, _ = exporter.from_notebook_node(notebook)
+    page = re.sub(rf"{RAW}(\d+)\.", lambda found: pieces[int(found[1])], page)
     page = re.sub(f'alt="{UNDESCRIBED}"', lambda _: f'alt="{escape(next(said))}"', page)
     return relink(page.replace("</head>", STYLE + "</head>", 1))
 

@@ -42,9 +42,10 @@ class Section:
     def link(self) -> str:
         """A Markdown link to the heading, as JupyterLab and nbconvert name it.
 
-        To the chapter, where a formula or italics in the heading leave its name uncertain.
+        To the chapter, where a formula or italics in the heading leave its name uncertain, or where
+        it is a fold's, whose minutes change.
         """
-        plain = not re.search(r"[$*`]", self.heading)
+        plain = not re.search(r"[$*`▸]", self.heading)
         anchor = "#" + quote(self.heading.replace(" ", "-"), safe="-.,:'?") if plain else ""
         return f"[{self.number}]({self.file}{anchor})"
 
@@ -58,11 +59,11 @@ def sections() -> dict[str, list[Section]]:
             continue
         path = NOTEBOOKS / chapter.file
         cells = [c.source for c in read(path).cells if c.cell_type == "markdown"]
-        pieces = re.split(r"(?m)^(?=#{1,3} )", "\n\n".join(cells))
+        pieces = re.split(r"(?m)^(?=#{1,3} |#### ▸ Side roads)", "\n\n".join(cells))
         name, last = chapter.number, ""
         for piece in filter(str.strip, pieces):
             heading = HEADING.match(piece)
-            if heading and (re.match(r"\w+\.\d+ |Exercises$", heading[1]) or not last):
+            if heading and (re.match(r"\w+\.\d+ |Exercises$|▸ Side roads", heading[1]) or not last):
                 last = heading[1]
             found.setdefault(name, []).append(Section(path.name, last, piece))
     return found

@@ -109,7 +109,8 @@ def set_folds(notebook: NotebookNode) -> NotebookNode:
 
 def is_closed(cell: NotebookNode) -> bool:
     """Whether a code cell shows only its first line: by that line, or since it is marked so."""
-    marked = cell.metadata.get("jupyter", {}).get("source_hidden") or "cellView" in cell.metadata
+    hidden = cell.metadata.get("jupyter", {}).get("source_hidden")
+    marked = hidden or cell.metadata.get("cellView") == "form"
     return cell.cell_type == "code" and bool(marked or CLOSED.match(cell.source))
 
 
