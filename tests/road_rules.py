@@ -29,7 +29,6 @@ NO_CHANGED_LINE = {
     "1": "it says what the words mean, and has no method yet",
     "2": "it says what a model is, and has no method yet",
     "3": "it has equations; the first program is the next chapter's",
-    "4": "it is the first program",
     "A": "it proves a theorem of Chapter 11",
     "C": "it is about the mistakes of all methods",
 }

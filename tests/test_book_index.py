@@ -5,11 +5,15 @@ import re
 from urllib.parse import unquote
 
 import pytest
+from nbformat.v4 import new_markdown_cell
 from parsed_notebook import chapters
+from sample_notebook import make_notebook
 
+from rlbook.book.chapters import CHAPTERS
 from rlbook.book.publish import index
 from rlbook.book.publish.index import equation, often, pages, rows, sections, where, write
 from rlbook.book.publish.index_entries import ALGORITHMS, SYMBOLS, TERMS
+from rlbook.book.publish.launch import to_text
 
 
 @pytest.mark.parametrize("heading", pages())
@@ -83,3 +87,22 @@ def test_a_summary_explains_nothing_and_an_opening_only_what_no_section_does():
     assert where("16", "PPO-clip").number == "16.3"  # the summary has it in bold
     assert where("17", "GAE").number == "17.2"  # the opening has it first
     assert where("10", "Dyna-Q").link == "[Ch. 10](10_sarsa.ipynb#Exercises)"
+
+
+def test_side_roads_explain_and_are_linked_as_a_chapter(monkeypatch, tmp_path):
+    """They stand below the summary, which explains nothing; their title holds minutes."""
+    cells = [
+        new_markdown_cell("# 3. Sums\n\nOne."),
+        new_markdown_cell("## 3.1 Two\n\nA sum."),
+        new_markdown_cell("## Summary\n\nA bus."),
+    ]
+    cells += [
+        new_markdown_cell("#### ▸ Side roads: a bus (4 min)"),
+        new_markdown_cell("The **bus** is late."),
+    ]
+    path = tmp_path / "03_bellman_equations.ipynb"
+    path.write_text(to_text(make_notebook(cells)), encoding="utf-8")
+    monkeypatch.setattr(index, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(index, "CHAPTERS", [one for one in CHAPTERS if one.number == "03"])
+    monkeypatch.setattr(index, "sections", index.sections.__wrapped__)
+    assert index.where("03", "bus").link == "[Ch. 3](03_bellman_equations.ipynb)"

@@ -320,10 +320,11 @@ def one_blank(x):
     return max(x, ...)
 
 
-def test_blanks_are_counted():
+def test_blanks_are_counted(checker):
     assert [exercises.blanks_of(f) for f in (two_blanks, no_blank, all_blank, one_blank)] == [
         *(2, 0, 0, 1)
     ]
     assert exercises.blanks_of(max) == exercises.blanks_of(3) == 0
-    assert diagnose("9.2", two_blanks).message == "2 blanks left."
-    assert diagnose("9.2", one_blank) == ("unattempted", "1 blank left.")
+    judge = checker(check_double)
+    assert judge(two_blanks).message == "2 blanks left."
+    assert judge(one_blank) == ("unattempted", "1 blank left.")

@@ -1,7 +1,7 @@
 """Renumbering, tried on a made-up book of two chapters.
 
-Its texts say <a>, <b>, <c> for the three equations of chapter 3 and <f>, <g> for its two figures;
-whatever else looks like a number of chapter 3 must stay.
+Its texts say <a>, <b>, <c> for the equations of chapter 3, <f>, <g> for its figures, and <x>, <y>,
+<z> for its exercises; whatever else looks like a number of chapter 3 must stay.
 """
 
 import re
@@ -13,18 +13,40 @@ from sample_notebook import code, make_notebook
 from rlbook.book.publish.launch import to_text
 from rlbook.book.publish.renumber import main, renumber
 
-BEFORE = {"a": "3.1", "b": "3.1a", "c": "3.4", "f": "3.2", "g": "3.5"}
-AFTER = {"a": "3.1", "b": "3.2", "c": "3.3", "f": "3.1", "g": "3.2"}
+BEFORE = {
+    "a": "3.1",
+    "b": "3.1a",
+    "c": "3.4",
+    "f": "3.2",
+    "g": "3.5",
+    "x": "3.3",
+    "y": "3.1",
+    "z": "3.1a",
+}
+AFTER = {
+    "a": "3.1",
+    "b": "3.2",
+    "c": "3.3",
+    "f": "3.1",
+    "g": "3.2",
+    "x": "3.1",
+    "y": "3.2",
+    "z": "3.3",
+}
 NOTEBOOKS = {
     "notebooks/03_bellman.ipynb": [
         ("# 3. Values\n\n$$ a \\tag{<a>} $$\n\n$$ b \\tag{<b>} $$\n\nBy Eq. (<b>), so.", None),
         ('check("<b>", x, y)  # Eq. (<b>)', "Eq. (<b>) holds: 1 = 1\n"),
         ("*Figure <f>.* With $$ c \\tag{<c>} $$ The chain (<c>), not $(3.4)$ or `(3.4)`.", None),
         ("check('<c>', x, at_most=y)\nprint(3.4, '3.4', (3.4))", "Eq. (<c>) holds, 3.4\n"),
+        ("**Exercise <x>** (pen and paper). See Exercises <y> and <z>.", None),
+        ("### Exercise <y> (code, medium)", None),
+        ('check_exercise("<y>", f)', "Exercise <y>: not attempted yet.\n"),
+        ("**Exercise <z>** (code).\n\nSolution to Exercise <z>, not of 3.1.", None),
         ('*Figure <g>.* As Figures <f> and <g> show, and `check("<c>", x)`.', None),
     ],
     "notebooks/04_more.ipynb": [
-        ("Eqs. (<a>), (<b>) and (<c>); Eq. (4.4). Section 3.4; Exercise 3.4; 3.4 times.", None),
+        ("Eqs. (<a>), (<b>) and (<c>); Eq. (4.4). Section 3.4; Exercise <x>; 3.4 times.", None),
         ("$$ d \\tag{4.4} $$ See Figure <g>, Figure 4.9, and Eqs. (<a>) to (<c>).", None),
     ],
 }
@@ -33,6 +55,10 @@ FILES = {
     "rlbook/sums.py": '"""Solves Eqs. (<b>) and (<c>). Returns 3.4 times x."""\n',
     "rlbook/lists/index_entries.py": "T = '''\na | V | b | <c>\nb | <b> | f\nc | 4.4 | g\n'''\n",
     "tests/definitions.py": 'D = {\n    "<b>": "see Eq. (<c>), 3.4",\n    "4.4": "no",\n}\n',
+    "tests/derivations.py": 'D = {\n    "<b>": Step("sums"),\n    "4.4": Step("no"),\n}\n',
+    "rlbook/book/exercises/chapter_03.py": 'C = {"<y>": f, "<z>": g}  # 3.1, "3.1" of Eq. (<c>)\n',
+    "rlbook/book/exercises/chapter_04.py": 'C = {"4.1": f, "3.3": g}  # as in Exercise <y>\n',
+    "tests/wrong_answers/chapter_03.py": 'WRONG = {\n    "<y>": [("3.3", "")],\n}\n',
     "tests/mutants.py": "# the sign of Eq. (<c>)\n",
     "tests/broken_claims/chapter_03.py": 'B = [Broken("<g>", "x = 3.5"), Broken("3.4 < x", "")]\n',
     "tests/broken_claims/chapter_04.py": 'B = [Broken("3.5", "x")]  # Figure <g>\n',
@@ -42,7 +68,7 @@ UNTOUCHED = {"tests/sample_notebook.py"}
 
 
 def said(text: str, numbers: dict[str, str]) -> str:
-    return re.sub("<([abcfg])>", lambda match: numbers[match[1]], text)
+    return re.sub("<([abcfgxyz])>", lambda match: numbers[match[1]], text)
 
 
 def texts(numbers: dict[str, str]) -> dict[str, str]:
@@ -102,6 +128,15 @@ def test_what_is_cited_and_gone_is_named_and_nothing_is_written(book):
         ("rlbook/lists/index_entries.py", "| 3.1a |", "| 3.8 |", "index_entries.py: index 3.8"),
         ("rlbook/sums.py", "(3.4)", "(3.8)", "sums.py: Eq. 3.8"),
         ("notebooks/04_more.ipynb", "Figure 3.5", "Figure 3.8", "04_more.ipynb: Figure 3.8"),
+        ("notebooks/04_more.ipynb", "Exercise 3.3", "Exercise 3.8", "04_more.ipynb: Exercise 3.8"),
+        ("tests/derivations.py", '"3.1a"', '"3.8"', "derivations.py: definition 3.8"),
+        ("tests/wrong_answers/chapter_03.py", '"3.1"', '"3.8"', "chapter_03.py: checker 3.8"),
+        (
+            "notebooks/03_bellman.ipynb",
+            "Exercise 3.1 (code",
+            "Exercise 3.3 (code",
+            "exercise 3.3 o",
+        ),
         ("notebooks/03_bellman.ipynb", "tag{3.1a}", "tag{3.1}", "equation 3.1 occurs twice"),
         ("notebooks/03_bellman.ipynb", "tag{3.1a}", "tag{4.1}", "4.1 stands in chapter 3"),
         ("notebooks/03_bellman.ipynb", "*Figure 3.5.*", "*Figure 3.2.*", "figure 3.2 occurs"),

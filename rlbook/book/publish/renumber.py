@@ -1,11 +1,11 @@
-"""Number a chapter's equations and figures 1, 2, 3, ... again, and all that speaks of them.
+"""Number a chapter's equations, figures and exercises 1, 2, 3, ... again, and what speaks of them.
 
     python -m rlbook.book renumber 03
 
 After an equation came in between (call it 3.4a meanwhile) or one went. Tags, checks, citations in
 notebooks, package, tests and README, definitions, derivations, the index's entries, figures'
-captions and the claims named by figures move together; the outputs that print a number do, too.
-Exercises stay.
+captions, the claims named by figures, and the exercises with their checkers and wrong answers move
+together; the outputs that print a number do, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rlbook.book.chapters import NUMBER, label_of, notebooks, number_of
 from rlbook.book.paths import ROOT
 from rlbook.book.publish.launch import read, to_text
+from rlbook.book.publish.road import EXERCISE
 
 if TYPE_CHECKING:  # Jupyter's own packages come with the extra `lab`
     from nbformat import NotebookNode
@@ -26,8 +27,10 @@ if TYPE_CHECKING:  # Jupyter's own packages come with the extra `lab`
 AND = r"(?:(?:,| and| or| to|, and| with| into)?\s+"  # between two of "Eqs. (3.4) and (3.5)"
 EQUATIONS = re.compile(rf"Eqs?\.\s+\({NUMBER}\){AND}\({NUMBER}\))*")
 FIGURES = re.compile(rf"Figures?\s+{NUMBER}{AND}{NUMBER}(?!\d))*")
+EXERCISES = re.compile(rf"Exercises?\s+{NUMBER}{AND}{NUMBER}(?!\d))*")
 TAG = re.compile(rf"(\\tag\{{)({NUMBER})(\}})")
 CHECK = re.compile(rf"""(\bcheck\(\s*\\?["'])({NUMBER})(\\?["'])""")
+ATTEMPT = re.compile(rf"""(\bcheck_exercise\(\s*\\?["'])({NUMBER})(\\?["'])""")
 BARE = re.compile(rf"(\()({NUMBER})(\))")  # "the chain (5.6)", in prose
 CODE_OR_FORMULA = re.compile(
     r"(```.*?```|`[^`\n]+`|\$\$.*?\$\$|(?<![\\$])\$(?!\$)[^$]+\$)", re.DOTALL
@@ -37,12 +40,20 @@ CLAIM = re.compile(rf"""(\bBroken\(\s*["'])({NUMBER})(["'])""")
 KEY = re.compile(
     rf"""(^\s*["'])({NUMBER})(["']:)""", re.MULTILINE
 )  # of definitions.py, derivations.py
+CHECKER = re.compile(rf"""(["'])({NUMBER})(["']:)""")  # of a chapter's checkers and wrong answers
 FIELD = re.compile(rf"(\| )({NUMBER})(?=$| \|)()", re.MULTILINE)  # of index_entries.py
 MADE_UP = {  # tests whose numbers are those of made-up chapters
     *("sample_notebook.py", "test_notebook_rules.py", "test_checks.py", "test_mutants.py"),
     *("test_renumber.py", "test_chapters.py", "parsed_notebook.py", "book_rules.py"),
     *("notebook_rules.py", "test_launch.py", "test_nbval.py", "test_book_index.py"),
-    *("test_moved.py", "sample_road.py", "test_road.py", "test_english.py", "road_rules.py"),
+    *(
+        "test_moved.py",
+        "test_exercises.py",
+        "sample_road.py",
+        "test_road.py",
+        "test_english.py",
+        "road_rules.py",
+    ),
 }
 Numbers = dict[str, str]
 """old -> new, of one chapter."""
@@ -51,19 +62,21 @@ Numbers = dict[str, str]
 class Plan(NamedTuple):
     equations: Numbers
     figures: Numbers
+    exercises: Numbers
 
 
 def plan(notebook: NotebookNode, label: str) -> Plan:
-    """What a chapter's equations and figures are to be called, in their order.
+    """What a chapter's equations, figures and exercises are to be called, in their order.
 
     Raises:
         ValueError: a number that occurs twice, or one of another chapter.
     """
-    text = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    found = []
+    sources = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    text, found = "\n\n".join(sources), []
     for what, old in (
         ("equation", [tag[2] for tag in TAG.finditer(text)]),
         ("figure", CAPTION.findall(text)),
+        ("exercise", [begins[1] for one in sources if (begins := EXERCISE.match(one))]),
     ):
         for number in old:
             if old.count(number) > 1:
@@ -98,6 +111,9 @@ class Renumbering:
         number = re.compile(rf"(?<![\w.]){NUMBER}(?![\w])")
         text = EQUATIONS.sub(lambda m: number.sub(lambda n: equation(n[0]), m[0]), text)
         text = FIGURES.sub(lambda m: number.sub(lambda n: figure(n[0]), m[0]), text)
+        exercise = self.of(self.numbers.exercises, "Exercise")
+        text = EXERCISES.sub(lambda m: number.sub(lambda n: exercise(n[0]), m[0]), text)
+        text = ATTEMPT.sub(lambda m: m[1] + exercise(m[2]) + m[3], text)
         for pattern in (TAG, CHECK):
             text = pattern.sub(lambda m: m[1] + equation(m[2]) + m[3], text)
         return text
@@ -145,6 +161,10 @@ class Renumbering:
         if name == f"tests/broken_claims/chapter_{number_of(self.label)}.py":
             figure = self.of(self.numbers.figures, "claim")
             text = CLAIM.sub(lambda m: m[1] + figure(m[2]) + m[3], text)
+        folders = ("rlbook/book/exercises", "tests/wrong_answers")
+        if name in {f"{folder}/chapter_{number_of(self.label)}.py" for folder in folders}:
+            exercise = self.of(self.numbers.exercises, "checker")
+            text = CHECKER.sub(lambda m: m[1] + exercise(m[2]) + m[3], text)
         return text
 
 
@@ -152,8 +172,8 @@ def renumber(chapter: str, root: Path = ROOT) -> list[Path]:
     """Renumber a chapter, "03", in a book; returns the files that changed.
 
     Raises:
-        ValueError: no such chapter; a number twice; or something cites an equation or a figure
-            of the chapter that is not there. Then nothing is written.
+        ValueError: no such chapter; a number twice; or something cites an equation, a figure
+            or an exercise of the chapter that is not there. Then nothing is written.
     """
     label = label_of(number_of(chapter))
     paths = [path for path in notebooks(root / "notebooks") if label_of(path.name) == label]
