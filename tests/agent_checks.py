@@ -77,7 +77,7 @@ def check_a_nan_freezes_its_run_only(agent, small, env, poison):
 def check_an_interruption_keeps_what_was_learned(agent, small, monkeypatch, env="CartPole-v1"):
     from rlbook.deep.parts.training import Training
 
-    calls, step = [], Training.step
+    calls, step = [], Training.gradient_step
 
     def interrupted(self, *args, **options):
         calls.append(1)
@@ -86,7 +86,7 @@ def check_an_interruption_keeps_what_was_learned(agent, small, monkeypatch, env=
         return step(self, *args, **options)
 
     untrained = train(agent, dataclasses.replace(small, learning_rate=1e-12), env)
-    monkeypatch.setattr(Training, "step", interrupted)
+    monkeypatch.setattr(Training, "gradient_step", interrupted)
     result = train(agent, small, env)
     assert result.interrupted and len(calls) == 4
     assert result.evaluation_returns.shape == (3, len(result.env_steps))
@@ -94,6 +94,27 @@ def check_an_interruption_keeps_what_was_learned(agent, small, monkeypatch, env=
         not torch.equal(a, b)
         for a, b in zip(result.networks.parameters(), untrained.networks.parameters(), strict=True)
     )
+
+
+def check_the_step_size_falls_where_it_is_wanted(agent, small, monkeypatch, env="CartPole-v1"):
+    """That of the optimizer that steps first, the policy's."""
+    from rlbook.deep.parts.training import Training
+
+    rates, step = {}, Training.gradient_step
+
+    def recorded(self, optimizer, *args, **options):
+        rates.setdefault(optimizer, []).append(optimizer.param_groups[0]["lr"])
+        return step(self, optimizer, *args, **options)
+
+    monkeypatch.setattr(Training, "gradient_step", recorded)
+    small = dataclasses.replace(small, learning_rate=0.01)
+    train(agent, dataclasses.replace(small, anneal_learning_rate=True), env)
+    falling = next(iter(rates.values()))
+    assert len(set(falling)) > 1 and falling == sorted(falling, reverse=True)
+    assert falling[0] <= 0.01 and 0 < falling[-1] <= falling[0] / 2
+    rates.clear()
+    train(agent, dataclasses.replace(small, anneal_learning_rate=False), env)
+    assert set(next(iter(rates.values()))) == {0.01}
 
 
 def check_a_saved_result_goes_on(agent, small, tmp_path, env="CartPole-v1"):
@@ -109,6 +130,9 @@ def check_a_saved_result_goes_on(agent, small, tmp_path, env="CartPole-v1"):
         train(agent, small, env, resume=first),
     )
     same_networks(on, from_memory)
+    same_networks(train(agent, small, env, resume=path), from_memory)
+    with pytest.raises(FileNotFoundError, match="no file nowhere"):
+        train(agent, small, env, resume="nowhere")
     assert len(on.env_steps) == 2 * len(first.env_steps) - 1
     assert (np.diff(on.env_steps) > 0).all() and on.continuations == 1
     with pytest.raises(ValueError, match="resume holds runs"):
@@ -143,7 +167,7 @@ class Pictures(gymnasium.Env):
 
 
 class Poisoned:
-    """Environments in which these fields of a Step are NaN in run 1, from some step on."""
+    """Environments in which these fields of a EnvStep are NaN in run 1, from some step on."""
 
     def __init__(self, envs, after: int, names: tuple[str, ...]):
         self.envs, self.after, self.names, self.steps = envs, after, names, 0

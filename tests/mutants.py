@@ -12,6 +12,7 @@ FORMULA_MODULES = (
     *(
         "planning.kernels",
         "planning.mdp",
+        "planning.mdp_checks",
         "planning.grids",
         "planning.bellman",
         "planning.dynamic_programming",
@@ -24,6 +25,10 @@ FORMULA_MODULES = (
 
 EXEMPT: dict[str, str] = {
     "planning.kernels.check_size": "a guard against running out of memory; its test is its message",
+    **{
+        f"planning.kernels.Kernel.{call}": "says what each kernel answers, and answers nothing"
+        for call in ("dtype", "expectations", "under", "dense", "gather", "to")
+    },
     "planning.kernels.DenseKernel.dtype": "hands out an attribute",
     "planning.kernels.DenseKernel.dense": "hands out an attribute",
     "planning.kernels.DenseKernel.to": "moves tensors",
@@ -35,15 +40,13 @@ EXEMPT: dict[str, str] = {
     "planning.mdp.MDP.to": "moves tensors",
     "planning.mdp.MDP.policy_probabilities": "calls check_policy",
     **{
-        f"planning.mdp.check_{what}": "refuses a bad model; its tests read its messages"
+        f"planning.mdp_checks.check_{what}": "refuses a bad model; its tests read its messages"
         for what in (
             *("next_states", "policy", "probabilities", "reachability", "rewards", "start"),
             "terminal_rows",
         )
     },
-    "planning.dynamic_programming.rounds": "counts, beside a progress bar",
     "planning.dynamic_programming.start_values": "zeros, or what was given, checked",
-    "tabular.control_loop.ControlConfig.rows": "lists the runs",
     "tabular.control_loop.ControlLoop.bar": "the progress bar",
     "tabular.control_loop.ControlLoop.counts": "makes an empty table",
     "tabular.control_loop.ControlLoop.table": "makes an empty table",
@@ -57,6 +60,13 @@ EXEMPT: dict[str, str] = {
 }
 
 KERNELS = [
+    Mutant(
+        "planning.kernels",
+        "yield slice(start, start + STATES_AT_A_TIME)",
+        "yield slice(start, start + STATES_AT_A_TIME - 1)",
+        "the last state of each block is left out",
+        within="blocks",
+    ),
     Mutant(
         "planning.kernels",
         "values @ self.transition[states, a].T",
@@ -88,8 +98,8 @@ KERNELS = [
     ),
     Mutant(
         "planning.kernels",
-        "for k in range(1, len(chances))",
-        "for k in range(1, len(chances) - 1)",
+        "for k in range(1, chances.shape[1])",
+        "for k in range(1, chances.shape[1] - 1)",
         "the last successor is left out",
         within="SuccessorKernel.expectations",
     ),
@@ -142,8 +152,8 @@ MDPS = [
     ),
     Mutant(
         "planning.mdp",
-        "weights / weights.sum(-1, keepdim=True)",
-        "weights.softmax(-1)",
+        "random_distributions(states, actions, states, generator=generator)",
+        "random_distributions(states, actions, states, generator=generator).softmax(-1)",
         "rows of random models are softmaxes",
         within="MDP.random",
     ),
@@ -212,15 +222,13 @@ BELLMAN = [
         "expected, alpha=mdp.discount)",
         "expected)",
         "lost gamma",
-        stands_for=("action_values",),
         chapters=("03",),
     ),
     Mutant(
         "planning.bellman",
-        "torch.add(mdp.reward[states, a], expected, alpha=mdp.discount)",
-        "torch.add(mdp.reward[states, a], expected).mul(mdp.discount)",
+        "torch.add(mdp.reward[states], expected, alpha=mdp.discount)",
+        "torch.add(mdp.reward[states], expected).mul(mdp.discount)",
         "gamma on the reward too",
-        stands_for=("action_values",),
         chapters=("03",),
     ),
     Mutant(
@@ -241,18 +249,18 @@ BELLMAN = [
     ),
     Mutant(
         "planning.bellman",
-        "reduce(torch.maximum, in_turn)",
-        "reduce(torch.minimum, in_turn)",
+        "action_values(mdp, values, states).amax(-1)",
+        "action_values(mdp, values, states).amin(-1)",
         "minimum for maximum",
         within="bellman_optimality_backup",
         chapters=("03",),
     ),
     Mutant(
         "planning.bellman",
-        "actions.masked_fill_(q > best, a)",
-        "actions.masked_fill_(q < best, a)",
+        "action_values(mdp, values, states).max(-1)",
+        "action_values(mdp, values, states).min(-1)",
         "the worst action is greedy",
-        stands_for=("greedy_actions",),
+        within="greedy_actions",
         chapters=("03",),
     ),
     Mutant(
@@ -292,6 +300,13 @@ BELLMAN = [
 PLANNING = [
     Mutant(
         "planning.dynamic_programming",
+        "last.sweeps < most",
+        "last.sweeps < most - 1",
+        "one sweep less than the limit",
+        within="converged",
+    ),
+    Mutant(
+        "planning.dynamic_programming",
         "mdp.discount * (probabilities",
         "(probabilities",
         "lost gamma",
@@ -300,8 +315,8 @@ PLANNING = [
     ),
     Mutant(
         "planning.dynamic_programming",
-        "int(torch.multinomial(mdp.start, 1, generator=generator)), 0",
-        "0, 0",
+        "s, age = draw_one(mdp.start, generator), 0",
+        "s, age = 0, 0",
         "every trajectory starts in state 0",
         chapters=("04",),
         tests="test_asynchronous.py",
@@ -355,7 +370,7 @@ PLANNING = [
     ),
     Mutant(
         "planning.dynamic_programming",
-        "q = action_values(mdp, values)",
+        "q = action_values(mdp, start_values(mdp, None))",
         "q = torch.zeros_like(mdp.reward)",
         "starts from Q = 0, one sweep behind value iteration",
         within="q_value_iteration",
@@ -370,8 +385,8 @@ PLANNING = [
     ),
     Mutant(
         "planning.dynamic_programming",
-        "if policy.ndim == 1 and not better.any():",
-        "if policy.ndim == 1:",
+        "settled = policy.ndim == 1 and not better.any()",
+        "settled = policy.ndim == 1",
         "stops after one improvement",
         within="policy_iteration",
         chapters=("05",),
@@ -393,8 +408,8 @@ PLANNING = [
     ),
     Mutant(
         "planning.dynamic_programming",
-        "values = bellman_optimality_backup(chain, values)",
-        "pass",
+        "values, sweeps = bellman_optimality_backup(chain, values), sweeps + 1",
+        "sweeps += 1",
         "no evaluation between improvements",
         within="modified_policy_iteration",
         chapters=("05",),
@@ -568,14 +583,15 @@ SAMPLING = [
         "probabilities.to(torch.float64).cumsum(-1)",
         "torch.ones_like(probabilities, dtype=torch.float64).cumsum(-1)",
         "every outcome equally likely",
-        within="draw",
+        within="draws",
+        stands_for=("draw",),
         chapters=("02",),
         tests="test_tabular_envs.py",
     ),
     Mutant(
         "planning.sampling",
-        "mdp.start.to(torch.float64).cumsum(0)",
-        "torch.ones_like(mdp.start, dtype=torch.float64).cumsum(0)",
+        "draws(mdp.start, num_walkers, generator)",
+        "draws(torch.ones_like(mdp.start), num_walkers, generator)",
         "walkers start anywhere",
         within="sample_starts",
         chapters=("02",),

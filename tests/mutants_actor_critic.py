@@ -5,16 +5,16 @@ from mutation import Mutant
 ACTOR_CRITIC = [
     Mutant(
         "deep.parts.critics",
-        "ends = rollout.terminated, rollout.truncated",
-        "ends = rollout.terminated & False, rollout.terminated | rollout.truncated",
+        "rollout.terminated,\n        rollout.truncated,\n",
+        "rollout.terminated & False,\n        rollout.terminated | rollout.truncated,\n",
         "bootstraps through a terminal state",
         within="returns_and_advantages",
         chapters=("14",),
     ),
     Mutant(
         "deep.parts.critics",
-        "ends = rollout.terminated, rollout.truncated",
-        "ends = rollout.terminated | rollout.truncated, rollout.truncated",
+        "rollout.terminated,\n",
+        "rollout.terminated | rollout.truncated,\n",
         "a time limit taken for a termination",
         within="returns_and_advantages",
     ),

@@ -157,7 +157,7 @@ _GYMNASIUM = [
     wrapper("valid = ~self._ended", "valid = np.ones_like(terminated)", "the dummy step is valid"),
     wrapper("np.where(valid[..., None], observations, self._observations)", "observations",
             "the dummy step leads to a reset observation"),
-    wrapper("for x in (terminated, truncated)),", "for x in (truncated, terminated)),", "swapped"),
+    wrapper("torch.from_numpy(terminated)", "torch.from_numpy(truncated)", "swapped"),
     wrapper("numbers + int(space.start)", "numbers", "actions from 0 up, whatever the start"),
     wrapper("numbers.clip(space.low, space.high)", "numbers", "actions beyond the bounds"),
     wrapper("zip(self.runs, seeds, strict=True)", "zip(self.runs, seeds[:1] * self.num_runs)",

@@ -90,7 +90,7 @@ RLHF = [
         "-policy + value_coef * error",
         "the objective as a loss",
         chapters=("19",),
-        within="ppo_loss",
+        within="rlhf_loss",
     ),
     Mutant(
         "language.rlhf",
@@ -98,7 +98,7 @@ RLHF = [
         "policy - value_coef * error",
         "the critic's error is maximised",
         chapters=("19",),
-        within="ppo_loss",
+        within="rlhf_loss",
     ),
     Mutant(
         "language.rlhf",
@@ -106,12 +106,12 @@ RLHF = [
         "0.0).mean(-1)",
         "the mean over the columns of a batch",
         chapters=("19",),
-        within="ppo_loss",
+        within="rlhf_loss",
     ),
     Mutant(
         "language.rlhf",
         "token_log_probs(reference, prompts, answers.tokens, mask)",
-        "token_log_probs(model, prompts, answers.tokens, mask)",
+        "token_log_probs(policy.model, prompts, answers.tokens, mask)",
         "the old policy as the anchor",
         within="collect",
     ),

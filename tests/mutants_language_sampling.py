@@ -194,14 +194,14 @@ LANGUAGE_SAMPLING = [
         old="if not math.isfinite(norm):",
         new="if math.isnan(loss):",
         why="a step along a gradient that is NaN",
-        within="Optimizers.minimize",
+        within="Optimizers.gradient_step",
         **_OPTIMIZERS,
     ),
     Mutant(
         old="self.by_name[name].zero_grad()",
         new="self.by_name[name].zero_grad",
         why="gradients of earlier steps add up",
-        within="Optimizers.minimize",
+        within="Optimizers.gradient_step",
         **_OPTIMIZERS,
     ),
     Mutant(

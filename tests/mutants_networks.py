@@ -29,8 +29,8 @@ _NETWORKS = [
     ),
     Mutant(
         "deep.parts.networks",
-        "Linear(*sizes[-2:], generators, gain=gain)",
-        "Linear(*sizes[-2:], generators)",
+        "Linear(sizes[-2], sizes[-1], generators, gain=gain)",
+        "Linear(sizes[-2], sizes[-1], generators)",
         "the last layer's gain is lost",
     ),
     Mutant(
@@ -53,13 +53,13 @@ _NETWORKS = [
     ),
     Mutant(
         "deep.parts.networks",
-        "self.weight[k].detach().T.clone(**own)",
-        "self.weight[0].detach().T.clone(**own)",
+        "self.weight[k].detach().T.clone(memory_format=own)",
+        "self.weight[0].detach().T.clone(memory_format=own)",
         "always run 0",
     ),
     Mutant(
         "deep.parts.networks",
-        "self.bias[k, 0].detach().clone(**own)",
+        "self.bias[k, 0].detach().clone(memory_format=own)",
         "self.bias[k, 0].detach()",
         "the plain module shares its bias",
     ),
@@ -277,8 +277,8 @@ _NORMALIZATION = [
     ),
     Mutant(
         "deep.parts.normalization",
-        '"dtype": torch.float64,',
-        '"dtype": torch.float32,',
+        "F64 = torch.float64",
+        "F64 = torch.float32",
         "statistics in single precision",
     ),
     Mutant(

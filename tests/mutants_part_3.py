@@ -67,6 +67,14 @@ TRUST_REGION = [
     ),
     Mutant(
         "deep.trpo",
+        "policy.kl(old, new)",
+        "policy.kl(new, old)",
+        "the line search measures KL(new || old)",
+        within="update_policy",
+        tests="test_trpo.py",
+    ),
+    Mutant(
+        "deep.trpo",
         "gradient = torch.where(usable[:, None], gradient, 0.0)",
         "gradient = gradient.nan_to_num()",
         "runs that rest are moved",
@@ -339,8 +347,8 @@ DIVERGENCES = [
     ),
     Mutant(
         "formulas.divergences",
-        "(1 + error / horizon)",
-        "(1 - error / horizon)",
+        "error = kl / target - 1",
+        "error = 1 - kl / target",
         "the controller in the wrong direction",
         chapters=("16",),
         within="proportional_kl_coef",

@@ -58,10 +58,10 @@ PPO = [
     ),
     Mutant(
         "deep.parts.training",
-        "rows = self._frozen_rows(active)",
-        "rows = self._frozen_rows()",
+        "self._frozen_rows(active)",
+        "self._frozen_rows()",
         "a run that rests steps by its momentum",
-        within="Training.step",
+        within="Training.gradient_step",
         tests="test_ppo.py",
     ),
     Mutant(

@@ -161,13 +161,17 @@ SOLVABLE: list[Mutant] = [
     *_mutants(
         TRAINING,
         "train_solvable",
-        ("(1 - step / num_steps if anneal else 1)", "1", "the step size does not fall"),
+        (
+            "1 - step / num_steps if config.anneal_learning_rate else 1",
+            "1",
+            "the step does not fall",
+        ),
         ("except KeyboardInterrupt", "except ZeroDivisionError", "Ctrl-C loses what was learned"),
     ),
     *_mutants(
         TRAINING,
         "_Trainer.learn",
-        ("range(inner_steps)", "range(1)", "one inner step only"),
+        ("range(self.config.inner_steps)", "range(1)", "one inner step only"),
         ("replace(batch, log_probs=", "replace(batch, old_log_probs=", "pi_theta is never new"),
     ),
     *_mutants(
@@ -187,10 +191,15 @@ SOLVABLE: list[Mutant] = [
     ),
     *_mutants(
         TRAINING,
-        "_Trainer.descend",
+        "_Trainer.gradient_step",
         ("loss.sum().backward()", "loss.mean().backward()", "a mean over runs couples them"),
-        ("p.data[rows] = before", "p.data[rows] = torch.nan", "a frozen run loses its weights"),
-        ("p.grad[rows] = 0.0", "p.grad[:] = 0.0", "all runs stop with one"),
+    ),
+    *_mutants(
+        "ground.frozen_step",
+        "frozen_step",
+        ("p.data[index] = before", "p.data[index] = torch.nan", "a frozen run loses its weights"),
+        ("p.grad[index] = 0.0", "p.grad[:] = 0.0", "all runs stop with one"),
+        tests="test_solvable_training.py",
     ),
     *_mutants(
         TRAINING,

@@ -30,8 +30,8 @@ TRAINING = [
     ),
     Mutant(
         "deep.parts.results",
-        "Evaluation(returns, cut=running)",
-        "Evaluation(returns, cut=torch.zeros_like(running))",
+        "EpisodeReturns(returns, cut=running)",
+        "EpisodeReturns(returns, cut=torch.zeros_like(running))",
         "cut episodes are not reported",
         tests="test_evaluation.py",
     ),
@@ -48,10 +48,23 @@ TRAINING = [
         "one norm over all runs",
     ),
     Mutant(
-        "deep.parts.training",
-        "            p.data[rows] = before\n",
-        "            pass\n",
+        "ground.frozen_step",
+        "        p.data[index] = before\n",
+        "        pass\n",
         "momentum moves frozen runs",
+    ),
+    Mutant(
+        "ground.frozen_step",
+        "            p.grad[index] = 0.0\n",
+        "            pass\n",
+        "the gradient of a frozen run enters the optimizer's memory",
+    ),
+    Mutant(
+        "deep.parts.training",
+        "frozen_step(optimizer, self._frozen_rows(active))",
+        "optimizer.step()",
+        "frozen runs are trained",
+        tests="test_training.py",
     ),
     Mutant(
         "deep.parts.training",
@@ -65,6 +78,20 @@ TRAINING = [
         "learning_rate * (1 - self.fraction)",
         "learning_rate * self.fraction",
         "the step size rises",
+    ),
+    Mutant(
+        "deep.parts.training",
+        "        self._made.close()\n",
+        "",
+        "environments are never closed",
+        tests="test_training.py",
+    ),
+    Mutant(
+        "deep.parts.training",
+        "        if self.envs is not self.env:\n            made",
+        "        if True:\n            made",
+        "environments that came in are closed",
+        tests="test_training.py",
     ),
     Mutant(
         "deep.parts.results",

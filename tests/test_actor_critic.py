@@ -49,6 +49,10 @@ def test_an_interruption_keeps_what_was_learned(monkeypatch):
     checks.check_an_interruption_keeps_what_was_learned(actor_critic, SMALL, monkeypatch)
 
 
+def test_the_step_size_falls_where_it_is_wanted(monkeypatch):
+    checks.check_the_step_size_falls_where_it_is_wanted(actor_critic, SMALL, monkeypatch)
+
+
 def test_a_saved_result_goes_on(tmp_path):
     checks.check_a_saved_result_goes_on(actor_critic, SMALL, tmp_path)
 
@@ -124,13 +128,13 @@ def test_an_update_uses_one_rollout_for_both_networks(monkeypatch):
         assert weight == 0.3
         mean = advantages.mean((1, 2))
         torch.testing.assert_close(mean, torch.zeros(2), atol=1e-5, rtol=0)
-    rates, step = [], Training.step
+    rates, step = [], Training.gradient_step
 
     def recorded(self, optimizer, *args, **options):
         rates.append(optimizer.param_groups[0]["lr"])
         return step(self, optimizer, *args, **options)
 
-    monkeypatch.setattr(Training, "step", recorded)
+    monkeypatch.setattr(Training, "gradient_step", recorded)
     config = dataclasses.replace(SMALL, learning_rate=0.1, value_learning_rate=0.2)
     result = checks.train(actor_critic, config, num_runs=1)
     actor, critic = rates[::2], rates[1::2]

@@ -1,5 +1,7 @@
 """One state at a time: against a plain loop, in every order, and where it must fail."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -205,3 +207,22 @@ def test_bad_arguments():
     ended = GridWorld.from_text(".G").mdp(discount=0.9)
     with pytest.raises(ValueError, match="state 1 is terminal"):
         asynchronous_value_iteration(ended, num_updates=1, initial_values=torch.ones(2))
+
+
+def test_the_stop_button_keeps_the_updates_that_were_made():
+    mdp, gathered = random_model(4), []
+
+    class Stopped:
+        def gather(self, states, actions):
+            gathered.append(states)
+            if len(gathered) == 4:
+                raise KeyboardInterrupt
+            return mdp.kernel.gather(states, actions)
+
+        expectations = mdp.kernel.expectations
+
+    stopped = copy.copy(mdp)
+    object.__setattr__(stopped, "kernel", Stopped())
+    found = asynchronous_value_iteration(stopped, num_updates=20)
+    assert found.interrupted and found.sweeps == 1
+    torch.testing.assert_close(found.values, loop(mdp, torch.zeros(5).double(), [0, 1, 2]))

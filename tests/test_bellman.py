@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlbook.ground.seeding import generator
-from rlbook.planning import bellman
+from rlbook.planning import bellman, kernels
 from rlbook.planning.bellman import (
     action_values,
     bellman_expectation_backup,
@@ -120,7 +120,7 @@ def test_a_batch_is_backed_up_row_by_row(mdp):
 def test_blocks_of_states_change_nothing(mdp, blocks, monkeypatch):
     values = torch.randn(2, 3, mdp.num_states, generator=generator(4), dtype=torch.float64)
     whole = bellman_optimality_backup(mdp, values), greedy_actions(mdp, values)
-    monkeypatch.setattr(bellman, "STATES_AT_A_TIME", -(-mdp.num_states // blocks))
+    monkeypatch.setattr(kernels, "STATES_AT_A_TIME", -(-mdp.num_states // blocks))
     torch.testing.assert_close(bellman_optimality_backup(mdp, values), whole[0])
     assert greedy_actions(mdp, values).equal(whole[1])
 

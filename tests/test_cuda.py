@@ -18,8 +18,8 @@ from rlbook.ground.seeding import Streams, generator, run_generators
 from rlbook.language.loop import Loop
 from rlbook.language.models import Prompts
 from rlbook.language.sampling import sample, token_log_probs
+from rlbook.planning import bellman, features
 from rlbook.planning import dynamic_programming as dp
-from rlbook.planning import features
 from rlbook.planning.grids import GridWorld
 from rlbook.planning.mdp import MDP
 
@@ -55,16 +55,19 @@ def test_backups(name):
     cpu = MODELS[name]()
     gpu = cpu.to("cuda")
     values = torch.randn(4, cpu.num_states, dtype=torch.float64, generator=generator(1))
-    q = dp.action_values(cpu, values[0])
+    q = bellman.action_values(cpu, values[0])
     policy = epsilon_greedy_policy(q, 0.1)
-    same(dp.action_values(gpu, values.cuda()), dp.action_values(cpu, values))
+    same(bellman.action_values(gpu, values.cuda()), bellman.action_values(cpu, values))
     same(
-        dp.bellman_expectation_backup(gpu, values.cuda(), policy.cuda()),
-        dp.bellman_expectation_backup(cpu, values, policy),
+        bellman.bellman_expectation_backup(gpu, values.cuda(), policy.cuda()),
+        bellman.bellman_expectation_backup(cpu, values, policy),
     )
     same(epsilon_greedy_policy(q.cuda(), 0.1), policy)
     same(dp.policy_evaluation(gpu, policy.cuda()).values, dp.policy_evaluation(cpu, policy).values)
-    same(dp.discounted_visitation(gpu, policy.cuda()), dp.discounted_visitation(cpu, policy))
+    same(
+        bellman.discounted_visitation(gpu, policy.cuda()),
+        bellman.discounted_visitation(cpu, policy),
+    )
 
 
 def test_asynchronous():
@@ -247,7 +250,7 @@ def test_a_loop_on_the_device_is_continued(tmp_path):
         with loop:
             for _ in loop.steps():
                 x = torch.randn(8, 3, generator=loop.generator).cuda()
-                loop.minimize((layer(x) - x[:, :2]).square().mean())
+                loop.gradient_step((layer(x) - x[:, :2]).square().mean())
         return layer.weight
 
     whole = train(6)

@@ -91,6 +91,8 @@ def test_gaussian_spreads_the_standard_deviation_only():
     torch.testing.assert_close(got, expected)
     with pytest.raises(ValueError, match="log_std_q has shape"):
         kl_gaussian(mean, log_std, mean, numbers(4, 2, 5, 3))
+    with pytest.raises(ValueError, match="log_std_p has shape"):
+        kl_gaussian(mean, numbers(4, 2, 5, 3), mean, log_std)
     with pytest.raises(ValueError, match="mean_p and mean_q must have one shape"):
         kl_gaussian(mean, log_std, mean[:1], log_std)
 
@@ -196,10 +198,19 @@ def test_answer_estimates_off_the_mask_and_without_a_token():
 
 
 def test_answer_estimates_refuse():
-    with pytest.raises(ValueError, match=r"one shape, got \(2, 3\), \(2, 3\), \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"must be bool \(2, 3\), got torch.bool \(1, 3\)"):
         answer_kl_estimate(ANSWER, REFERENCE, MASK[:1])
-    with pytest.raises(ValueError, match="must be torch.bool, got torch.float64"):
+    with pytest.raises(ValueError, match=r"bool \(2, 3\), got torch.float64"):
         answer_kl_estimate(ANSWER, REFERENCE, MASK.double())
+    for answer, reference, mask in (
+        (ANSWER, REFERENCE[:1], MASK),  # both would broadcast
+        (ANSWER[:1], REFERENCE, MASK[:1]),
+    ):
+        with pytest.raises(ValueError, match="log_probs and ref_log_probs must have one shape"):
+            answer_kl_estimate(answer, reference, mask, level="token")
+    nothing = torch.tensor(0.0)
+    with pytest.raises(ValueError, match=r"one shape \(\.\.\., T\), got \(\) and \(\)"):
+        answer_kl_estimate(nothing, nothing, nothing > 0)
     with pytest.raises(ValueError, match="'token' or 'answer', got 'sequence'"):
         answer_kl_estimate(ANSWER, REFERENCE, MASK, "k3", "sequence")
     with pytest.raises(ValueError, match="'k1', 'k2' or 'k3'"):

@@ -55,9 +55,9 @@ def test_the_optimum_of_rlhf_has_no_gradient():
 
 def test_bad_input():
     logs = list(random_logs(4, 7))
-    for position in range(1, 4):
+    for position in range(4):
         wrong = [x[:3] if i == position else x for i, x in enumerate(logs)]
-        with pytest.raises(ValueError, match=r"must have one shape, got \(7,\) and \(3,\)"):
+        with pytest.raises(ValueError, match=r"must have one shape, got .*\(3,\)"):
             dpo_loss(*wrong, kl_coef=0.1)
     with pytest.raises(ValueError, match="kl_coef must be positive, got 0"):
         dpo_loss(*logs, kl_coef=0)

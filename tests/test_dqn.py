@@ -3,13 +3,14 @@
 import math
 from dataclasses import replace
 
+import agent_checks as checks
 import gymnasium
 import numpy as np
 import pytest
 import torch
 
 from rlbook.deep import dqn
-from rlbook.deep.parts.replay import Batch
+from rlbook.deep.parts.replay import Transitions
 from rlbook.deep.parts.results import load_result
 from rlbook.ground.seeding import Streams, generator
 
@@ -52,7 +53,9 @@ def batch_of(runs=3, size=8, *, actions=2):
     ends = torch.rand(runs, size, generator=rng) < 0.4
     chosen = torch.randint(actions, (runs, size), generator=rng)
     discounts = torch.rand(runs, size, generator=rng)
-    return Batch(normal(4), chosen, normal(), normal(4), ends, discounts, torch.ones_like(ends))
+    return Transitions(
+        normal(4), chosen, normal(), normal(4), ends, discounts, torch.ones_like(ends)
+    )
 
 
 class FourToTwo:
@@ -142,7 +145,7 @@ def test_dummy_steps_stay_out_of_the_loss():
     valid = torch.arange(8).expand(3, 8) < 5
     junk = batch.rewards.masked_fill(~valid, math.nan)
     got = dqn.batch_loss(online, target, batch._replace(rewards=junk, valid=valid), SMALL)
-    want = dqn.batch_loss(online, target, Batch(*(x[:, :5] for x in batch)), SMALL)
+    want = dqn.batch_loss(online, target, Transitions(*(x[:, :5] for x in batch)), SMALL)
     torch.testing.assert_close(got, want)
 
 
@@ -262,13 +265,19 @@ def test_interrupting_returns_what_was_learned(monkeypatch):
     assert result.interrupted and result.log["loss"].shape == (2, 9)
 
 
+def test_the_step_size_falls_where_it_is_wanted(monkeypatch):
+    checks.check_the_step_size_falls_where_it_is_wanted(dqn, SMALL, monkeypatch)
+
+
 def test_saved_and_continued(tmp_path):
     first = train()
     first.save(tmp_path / "dqn.safetensors")
     loaded = load_result(tmp_path / "dqn.safetensors", dqn)
     assert all(map(torch.equal, parameters(first), parameters(loaded)))
-    further = [train(resume=result) for result in (first, loaded)]
-    assert all(map(torch.equal, *map(parameters, further)))
+    saved = tmp_path / "dqn.safetensors"
+    in_memory, *further = [train(resume=result) for result in (first, loaded, saved)]
+    for other in further:
+        assert all(map(torch.equal, parameters(in_memory), parameters(other)))
     assert further[0].env_steps[-1] == 2 * first.env_steps[-1]
     assert not torch.equal(parameters(further[0])[0], parameters(first)[0])
 

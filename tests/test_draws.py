@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from rlbook.ground.draws import draw, inverse_cdf, thresholds
+from rlbook.ground.draws import (
+    draw,
+    draw_one,
+    draws,
+    from_thresholds,
+    inverse_cdf,
+    random_distributions,
+    thresholds,
+)
 from rlbook.ground.seeding import generator
 
 F64 = {"dtype": torch.float64}
@@ -85,3 +93,38 @@ def test_thresholds_of_batches():
     p = torch.rand(4, 3, 2, 5, generator=generator(5), **F64)
     assert thresholds(p)[3, 1, 0].equal(thresholds(p[3, 1, 0]))
     assert thresholds(p).shape == (4, 3, 2, 4)
+
+
+def test_from_thresholds_a_threshold_belongs_to_what_is_above():
+    limits = thresholds(torch.tensor([0.5, 0.25, 0.25]))
+    uniforms = torch.tensor([[0.0, 0.49, 0.5], [0.74, 0.75, 0.99]])
+    assert from_thresholds(limits, uniforms).tolist() == [[0, 0, 1], [1, 2, 2]]
+    assert from_thresholds(thresholds(torch.ones(1)), torch.tensor([0.9])).tolist() == [0]
+
+
+def test_draws_are_those_of_as_many_equal_rows():
+    p = torch.rand(3, 6, generator=generator(8))
+    many = draws(p, 50, generator(9))
+    assert many.shape == (3, 50) and many.dtype == torch.long
+    assert many.equal(draw(p.unsqueeze(1).expand(3, 50, 6), generator(9)))
+
+
+def test_draw_one_takes_the_numbers_that_multinomial_takes():
+    p, one, other = torch.tensor([0.1, 0.0, 0.6, 0.3]), generator(10), generator(10)
+    drawn = [draw_one(p, one) for _ in range(50)]
+    assert drawn == [torch.multinomial(p, 1, generator=other).item() for _ in range(50)]
+    assert set(drawn) == {0, 2, 3} and isinstance(drawn[0], int)
+    torch.manual_seed(3)
+    drawn = [draw_one(p, None) for _ in range(20)]
+    torch.manual_seed(3)
+    assert drawn == [torch.multinomial(p, 1).item() for _ in range(20)]
+
+
+def test_random_distributions_are_uniform_on_the_simplex():
+    """The share of the first of K is beta(1, K - 1): mean 1 / K, variance (K - 1) / K^2 (K + 1)."""
+    p = random_distributions(20_000, 3, generator=generator(11))
+    assert p.equal(random_distributions(20_000, 3, generator=generator(11)))
+    assert p.dtype == torch.float64 and (p > 0).all()
+    torch.testing.assert_close(p.sum(-1), torch.ones(20_000, **F64))
+    torch.testing.assert_close(p.mean(0), torch.full((3,), 1 / 3, **F64), atol=5e-3, rtol=0)
+    torch.testing.assert_close(p.var(0), torch.full((3,), 2 / 36, **F64), atol=2e-3, rtol=0)

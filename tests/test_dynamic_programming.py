@@ -149,7 +149,7 @@ def test_an_improper_policy_at_discount_one_raises_and_names_a_state(method):
 
 
 def test_bad_arguments_of_evaluation():
-    with pytest.raises(ValueError, match='"exact" or "iterative", got \'magic\''):
+    with pytest.raises(ValueError, match="'exact' or 'iterative', got 'magic'"):
         policy_evaluation(stay_or_go(), [0, 0], method="magic")
     with pytest.raises(ValueError, match=r"policy\[1\] is 2; there are 2 actions"):
         policy_evaluation(stay_or_go(), [0, 2])
@@ -397,7 +397,7 @@ def test_the_tolerance_must_be_positive(plan):
 
 
 def test_evaluation_sweeps_must_not_be_negative():
-    with pytest.raises(ValueError, match="evaluation_sweeps must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match="evaluation_sweeps must be at least 0, got -1"):
         modified_policy_iteration(stay_or_go(), evaluation_sweeps=-1)
 
 
@@ -438,8 +438,8 @@ def test_the_stop_button_hands_back_what_there_is(plan, calls, monkeypatch):
     if plan is policy_iteration:
         options = {"initial_policy": torch.zeros(20, dtype=torch.long)}
     found = plan(mdp, **options)
-    assert found.values.shape == found.policy.shape == (20,)
-    assert found.values.isfinite().all()
+    assert found.interrupted and found.values.shape == found.policy.shape == (20,)
+    assert found.values.isfinite().all() and found.sweeps == calls - 1
     if plan in (value_iteration, modified_policy_iteration):
         values = torch.zeros(20, dtype=torch.float64)
         for _ in range(calls - 1):
@@ -448,3 +448,27 @@ def test_the_stop_button_hands_back_what_there_is(plan, calls, monkeypatch):
     if plan is policy_iteration:
         rounds = slow_policy_iteration(mdp, torch.zeros(20, dtype=torch.long), calls - 1)
         torch.testing.assert_close(found.values, policy_evaluation(mdp, rounds).values)
+
+
+@every_planner
+def test_without_a_sweep_the_start_comes_back(plan):
+    limit = "max_iterations" if plan is policy_iteration else "max_sweeps"
+    found = plan(stay_or_go(), **{limit: 0})
+    assert found.sweeps == 0 and found.residual == torch.inf and not found.interrupted
+    start = [1.0, 3.0] if plan is q_value_iteration else [0.0, 0.0]
+    assert found.values.tolist() == start
+
+
+def test_a_stop_between_the_sweeps_of_an_evaluation_keeps_them(monkeypatch):
+    """Interrupted in backup 5: one of the maximum and three of the policy are done."""
+    original, made = dynamic_programming.bellman_optimality_backup, []
+
+    def interrupted(mdp, values):
+        made.append(values)
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        return original(mdp, values)
+
+    monkeypatch.setattr(dynamic_programming, "bellman_optimality_backup", interrupted)
+    found = modified_policy_iteration(random_model(9, discount=0.99), evaluation_sweeps=10)
+    assert found.interrupted and found.sweeps == 4 and found.values.equal(made[-1])

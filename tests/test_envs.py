@@ -9,7 +9,7 @@ from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv
 from gymnasium.vector import AutoresetMode
 
 from rlbook.deep.parts.envs.gymnasium_envs import GymnasiumEnvs
-from rlbook.deep.parts.envs.interface import ATTRIBUTES, Step
+from rlbook.deep.parts.envs.interface import ATTRIBUTES, EnvStep
 from rlbook.deep.parts.envs.make import make_envs
 from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.ground.require import check_device
@@ -278,7 +278,7 @@ class Still:
 
     def step(self, actions):
         zeros, no = torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.bool)
-        return Step(zeros, no, no, zeros[..., None], zeros[..., None], ~no)
+        return EnvStep(zeros, no, no, zeros[..., None], zeros[..., None], ~no)
 
 
 def test_an_object_with_the_interface_is_passed_through():

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -149,24 +150,48 @@ def test_stubs_of_every_kind_are_unattempted(checker):
         return factor * x
 
     ask = checker(check_double)
-    for stub in (lambda x: None, lambda x: ..., raises, half_done, None, ...):
+    for stub in (lambda x: ..., raises, half_done, None, ...):
         assert ask(stub).status == "unattempted"
 
 
-def test_a_forgotten_return_is_no_stub(checker):
-    def forgot(x):
-        """Twice x."""
-        result = 2 * x  # noqa: F841
+@pytest.mark.parametrize(
+    "body, status",
+    [
+        ("...", "unattempted"),
+        ("pass", "unattempted"),
+        ("return", "unattempted"),
+        ("return None", "unattempted"),
+        ("'Twice x.'\n    # Your code here.\n    ...", "unattempted"),
+        ("'Twice x.'\n    result = 2 * x", "wrong"),
+        ("x.sum()", "wrong"),
+        ("if x.sum() < 0:\n        return x", "wrong"),
+    ],
+)
+@pytest.mark.parametrize("where", ["cell", "nested", "no source"])
+def test_a_forgotten_return_is_no_stub(checker, body, status, where):
+    """Only the source tells one from the other: where there is none, it is a forgotten return."""
+    lines, namespace = f"def double(x):\n    {body}\n", {}
+    if where == "no source":
+        exec(lines, namespace)
+        status = "wrong"
+    else:
+        if where == "nested":
+            lines = f"def outer():\n{textwrap.indent(lines, '    ')}    return double\n\n"
+            lines += "double = outer()"
+        run_source(lines, namespace, f"a stub, {where}")
+    diagnosis = checker(check_double)(namespace["double"])
+    assert diagnosis.status == status
+    forgotten = "It returned None for x = the tensor [1, 2]: is `return` missing?"
+    assert diagnosis.message.endswith(forgotten if status == "wrong" else "not attempted yet.")
 
-    def stub(x):
-        """Twice x."""
-        ...
 
-    ask = checker(check_double)
-    assert ask(stub).status == "unattempted"
-    assert ask(forgot).message.endswith(
-        "It returned None for x = the tensor [1, 2]: is `return` missing?"
-    )
+def test_what_returns_none_without_a_definition_is_no_stub(checker):
+    class Silent:
+        def __call__(self, x):
+            pass
+
+    for attempt in (lambda x: None, Silent()):
+        assert "It returned None for" in checker(check_double)(attempt).message
 
 
 @pytest.mark.parametrize(
@@ -251,7 +276,7 @@ def test_messages_hold_no_addresses(checker):
 
 def test_printed_lines(checker, capsys):
     checker(check_double)
-    check_exercise("99.1", lambda x: None)
+    check_exercise("99.1", lambda x: ...)
     check_exercise("99.1", lambda x: 2 * x)
     assert capsys.readouterr().out == (
         "Exercise 99.1: not attempted yet.\nExercise 99.1: correct. Twice as much.\n"

@@ -14,15 +14,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import rlbook
 import rlbook.book.experiments as package
 from rlbook.book.chapters import PLACES, label_of
 from rlbook.book.experiments import Experiment, differences, experiments, load, stale, store
 from rlbook.book.experiments.command_line import main
-from rlbook.book.experiments.short_runs import interrupted_after
-from rlbook.book.experiments.sources import WHOLE, Source, reached, resolve, source_hash, words
+from rlbook.book.experiments.short_runs import in_batches, interrupted_after, learning_envs
+from rlbook.book.experiments.sources import hash_of as hash_of_experiment
+from rlbook.book.experiments.sources import reached
 from rlbook.book.paths import DATA
+from rlbook.deep.parts.envs.native import ControlEnvs
+from rlbook.ground.sources import WHOLE, Source, module_path, resolve, words
 
 CHAPTERS = sorted(
     path.stem.removeprefix("chapter_")
@@ -71,6 +75,24 @@ def test_a_short_run_is_interrupted_by_the_call_after_its_last():
     with pytest.raises(KeyboardInterrupt):
         double(3)
     assert interrupted_after(None, abs) is abs
+
+
+def test_runs_are_trained_some_at_a_time():
+    assert in_batches(5, 2) == [[0, 1], [2, 3], [4]] and in_batches(2, 20) == [[0, 1]]
+
+
+@pytest.mark.parametrize("counted", ["steps", "resets", None])
+def test_environments_are_interrupted_after_so_many_calls(counted):
+    settings, once = SimpleNamespace(num_envs=2), {counted: 1} if counted else {}
+    envs = learning_envs("CartPole-v1", settings, [0], 0, ControlEnvs, **once)
+    for name in ("reset", "step"):
+        arguments = (torch.zeros(1, 2, dtype=torch.int64),) if name == "step" else ()
+        getattr(envs, name)(*arguments)
+        if f"{name}s" != counted:
+            getattr(envs, name)(*arguments)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                getattr(envs, name)(*arguments)
 
 
 # --- the machinery, tried on a made-up chapter
@@ -307,7 +329,7 @@ def hash_of(tmp_path, monkeypatch):
             (tmp_path / f"{name}.py").write_text(text)
         importlib.invalidate_caches()
         run = importlib.import_module(f"rlbook.{one}").run
-        return source_hash(SimpleNamespace(run=run, depends=()))
+        return hash_of_experiment(SimpleNamespace(run=run, depends=()))
 
     yield write
     for name in set(sys.modules) - before:
@@ -346,8 +368,23 @@ def test_which_of_two_namesakes_is_meant_enters_the_hash(hash_of):
 
 def test_unknown_dependency_is_named(made_up):
     experiment = Experiment(made_up()["squares"].run, {}, {}, depends=("rlbook.nowhere",))
-    with pytest.raises(ValueError, match="depends on rlbook.nowhere, which does not exist"):
-        source_hash(experiment)
+    with pytest.raises(ValueError, match="module rlbook.nowhere is in no file"):
+        hash_of_experiment(experiment)
+
+
+@pytest.mark.parametrize(
+    ("file", "found"), [("script.py", True), ("<stdin>", False), (None, False)]
+)
+def test_the_file_of_what_runs(tmp_path, monkeypatch, file, found):
+    """A script has one; a notebook has none."""
+    main = SimpleNamespace(__spec__=None, **({"__file__": str(tmp_path / file)} if file else {}))
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    (tmp_path / "script.py").write_text("")
+    if found:
+        assert module_path("__main__") == tmp_path / "script.py"
+    else:
+        with pytest.raises(ValueError, match="module __main__ is in no file"):
+            module_path("__main__")
 
 
 def test_command_line(made_up, tmp_path, capsys):

@@ -296,10 +296,13 @@ def test_walk_with_one_group_by_hand():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: state_aggregation(3, 4), "num_groups must be in 1 .. 3"),
+        (lambda: state_aggregation(3, 4), "num_groups must be in \\[1, 3\\]"),
         (lambda: tile_indices(torch.tensor(1.0), low=0, high=1, tiles=2, tilings=2), "points must"),
         (lambda: tile_indices(torch.ones(2, 1), low=1, high=1, tiles=2, tilings=2), "low must be"),
-        (lambda: tile_indices(torch.ones(2, 1), low=0, high=1, tiles=0, tilings=2), "positive"),
+        (
+            lambda: tile_indices(torch.ones(2, 1), low=0, high=1, tiles=0, tilings=2),
+            "tiles must be",
+        ),
         (
             lambda: on_policy_distribution(MDP.random(3, 2, discount=0.9, generator=generator(1))),
             "one action",

@@ -20,7 +20,7 @@ from rlbook.language.solvable.model import (
     expected_reward,
     small_world,
 )
-from rlbook.language.solvable.training import train_solvable
+from rlbook.language.solvable.training import SolvableConfig, train_solvable
 
 F64 = {"dtype": torch.float64}
 WORLD = small_world()
@@ -238,8 +238,8 @@ def test_trained_grpo_comes_to_its_own_fixed_point():
         return ((0.3 * kl - gained) / batch.completion_mask.sum(-1)).mean((1, 2))
 
     found = ExpectedGRPO(WORLD, group_size=8, kl_coef=0.3).fixed_point()
-    settings = {"num_steps": 300, "group_size": 256, "learning_rate": 0.05, "progress": False}
-    result = train_solvable(WORLD, loss, **settings)
+    config = SolvableConfig(num_steps=300, group_size=256, learning_rate=0.05)
+    result = train_solvable(WORLD, loss, config, progress=False)
     kl, reward = result.kl[:, -1], result.reward[:, -1]
     assert (kl - found.kl.mean()).abs().max() < 0.03
     assert (reward - found.reward.mean()).abs().max() < 0.01
@@ -257,9 +257,9 @@ def test_trained_grpo_comes_to_its_own_fixed_point():
         ({"group_size": 1}, "at least 2 answers to compare, got 1"),
         ({"group_size": 40}, "39 rewards of 8 values: more than 100,000 multisets"),
         ({"kl_coef": 0.0}, "kl_coef must be positive"),
-        ({"advantage": "std"}, "advantage must be one of"),
-        ({"aggregate": "token_mean"}, "aggregate must be one of"),
-        ({"kl_as": "reward"}, r"kl_as must be one of \('loss',\), got 'reward'"),
+        ({"advantage": "std"}, "advantage must be 'normalized'"),
+        ({"aggregate": "token_mean"}, "aggregate must be 'answer_mean' or 'constant'"),
+        ({"kl_as": "reward"}, r"kl_as must be 'loss', got 'reward'"),
     ],
 )
 def test_refused(change, message):

@@ -231,3 +231,9 @@ def test_frozen_lake_is_the_grid_of_its_map(slippery, table):
     torch.testing.assert_close(values, value_iteration(theirs, tolerance=1e-12).values[:16])
     if slippery:
         assert round(float(values[0]), 3) == 0.542
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_rewards_are_finite_with_a_table_and_without(table):
+    with pytest.raises(ValueError, match="reward inf at state 0, action 0"):
+        GridWorld.from_text("..G", step_reward=torch.inf).mdp(discount=0.9, table=table)

@@ -150,6 +150,7 @@ def test_every_module_of_a_wheel_can_be_imported(tmp_path):
     target = tmp_path / "site"
     install = ["install", "--no-deps", "-q", "--target", str(target), str(wheel)]
     subprocess.run([*pip, *install], **quiet)
+    assert (target / "rlbook" / "py.typed").is_file()  # its types are for others, too
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL, str(target), "jupyterlab", *OF_THE_LAB],
         cwd=tmp_path,

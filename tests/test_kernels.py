@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from rlbook.ground.seeding import generator
-from rlbook.planning.kernels import DenseKernel, SuccessorKernel, check_size
+from rlbook.planning import kernels as kernels_module
+from rlbook.planning.kernels import DenseKernel, SuccessorKernel, blocks, check_size
 
 S, A, K = 6, 3, 4
 
@@ -53,11 +54,12 @@ def test_expectations_are_sums_over_next_states(kind, dtype, batch):
     every, P = kernels(dtype)
     values = torch.randn(*batch, S, generator=generator(1), dtype=dtype)
     before = values.clone()
-    got = list(every[kind].expectations(values))
-    assert len(got) == A
+    got = every[kind].expectations(values)
+    assert got.shape == (*batch, S, A)
     for a in range(A):
         wanted = torch.stack([(values * P[s, a]).sum(-1) for s in range(S)], dim=-1)
-        torch.testing.assert_close(got[a], wanted)
+        torch.testing.assert_close(got[..., a], wanted)
+    torch.testing.assert_close(every[kind].expectations(values, slice(2, 5)), got[..., 2:5, :])
     assert torch.equal(values, before)
 
 
@@ -66,8 +68,15 @@ def test_an_expectation_worked_by_hand():
     P = torch.tensor([[[0.25, 0.75]], [[1.0, 0.0]]], dtype=torch.float64)
     rows = torch.tensor([[[0, 1]], [[0, 1]]])
     for kernel in (DenseKernel(P), SuccessorKernel.from_rows(rows, P)):
-        (expected,) = kernel.expectations(torch.tensor([8.0, 4.0], dtype=torch.float64))
-        assert expected.tolist() == [5.0, 8.0]
+        expected = kernel.expectations(torch.tensor([8.0, 4.0], dtype=torch.float64))
+        assert expected.tolist() == [[5.0], [8.0]]
+
+
+def test_blocks_hold_every_state_once(monkeypatch):
+    monkeypatch.setattr(kernels_module, "STATES_AT_A_TIME", 3)
+    for num_states in (1, 2, 3, 4, 6, 7):
+        held = [list(range(num_states))[states] for states in blocks(num_states)]
+        assert sum(held, []) == list(range(num_states)) and max(map(len, held)) <= 3
 
 
 @KINDS

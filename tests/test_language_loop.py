@@ -4,6 +4,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -28,9 +29,9 @@ def train(steps=10, stop_before=None, error=KeyboardInterrupt, **options):
             if step == stop_before:
                 raise error
             policy, critic = loop.models["policy"], loop.models["critic"]
-            loop.minimize((policy(x) - x[:, :2]).square().mean() * coef, "policy")
+            loop.gradient_step((policy(x) - x[:, :2]).square().mean() * coef, "policy")
             loss = (critic(x)[:, 0] - x.sum(-1)).square().mean()
-            loop.minimize(loss, "critic")
+            loop.gradient_step(loss, "critic")
             coef.mul_(0.9)
             loop.log(loss=loss, coef=coef)
     return loop.result()
@@ -54,8 +55,8 @@ def test_a_training_that_is_continued_is_the_one_without_a_break(tmp_path, sched
     rest = train(resume=folder, **options)
     assert same(rest, whole)
     assert rest.log.keys() == whole.log.keys()
-    assert all(torch.equal(rest.log[name], whole.log[name]) for name in whole.log)
-    assert rest.seconds > 0 and not rest.interrupted and rest.stopped is None
+    assert all((rest.log[name] == whole.log[name]).all() for name in whole.log)
+    assert rest.wall_time > 0 and not rest.interrupted and rest.frozen is None
 
 
 def test_a_finished_training_can_be_made_longer(tmp_path):
@@ -63,15 +64,15 @@ def test_a_finished_training_can_be_made_longer(tmp_path):
     folder = Path(mkdtemp(dir=tmp_path))
     train(5, checkpoint=folder)
     rest = train(10, resume=folder, checkpoint=folder)
-    assert same(rest, whole) and torch.equal(rest.log["loss"], whole.log["loss"])
+    assert same(rest, whole) and (rest.log["loss"] == whole.log["loss"]).all()
     again = train(10, resume=folder)
     assert same(again, whole) and again.log["loss"].shape == (10,)
 
 
 def test_ctrl_c_keeps_what_was_learned():
     part, whole = train(10, stop_before=4), train(4)
-    assert part.interrupted and part.stopped is None
-    assert same(part, whole) and torch.equal(part.log["loss"], whole.log["loss"])
+    assert part.interrupted and part.frozen is None
+    assert same(part, whole) and (part.log["loss"] == whole.log["loss"]).all()
 
 
 def test_other_errors_are_raised():
@@ -84,7 +85,7 @@ def bad_step(make_bad, step_of_it=3):
     with loop:
         for step in loop.steps():
             loss = sum(model(torch.ones(1, 3)).square().sum() for model in loop.models.values())
-            loop.minimize(make_bad(loss, loop) if step == step_of_it else loss)
+            loop.gradient_step(make_bad(loss, loop) if step == step_of_it else loss)
             loop.log(loss=loss)
     return loop.result()
 
@@ -103,7 +104,7 @@ def bad_step(make_bad, step_of_it=3):
 def test_a_step_that_is_not_finite_is_refused(make_bad, message):
     with pytest.warns(UserWarning, match=message):
         stopped = bad_step(make_bad)
-    assert message in stopped.stopped and not stopped.interrupted
+    assert message in stopped.frozen and not stopped.interrupted
     assert stopped.log["loss"].shape == (3,)
     with pytest.warns(UserWarning, match=message.replace("3", "0")):
         first = bad_step(make_bad, 0)
@@ -123,7 +124,7 @@ def test_a_bad_step_leaves_the_checkpoint_of_before(tmp_path):
     with pytest.warns(UserWarning, match="step 7"), loop:
         for step in loop.steps():
             loss = loop.models["policy"](torch.ones(1, 3)).sum()
-            loop.minimize(loss * (torch.nan if step == 7 else 1.0), "policy")
+            loop.gradient_step(loss * (torch.nan if step == 7 else 1.0), "policy")
     assert load_tensors(tmp_path / CHECKPOINT)[1]["step"] == 6
 
 
@@ -135,7 +136,7 @@ def test_each_model_has_its_learning_rate_and_its_own_clip():
     with loop:
         for _ in loop.steps():
             losses = [model.bias.sum() * 100 for model in loop.models.values()]
-            norms.append(loop.minimize(sum(losses)))
+            norms.append(loop.gradient_step(sum(losses)))
     for name, model in loop.models.items():  # Adam's first step is the learning rate
         torch.testing.assert_close(model.bias, start[name].bias - rates[name])
         assert torch.equal(model.weight, start[name].weight)
@@ -147,7 +148,8 @@ def test_only_the_models_named_are_moved():
     loop, start = Loop(models(), num_steps=1, learning_rate=0.1, progress=False), models()
     with loop:
         for _ in loop.steps():
-            loop.minimize(sum(m(torch.ones(1, 3)).sum() for m in loop.models.values()), "critic")
+            losses = [model(torch.ones(1, 3)).sum() for model in loop.models.values()]
+            loop.gradient_step(sum(losses), "critic")
     assert torch.equal(loop.models["policy"].weight, start["policy"].weight)
     assert not torch.equal(loop.models["critic"].weight, start["critic"].weight)
 
@@ -177,7 +179,7 @@ def test_frozen_parameters_have_no_optimizer():
     loop = Loop({"policy": net}, num_steps=2, learning_rate=0.1, progress=False, weight_decay=0.1)
     with loop:
         for _ in loop.steps():
-            loop.minimize(net(torch.ones(1, 3)).sum())
+            loop.gradient_step(net(torch.ones(1, 3)).sum())
     assert torch.equal(net.weight, before)
 
 
@@ -187,11 +189,7 @@ def test_what_a_step_did_not_log_is_nan():
         for step in loop.steps():
             if step == 1:
                 loop.log(kl=torch.tensor(2.0, requires_grad=True))
-    torch.testing.assert_close(
-        loop.result().log["kl"],
-        torch.tensor([torch.nan, 2.0, torch.nan], dtype=torch.float64),
-        equal_nan=True,
-    )
+    np.testing.assert_equal(loop.result().log, {"kl": np.array([np.nan, 2.0, np.nan])})
 
 
 def test_tied_weights_are_in_the_checkpoint(tmp_path):
@@ -205,7 +203,7 @@ def test_tied_weights_are_in_the_checkpoint(tmp_path):
     loop = Loop({"net": tied()}, checkpoint=tmp_path, **options)
     with loop:
         for _ in loop.steps():
-            loop.minimize(loop.models["net"]["a"](torch.ones(1, 2)).sum())
+            loop.gradient_step(loop.models["net"]["a"](torch.ones(1, 2)).sum())
     rest = Loop({"net": tied()}, resume=tmp_path, **options)
     assert same(loop.result(), rest.result())
     net = rest.models["net"]
@@ -230,7 +228,7 @@ def test_bad_settings(tmp_path):
         Loop(models(), **options | {"learning_rate": -1.0})
     loop = Loop(models(), **options)
     with pytest.raises(ValueError, match=r"loss must be one number, got shape \(2,\)"):
-        loop.minimize(torch.zeros(2))
+        loop.gradient_step(torch.zeros(2))
     shared = nn.Linear(3, 2)
     with pytest.raises(ValueError, match="critic shares parameters with policy"):
         Loop({"policy": shared, "critic": nn.Sequential(shared)}, **options)

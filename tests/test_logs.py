@@ -11,7 +11,7 @@ from rlbook.deep import actor_critic, dqn, ppo, reinforce, trpo
 from rlbook.language import grpo, reward_model, rlhf
 from rlbook.language.models import LanguageModel, make_model, make_tokenizer
 from rlbook.language.solvable.model import small_world
-from rlbook.language.solvable.training import train_solvable
+from rlbook.language.solvable.training import SolvableConfig, train_solvable
 from rlbook.language.tasks.arithmetic import Arithmetic
 
 STEPS = {"total_steps": 32, "num_envs": 2, "rollout_steps": 8, "hidden_sizes": (4,)}
@@ -92,8 +92,8 @@ def test_what_is_recorded_on_the_solvable_model_is_explained():
     def loss(batch):
         return -(batch.rewards * batch.log_probs.sum(-1)).mean((1, 2))
 
-    options = {"num_steps": 1, "group_size": 2, "learning_rate": 0.1, "num_runs": 1}
-    result = train_solvable(small_world(), loss, progress=False, **options)
+    config = SolvableConfig(num_steps=1, group_size=2)
+    result = train_solvable(small_world(), loss, config, num_runs=1, progress=False)
     recorded = [name for name in ("steps", "kl", "reward") if len(getattr(result, name))]
     check_explained(recorded, train_solvable.__doc__)
 

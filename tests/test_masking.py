@@ -67,7 +67,7 @@ def test_masked_mean_keeps_the_dtype():
 
 def test_bad_masks_are_refused():
     x = torch.ones(2, 3)
-    with pytest.raises(ValueError, match=r"mask must be torch.bool \(2, 3\), got torch.float32"):
+    with pytest.raises(ValueError, match=r"mask must be bool \(2, 3\), got torch.float32"):
         masked_mean(x, torch.ones(2, 3))
     with pytest.raises(ValueError, match=r"got torch.bool \(3,\)"):
         masked_mean(x, torch.ones(3, dtype=torch.bool))

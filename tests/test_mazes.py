@@ -61,7 +61,7 @@ def test_the_generator_decides():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"height": 2}, "at least 3, got 2 and 9"),
+        ({"height": 2}, "height must be at least 3, got 2"),
         ({"openings": 1.5}, "openings must be in"),
         ({"goals": [(2, 1)]}, r"goal \(2, 1\) is no room"),
         ({"goals": [(1, 11)]}, r"goal \(1, 11\) is no room"),

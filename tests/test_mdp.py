@@ -1,5 +1,8 @@
 """Models: built right from every source, and refused with a message that names the place."""
 
+import dataclasses
+import pickle
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -92,9 +95,8 @@ def test_dense_and_successors_agree(seed):
     torch.testing.assert_close(some.transition, every.transition)
     torch.testing.assert_close(some.reward, every.reward)
     values = torch.randn(4, 5, generator=generator(seed), dtype=torch.float64)
-    pairs = zip(some.kernel.expectations(values), every.kernel.expectations(values), strict=True)
-    for left, right in pairs:
-        torch.testing.assert_close(left, right)
+    ahead = [mdp.kernel.expectations(values) for mdp in (some, every)]
+    torch.testing.assert_close(*ahead)
 
 
 @pytest.mark.parametrize("layout", ["dense", "successors"])
@@ -180,7 +182,7 @@ def test_random_rows_are_uniform_on_the_simplex():
 
 
 def test_random_needs_positive_sizes():
-    with pytest.raises(ValueError, match="must be positive, got 0 and 2"):
+    with pytest.raises(ValueError, match="states must be at least 1, got 0"):
         MDP.random(0, 2, discount=0.9, generator=generator(0))
 
 
@@ -440,3 +442,13 @@ def test_an_environment_without_a_model_is_refused():
 
 def test_discount_one_on_gymnasium():
     assert MDP.from_gymnasium(gym.make("FrozenLake-v1"), discount=1).discount == 1
+
+
+def test_the_constructor_skips_no_check():
+    mdp = MDP.random(3, 2, discount=0.9, generator=generator(0))
+    with pytest.raises(TypeError, match="build an MDP with MDP.from_arrays, from_successors"):
+        MDP(mdp.kernel, mdp.reward, 0.9, mdp.start, mdp.terminal, mdp.allowed)
+    again = pickle.loads(pickle.dumps(mdp))
+    assert again.transition.equal(mdp.transition) and again.all_allowed
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        mdp.discount = 1.0

@@ -110,6 +110,43 @@ def test_a_change_reaches_through_faces_and_definitions(book):
     assert changes(Commit(book, "HEAD~")) == found
 
 
+AGENT, FACE = "rlbook/deep/agent.py", "rlbook/deep/__init__.py"
+NAMESAKE = """
+
+def half(x):
+    from rlbook.formulas.sums import half
+
+    return 4 * half(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "more", "imported", "edited", "old", "found"),
+    [
+        (SUMS, "", "from rlbook.formulas import sums as half", SUMS, "x / 2", "formulas.sums.half"),
+        (AGENT, NAMESAKE, "from rlbook.deep.agent import half", AGENT, "4 *", "deep.agent.half"),
+        (
+            *(FACE, "from rlbook.formulas import half\n", "from rlbook.deep import half"),
+            *(SUMS, "x / 2", "formulas.sums.half"),
+        ),
+        (
+            *(SUMS, "\n\nif SCALE > 1:\n    third = SCALE / 4\n"),
+            *("from rlbook.formulas.sums import third as half", SUMS, "SCALE / 4"),
+            "formulas.sums.third",
+        ),
+    ],
+    ids=["a module", "defined, and imported inside", "handed on twice", "not at the top level"],
+)
+def test_what_an_imported_name_stands_for(book, module, more, imported, edited, old, found):
+    (book / module).write_text((book / module).read_text("utf-8") + more, encoding="utf-8")
+    edit(book, "notebooks/01_sums.ipynb", "from rlbook.formulas import half", imported)
+    if "sums as" in imported:
+        edit(book, "notebooks/01_sums.ipynb", "half(", "half.half(")
+    git(book, "commit", "-qam", "more")
+    edit(book, edited, old, f"5 + {old}")
+    assert found in now(book).reached["01_sums"]
+
+
 def test_a_definition_that_no_notebook_names_reaches_none(book):
     edit(book, SUMS, "return x\n", "return x + 1\n")
     found = now(book)
@@ -118,7 +155,7 @@ def test_a_definition_that_no_notebook_names_reaches_none(book):
 
 def test_new_and_gone_definitions(book):
     edit(book, SUMS, "return x / 2", "return halve(x)\n\n\ndef halve(x):\n    return x / 2")
-    edit(book, "rlbook/deep/agent.py", "return step(x)\n\n\ndef step(x):\n    return", "return")
+    edit(book, AGENT, "return step(x)\n\n\ndef step(x):\n    return", "return")
     found = now(book)
     assert found.definitions == {
         ("rlbook.formulas.sums", "half"): "changed",
@@ -145,7 +182,7 @@ def test_a_definition_that_moves_has_not_changed(book):
 
 
 def test_a_name_that_stands_for_another_definition_has_changed(book):
-    edit(book, "rlbook/deep/agent.py", "import double", "import half as double")
+    edit(book, AGENT, "import double", "import half as double")
     assert now(book).definitions == {("rlbook.deep.agent", "step"): "changed"}
 
 

@@ -237,5 +237,6 @@ def test_values_of_another_shape():
     flag, r = torch.zeros(4, dtype=torch.bool), torch.zeros(4)
     with pytest.raises(ValueError, match="values must have shape"):
         td_errors(r, torch.zeros(5), r, flag, discount=0.9)
-    with pytest.raises(ValueError, match="different shapes"):
-        td_targets(r, torch.zeros(1), flag, discount=0.9)
+    for wrong in ((r, r[:1], flag), (r[:1], r, flag), (r, r, flag[:1])):
+        with pytest.raises(ValueError, match="must have one shape"):
+            td_targets(*wrong, discount=0.9)

@@ -265,6 +265,9 @@ def test_a_normaliser_may_stand_before_the_network():
     normalizer.update(5 + 2 * random(R, 50, 3))
     network = nn.Sequential(normalizer, MLP((3, 8, A), run_generators(0, R)))
     policy, x = GaussianPolicy(network), 5 + 2 * random(R, 6, 3, seed=9)
+    assert policy.normalizer is normalizer
+    with pytest.raises(ValueError, match="network must begin with a RunningNormalizer, got MLP"):
+        _ = categorical().normalizer
     assert policy.log_std.shape == (R, 1, A)
     for k in range(R):
         torch.testing.assert_close(run_module(policy, k)(x[k]), tuple(y[k] for y in policy(x)))

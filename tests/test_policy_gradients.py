@@ -214,9 +214,9 @@ def test_an_action_that_is_not_allowed_has_no_probability():
         (lambda: policy_objective(model(1), torch.ones(5, 3, **F64)), "no distribution"),
         (lambda: discounted_visits(model(1), torch.zeros(5, dtype=torch.long)), "policy must be"),
         (lambda: softmax_policy_gradient(model(1), torch.zeros(3, 5, **F64)), "logits must be"),
-        (lambda: policy_gradient_loss(torch.zeros(3), torch.zeros(3, 1)), "the same shape"),
+        (lambda: policy_gradient_loss(torch.zeros(3), torch.zeros(3, 1)), "must have one shape"),
         (lambda: entropy_bonus(torch.tensor(1.0)), "logits must be"),
-        (lambda: entropy_bonus(torch.zeros(2, 0)), r"A >= 1, got \(2, 0\)"),
+        (lambda: entropy_bonus(torch.zeros(2, 0)), r"A >= 1, got torch.float32 \(2, 0\)"),
     ],
 )
 def test_bad_input(call, words):
@@ -298,8 +298,12 @@ def test_clipped_surrogate_refuses():
         clipped_surrogate_loss(x, x, torch.zeros(3, 1), clip_epsilon=0.2)
     with pytest.raises(ValueError, match="must have one shape"):  # both would broadcast
         clipped_surrogate_loss(x, torch.zeros(1), x, clip_epsilon=0.2)
-    with pytest.raises(ValueError, match="need one shape"):
-        surrogate(x, torch.zeros(1), x)
+    with pytest.raises(ValueError, match="must have one shape"):
+        clipped_surrogate_loss(torch.zeros(1), x, x, clip_epsilon=0.2)
+    one = torch.zeros(1)
+    for wrong in ((x, one, x), (one, x, x), (x, x, one)):
+        with pytest.raises(ValueError, match="must have one shape"):
+            surrogate(*wrong)
     for epsilon in (0.0, -0.1, math.nan):
         with pytest.raises(ValueError, match="clip_epsilon must be positive"):
             clipped_surrogate_loss(x, x, x, clip_epsilon=epsilon)

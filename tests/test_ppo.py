@@ -13,12 +13,13 @@ from rlbook.deep import ppo
 from rlbook.deep.parts.critics import ScaledCritic
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
-from rlbook.deep.ppo import Batch, make_batch, measure, ppo_loss
+from rlbook.deep.ppo import RolloutBatch, make_batch, measure, ppo_loss
 from rlbook.formulas.divergences import adapt_kl_coef
 
 SMALL = ppo.Config(
     total_steps=320, num_envs=4, rollout_steps=16, num_epochs=2, num_minibatches=2,
-    hidden_sizes=(8,), num_evals=3, evaluation_episodes=3, learning_rate=1e-2, anneal=False,
+    hidden_sizes=(8,), num_evals=3, evaluation_episodes=3, learning_rate=1e-2,
+    anneal_learning_rate=False,
 )  # fmt: skip
 PENALTY = dataclasses.replace(SMALL, surrogate="penalty", kl_target=1e-3)
 
@@ -52,6 +53,10 @@ def test_an_interruption_keeps_what_was_learned(monkeypatch):
     checks.check_an_interruption_keeps_what_was_learned(ppo, SMALL, monkeypatch)
 
 
+def test_the_step_size_falls_where_it_is_wanted(monkeypatch):
+    checks.check_the_step_size_falls_where_it_is_wanted(ppo, SMALL, monkeypatch)
+
+
 def test_a_saved_result_goes_on(tmp_path):
     checks.check_a_saved_result_goes_on(ppo, PENALTY, tmp_path)
 
@@ -81,7 +86,7 @@ def numbers(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def random_batch(policy, discrete: bool, R=2, B=40) -> Batch:
+def random_batch(policy, discrete: bool, R=2, B=40) -> RolloutBatch:
     """Actions of an old policy that is near the present one."""
     observations = numbers(R, B, 3, seed=1)
     near = lambda x: x.detach() + 0.3 * numbers(*x.shape, seed=2)  # noqa: E731
@@ -94,7 +99,7 @@ def random_batch(policy, discrete: bool, R=2, B=40) -> Batch:
     log_probs, _ = policy.log_prob_and_entropy_of(old, actions)
     advantages, returns = numbers(2, R, B, seed=4)
     valid = numbers(R, B, seed=5) > -1
-    return Batch(observations, actions, valid, advantages, returns, log_probs, old)
+    return RolloutBatch(observations, actions, valid, advantages, returns, log_probs, old)
 
 
 def slow_loss(policy, critic, batch, beta, config, run):
@@ -168,7 +173,7 @@ def test_measure_by_hand():
     valid = torch.tensor([[True, True, True, False]]).expand(2, 4)
     actions = torch.tensor([[0, 0, 1, 0]]).expand(2, 4)
     old = torch.zeros(2, 4, 2)
-    batch = Batch(torch.zeros(2, 4, 3), actions, valid, half, half, half.log(), old)
+    batch = RolloutBatch(torch.zeros(2, 4, 3), actions, valid, half, half, half.log(), old)
     found = measure(policy, batch, config)
     kl = [0.5 * math.log(0.25 / (p * (1 - p))) for p in (0.75, 0.55, 0.75)]
     torch.testing.assert_close(found["kl"], torch.full((2,), sum(kl) / 3))
@@ -271,7 +276,7 @@ def test_a_run_that_rests_keeps_its_parameters():
     loss = sum(p.square().flatten(1).sum(1) for p in policy.parameters())
     for _ in range(2):  # the second time, Adam has momentum
         active = torch.tensor([True, False, True])
-        training.step(optimizer, loss, active=active)
+        training.gradient_step(optimizer, loss, active=active)
         loss = sum(p.square().flatten(1).sum(1) for p in policy.parameters())
     for p, old in zip(policy.parameters(), before, strict=True):
         assert torch.equal(p[1], old[1])
@@ -289,8 +294,10 @@ def test_the_coefficient_adapts_in_each_run():
 
 def test_minibatches_are_all_of_the_rollout_once(monkeypatch):
     seen = []
-    take = Batch.take
-    monkeypatch.setattr(Batch, "take", lambda self, rows: seen.append(rows) or take(self, rows))
+    take = RolloutBatch.take
+    monkeypatch.setattr(
+        RolloutBatch, "take", lambda self, rows: seen.append(rows) or take(self, rows)
+    )
     checks.train(ppo, dataclasses.replace(SMALL, total_steps=64, num_minibatches=3))
     epoch = torch.cat(seen[:3], dim=1)  # (R, 64)
     assert torch.equal(epoch.sort(1).values, torch.arange(64).expand(3, 64))
@@ -299,11 +306,11 @@ def test_minibatches_are_all_of_the_rollout_once(monkeypatch):
 
 def test_the_step_size_falls():
     sizes = []
-    step = Training.step
+    step = Training.gradient_step
     with pytest.MonkeyPatch.context() as patch:
         note = lambda self, optimizer, *a, **k: sizes.append(optimizer.param_groups[0]["lr"])  # noqa: E731
-        patch.setattr(Training, "step", lambda *a, **k: note(*a, **k) or step(*a, **k))
-        checks.train(ppo, dataclasses.replace(SMALL, anneal=True))
+        patch.setattr(Training, "gradient_step", lambda *a, **k: note(*a, **k) or step(*a, **k))
+        checks.train(ppo, dataclasses.replace(SMALL, anneal_learning_rate=True))
     np.testing.assert_allclose(sorted(set(sizes)), np.arange(1, 6) * 2e-3)
 
 

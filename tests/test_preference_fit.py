@@ -1,11 +1,13 @@
 """Rewards fitted to a table of comparisons: gradient, Hessian, known solutions, what has none."""
 
 import math
+from itertools import islice
 
 import pytest
 import torch
 
 from rlbook.formulas.preferences import (
+    _newton_iterates,
     bradley_terry_loss,
     fit_bradley_terry,
     preference_information,
@@ -67,7 +69,8 @@ def test_fit_recovers_the_rewards_from_exact_frequencies():
         ([[0, 3, 1], [0, 0, 1], [0, 1, 0]], "from answer 1 to answer 0"),  # 0 never lost
         ([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]], "from answer 0 to answer 2"),
         ([[0, 1], [-1, 0]], "negative"),
-        ([[0, 1], [math.nan, 0]], "NaN"),
+        ([[0, 1], [math.nan, 0]], "must be finite"),
+        ([[0, 1], [math.inf, 0]], "must be finite"),
         ([[1, 1], [1, 0]], "itself"),
         ([[0, 1]], "A, A"),
         ([0, 1], r"A, A\) with A > 1, got torch.float64 \(2,\)"),
@@ -92,6 +95,7 @@ def slow_fit(wins, num_steps):
         gradient = torch.autograd.functional.jacobian(loss, rewards)
         hessian = torch.autograd.functional.hessian(loss, rewards)
         step = torch.linalg.solve(hessian + 1, gradient)  # the same but for a shift of all
+        step = step / max(1.0, float(step.abs().max()) / 10)
         while loss(rewards - step) > loss(rewards) * (1 + 1e-12):
             step, halvings = step / 2, halvings + 1
         rewards = rewards - step
@@ -103,14 +107,20 @@ FAR_OUT = torch.tensor(  # full steps leave the minimum for good
 )
 
 
+def iterate(wins, number):
+    """The rewards after so many steps, of mean 0."""
+    *_, rewards = islice(_newton_iterates(wins), number + 1)
+    return rewards - rewards.mean(-1, keepdim=True)
+
+
 def test_steps_that_go_too_far_are_halved_until_the_loss_is_lower():
     """Each run by itself: another one, long done, in the same batch does not stop it."""
     easy = torch.ones(4, 4, **F64) - torch.eye(4, **F64)
     assert slow_fit(FAR_OUT, 12)[1] >= 3
     for max_steps in (1, 9, 10, 11, 12, 13):
         want, _ = slow_fit(FAR_OUT, max_steps)
-        close(fit_bradley_terry(FAR_OUT, max_steps=max_steps), want, rtol=1e-4, atol=1e-4)
-        together = fit_bradley_terry(torch.stack([easy, FAR_OUT]), max_steps=max_steps)
+        close(iterate(FAR_OUT, max_steps), want, rtol=1e-4, atol=1e-4)
+        together = iterate(torch.stack([easy, FAR_OUT]), max_steps)
         close(together[0], torch.zeros(4, **F64))
         close(together[1], want, rtol=1e-4, atol=1e-4)
     rewards = fit_bradley_terry(FAR_OUT).requires_grad_()
@@ -138,5 +148,57 @@ def test_a_chain_of_wins_may_be_as_long_as_the_list_of_answers():
             fit_bradley_terry(broken)
         itself = table.clone()
         itself[..., 2, 2] = 1.0
-        with pytest.raises(ValueError, match="no answer is compared with itself"):
+        with pytest.raises(ValueError, match="0 of an answer against itself"):
             fit_bradley_terry(itself)
+
+
+LARGE = torch.tensor(  # the right rewards by 40 digits: (4.917.., -18.678.., 13.728.., 0.032..)
+    [[0, 4905, 149062, 3067], [23, 0, 0, 0], [999393173, 1555371759, 0, 85], [0, 3073315826, 0, 0]],
+    **F64,
+)
+
+
+def test_counts_of_billions():
+    """A step that no halving makes a lower loss of is not taken."""
+    want = numbers(4.917716150044, -18.678251384580, 13.728257370766, 0.032277863770)
+    close(fit_bradley_terry(LARGE), want, rtol=0, atol=1e-11)
+    easy = torch.ones(4, 4, **F64) - torch.eye(4, **F64)
+    together = fit_bradley_terry(torch.stack([easy, LARGE]))
+    close(together, torch.stack([torch.zeros(4, **F64), want]), rtol=0, atol=1e-11)
+    losses = [total_loss(LARGE, iterate(LARGE, k)) for k in range(1, 60)]
+    assert all(b <= a * (1 + 1e-12) for a, b in zip(losses, losses[1:], strict=False))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_counts_of_all_sizes_at_once(seed):
+    """Each answer wins as often as is expected, whatever the other counts are."""
+    rng = generator(seed)
+    sizes = 10 ** (11 * torch.rand(5, 5, generator=rng, **F64))
+    wins = sizes.floor() * (torch.rand(5, 5, generator=rng) < 0.6)
+    wins += torch.eye(5, **F64).roll(1, 0)  # a solution exists
+    wins.fill_diagonal_(0.0)
+    rewards = fit_bradley_terry(wins)
+    failed = wins * (rewards[None] - rewards[:, None]).sigmoid()
+    close(failed.sum(0), failed.sum(1), rtol=1e-7, atol=0)
+
+
+def test_what_has_not_settled_is_not_handed_back():
+    wins, _ = a_table()
+    with pytest.raises(ValueError, match=r"answer 0 of wins\[0\] does not win as often as is"):
+        fit_bradley_terry(wins, max_steps=1)
+    with pytest.raises(ValueError, match="answer 0 does not win as often as is expected; give"):
+        fit_bradley_terry(wins[0], max_steps=1)
+    nine = torch.tensor([[0.0, 9.0], [1.0, 0.0]], **F64)
+    near = [float(iterate(nine, k).diff().abs() - math.log(9)) for k in range(1, 8)]
+    needed = 1 + sum(abs(x) > 1e-8 for x in near)  # Newton squares the error in each step
+    close(fit_bradley_terry(nine, max_steps=needed), fit_bradley_terry(nine))
+    with pytest.raises(ValueError, match="does not win as often"):
+        fit_bradley_terry(nine, max_steps=needed - 1)
+    easy = torch.ones(2, 5, 5, **F64) - torch.eye(5, **F64)
+    with pytest.raises(ValueError, match=r"answer 0 of wins\[1, 1\] does not"):
+        fit_bradley_terry(torch.stack([easy, torch.stack([easy[0], wins[0]])]), max_steps=1)
+
+
+def test_in_float32_to_half_of_its_digits():
+    wins, _ = a_table()
+    close(fit_bradley_terry(wins.float()), fit_bradley_terry(wins).float(), rtol=1e-4, atol=1e-5)

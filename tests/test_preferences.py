@@ -150,9 +150,9 @@ def test_other_bad_input():
         outcome_probabilities(torch.zeros(2), torch.zeros(3), threshold=1.0)
     with pytest.raises(ValueError, match="threshold"):
         outcome_probabilities(torch.zeros(2), torch.zeros(2), threshold=-1.0)
-    with pytest.raises(ValueError, match="K > 0"):
+    with pytest.raises(ValueError, match="K >= 1"):
         ranking_log_prob(torch.zeros(3, 0))
-    with pytest.raises(ValueError, match=r"K > 0, got \(\)"):
+    with pytest.raises(ValueError, match=r"K >= 1, got torch.float32 \(\)"):
         ranking_log_prob(torch.tensor(1.0))
     with pytest.raises(ValueError, match="two answers"):
         ranking_pairs(1)

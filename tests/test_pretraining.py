@@ -1,5 +1,7 @@
 """The small language models: what is trained, and a cache that never hands out a broken one."""
 
+import ast
+import functools
 import json
 import multiprocessing
 import os
@@ -10,9 +12,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from rlbook.ground import seeding, sources
 from rlbook.ground.seeding import generator
 from rlbook.language import models, pretraining
 from rlbook.language.pretraining import Recipe, cache_folder, checksum, pretrain, pretrained
+from rlbook.language.tasks import arithmetic
 from rlbook.language.tasks.arithmetic import Arithmetic
 from rlbook.language.tasks.reviews import Reviews
 
@@ -118,23 +122,33 @@ def test_the_checksum_knows_the_source_and_the_libraries(monkeypatch):
     assert before == checksum(Arithmetic(), TINY) != checksum(Reviews(), TINY)
     assert before != checksum(Arithmetic(careless_share=0.5), TINY)
     assert before != checksum(Arithmetic(), replace(TINY, num_steps=4))
-    source = pretraining.inspect.getsource
 
-    def edit(part, change):
-        return source(part).replace(*change)
+    def after(module, old, new):
+        """The checksum with one module's source edited."""
 
-    monkeypatch.setattr(pretraining.inspect, "getsource", lambda part: source(part) + "\n# more")
-    assert checksum(Arithmetic(), TINY) == before
-    monkeypatch.setattr(pretraining.inspect, "getsource", lambda part: source(part) + "\nx = 1")
-    assert checksum(Arithmetic(), TINY) != before
-    for function in ("make_model", "encode", "_text", "_schedule", "pretrain"):
-        changed = (f"def {function}(", f"def {function}(_, ")
-        monkeypatch.setattr(pretraining.inspect, "getsource", lambda p, c=changed: edit(p, c))
-        assert checksum(Arithmetic(), TINY) != before, function
-    for function in ("load", "pretrained", "_store"):  # how it is kept
-        changed = (f"def {function}(", f"def {function}(_, ")
-        monkeypatch.setattr(pretraining.inspect, "getsource", lambda p, c=changed: edit(p, c))
-        assert checksum(Arithmetic(), TINY) == before, function
+        class Edited(sources.Modules):
+            def read(self, name):
+                if name != module.__name__:
+                    return super().read(name)
+                text = sources.module_path(name).read_text(encoding="utf-8")
+                assert old in text
+                return sources.Source(ast.parse(text.replace(old, new)))
+
+        reach = functools.partial(sources.reach, modules=Edited())
+        monkeypatch.setattr(pretraining, "reach", reach)
+        return checksum(Arithmetic(), TINY)
+
+    assert after(arithmetic, "\nWITH_CARRY", "\n# more\nWITH_CARRY") == before
+    for module, functions in (
+        (models, ("make_tokenizer", "make_model", "encode", "encode_answers", "_ids")),
+        (pretraining, ("_text", "_schedule", "pretrain")),
+        (seeding, ("generator",)),
+        (arithmetic, ("prompts",)),
+    ):
+        for name in functions:
+            assert after(module, f"def {name}(", f"def {name}(_, ") != before, name
+    for function in ("pretrained", "_store"):  # how it is kept
+        assert after(pretraining, f"def {function}(", f"def {function}(_, ") == before, function
     monkeypatch.undo()
     monkeypatch.setattr(torch, "__version__", "0")
     assert checksum(Arithmetic(), TINY) != before

@@ -25,6 +25,8 @@ EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}  # what differs
 MAX_MODULE_LINES, MAX_FUNCTION_LINES = 400, 60
+IGNORED = re.compile(r"#\s*type:\s*ignore(\[[\w, -]+\])?")
+MAX_IGNORED = 20
 
 
 # ---------------------------------------------------------------- two lists of packages
@@ -178,3 +180,29 @@ def test_long_ones_are_found():
     function = 'def f():\n    """One.\n\n    Two.\n    """\n' + "    x = 1\n" * 60
     assert too_long("m.py", function) == ["m.py:f has 61 lines"]
     assert too_long("m.py", "x = 1\n" * 401) == ["m.py has 401 lines"]
+
+
+# ---------------------------------------------------------------- types
+
+
+def ignored(source: str) -> list[str]:
+    """The codes of the errors that a module has mypy overlook, "" where it does not say which."""
+    return [match[1] or "" for match in IGNORED.finditer(source)]
+
+
+def test_mypy_overlooks_little():
+    found = [code for path in MODULES for code in ignored(path.read_text(encoding="utf-8"))]
+    assert len(found) <= MAX_IGNORED and all(found)
+
+
+def test_what_mypy_overlooks_is_found():
+    lines = "x = 1  # type: ignore\ny = 2  # type: ignore[arg-type, misc]  # why\n"
+    assert ignored(lines) == ["", "[arg-type, misc]"]
+
+
+def test_mypy_reads_the_whole_package():
+    settings = PYPROJECT["tool"]["mypy"]
+    assert settings["files"] == ["rlbook"] and settings["check_untyped_defs"]
+    assert settings.keys() == {"files", "check_untyped_defs", "overrides"}
+    (untyped,) = settings["overrides"]
+    assert untyped == {"module": ["scipy.*", "tqdm.*"], "ignore_missing_imports": True}

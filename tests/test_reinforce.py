@@ -41,6 +41,10 @@ def test_an_interruption_keeps_what_was_learned(monkeypatch):
     checks.check_an_interruption_keeps_what_was_learned(reinforce, SMALL, monkeypatch)
 
 
+def test_the_step_size_falls_where_it_is_wanted(monkeypatch):
+    checks.check_the_step_size_falls_where_it_is_wanted(reinforce, SMALL, monkeypatch)
+
+
 def test_a_saved_result_goes_on(tmp_path):
     checks.check_a_saved_result_goes_on(reinforce, SMALL, tmp_path)
 
@@ -140,16 +144,16 @@ def test_the_loss_by_hand():
 
 def test_the_baselines_and_the_value_loss_by_hand():
     rollout = rollout_of([1.0, 2.0, 9.0], [False, True, False], [False] * 3, [True, True, False])
-    value = MLP((1, 1), [generator(0)])
+    critic = MLP((1, 1), [generator(0)])
     with torch.no_grad():
-        value.layers[0].bias.fill_(4.0)
+        critic.layers[0].bias.fill_(4.0)
     returns = torch.tensor([[[3.0, 2.0, 70.0]]])
     means = {"none": 0.0, "mean": 2.5, "value": 4.0}
     for kind, expected in means.items():
-        b = reinforce.baseline(kind, value, rollout, returns)
+        b = reinforce.baseline(kind, critic, rollout, returns)
         assert b.shape == returns.shape and not b.requires_grad
         torch.testing.assert_close(b, torch.full_like(returns, expected))
-    loss = reinforce.value_loss(value, rollout, returns)
+    loss = reinforce.value_loss(critic, rollout, returns)
     assert loss.tolist() == [pytest.approx(0.5 * (1 + 4) / 2)] and loss.requires_grad
 
 
@@ -169,7 +173,7 @@ def test_the_weights_of_an_update(kind, discount_the_state, monkeypatch):
         value_learning_rate=1e-12,
     )  # fmt: skip
     result = checks.train(reinforce, config, num_runs=2)
-    value = result.networks["value"]
+    critic = result.networks["critic"]
     for rollout, weights in seen:
         b = torch.zeros_like(weights)
         G = torch.zeros_like(weights)
@@ -181,7 +185,7 @@ def test_the_weights_of_an_update(kind, discount_the_state, monkeypatch):
             if kind == "mean":
                 b[r] = G[r][rollout.valid[r]].mean()
         if kind == "value":
-            b = value(rollout.observations).squeeze(-1).detach()
+            b = critic(rollout.observations).squeeze(-1).detach()
         powers = 0.9 ** torch.arange(weights.shape[-1]) if discount_the_state else 1.0
         torch.testing.assert_close(weights, powers * (G - b) * rollout.valid, atol=1e-4, rtol=1e-4)
     assert len(seen) == 2
@@ -192,7 +196,7 @@ def test_only_the_value_baseline_is_learned():
         config = dataclasses.replace(SMALL, total_episodes=8, baseline=kind)
         rates = [dataclasses.replace(config, value_learning_rate=rate) for rate in (1e-2, 1e-3)]
         results = [checks.train(reinforce, x, num_runs=1) for x in rates]
-        weights = [x.networks["value"].layers[0].weight for x in results]
+        weights = [x.networks["critic"].layers[0].weight for x in results]
         assert torch.equal(*weights) != moves
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlbook.deep.parts.replay import Batch, Replay, n_step_transitions
+from rlbook.deep.parts.replay import Replay, Transitions, n_step_transitions
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.formulas.returns import n_step_returns
 from rlbook.ground.seeding import Streams, generator
@@ -14,7 +14,7 @@ def transitions(run_ids, times, size=3):
     label = 1000.0 * torch.tensor(run_ids).unsqueeze(1) + torch.tensor(times)  # (R, n)
     seen = label.unsqueeze(-1) + torch.tensor([0.0, 0.1, 0.2])[:size]
     odd = torch.tensor(times).remainder(2).bool().expand(len(run_ids), -1)
-    return Batch(seen, label.long(), -label, seen + 0.5, odd, label / 2, ~odd)
+    return Transitions(seen, label.long(), -label, seen + 0.5, odd, label / 2, ~odd)
 
 
 def filled(run_ids=(0, 1), capacity=50, times=range(20)):
@@ -72,7 +72,7 @@ def test_nothing_is_drawn_from_the_empty_part():
 
 def test_middle_axes_are_flattened():
     replay, flat = Replay(2, 12, 3), transitions((0, 1), range(12))
-    replay.add(Batch(*(x.reshape(2, 4, 3, *x.shape[2:]) for x in flat)))
+    replay.add(Transitions(*(x.reshape(2, 4, 3, *x.shape[2:]) for x in flat)))
     assert all(torch.equal(got, want) for got, want in zip(replay.latest(12), flat, strict=True))
 
 

@@ -75,14 +75,19 @@ def test_hooks_are_local_and_in_continuous_integration():
     (repo,) = read_yaml(".pre-commit-config.yaml")["repos"]
     assert repo["repo"] == "local"
     hooks = {hook["id"]: hook for hook in repo["hooks"]}
-    assert set(hooks) == {"ruff-check", "ruff-format", "notebooks", "codespell"}
+    assert set(hooks) == {"ruff-check", "ruff-format", "mypy", "notebooks", "codespell"}
     assert {hook["language"] for hook in hooks.values()} == {"system"}
     integration = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     for hook in hooks.values():
         assert hook["entry"].removesuffix(" --force-exclude") in integration, hook["id"]
     assert hooks["notebooks"]["entry"].split()[-1] in COMMANDS
-    files = re.compile(hooks["notebooks"]["files"])
-    assert files.search("notebooks/03_bellman_equations.ipynb") and not files.search("a.ipynb")
+    for hook, file in (
+        ("notebooks", "notebooks/03_bellman_equations.ipynb"),
+        ("mypy", "rlbook/a.py"),
+    ):
+        files = re.compile(hooks[hook]["files"])
+        assert files.search(file) and not files.search("a.ipynb")
+    assert hooks["mypy"]["pass_filenames"] is False  # pyproject.toml says which files
 
 
 @pytest.mark.skipif(not shutil.which("codespell"), reason="codespell comes with the extra `test`")

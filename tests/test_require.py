@@ -1,6 +1,7 @@
 """What an argument must be: what is accepted, what is made of it, and what is said otherwise."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -108,3 +109,112 @@ def test_memory(monkeypatch):
         check_memory("a table", 3, 801)
     with pytest.raises(ValueError, match="2,401 numbers, more than 2,400; use fewer runs"):
         check_memory("a table", 2401)
+
+
+HALF, NAN = torch.tensor([0.5, 0.5]), torch.tensor([0.5, math.nan])
+
+
+def test_numbers_that_are_accepted():
+    for value in (1e-9, 1, math.inf, torch.tensor([1e-9, 1.0])):
+        require.positive("x", value)
+    for value in (2, 2.5, torch.tensor([2.0, 3.0])):
+        require.at_least("x", value, 2)
+    for value in (0, 0.5, 1, torch.tensor([0.0, 1.0])):
+        require.within("x", value, 0, 1)
+    for value in (1e-9, 1 - 1e-9):
+        require.strictly_within("x", value, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("check", "message"),
+    [
+        (lambda: require.positive("x", 0), "x must be positive, got 0$"),
+        (lambda: require.positive("x", math.nan), "x must be positive, got nan"),
+        (lambda: require.positive("x", HALF - 0.5), r"x must be positive, got \[0.0, 0.0\]"),
+        (lambda: require.positive("x", NAN), "x must be positive"),
+        (lambda: require.at_least("x", 1.5, 2), "x must be at least 2, got 1.5"),
+        (lambda: require.at_least("x", math.nan, 2), "x must be at least 2, got nan"),
+        (lambda: require.at_least("x", NAN, 0), "x must be at least 0, got"),
+        (lambda: require.within("x", 1.1, 0, 1), r"x must be in \[0, 1\], got 1.1"),
+        (lambda: require.within("x", -0.1, 0, 1), r"x must be in \[0, 1\], got -0.1"),
+        (lambda: require.within("x", math.nan, 0, 1), "x must be in"),
+        (lambda: require.within("x", torch.tensor([0.5, 2.0]), 0, 1), r"got \[0.5, 2.0\]"),
+        (lambda: require.within("x", torch.tensor([-1.0, 0.5]), 0, 1), "x must be in"),
+        (lambda: require.within("x", NAN, 0, 1), "x must be in"),
+        (lambda: require.strictly_within("x", 0, 0, 1), "strictly between 0 and 1, got 0"),
+        (lambda: require.strictly_within("x", 1, 0, 1), "strictly between 0 and 1, got 1"),
+        (lambda: require.strictly_within("x", math.nan, 0, 1), "strictly between"),
+    ],
+)
+def test_numbers_that_are_refused(check, message):
+    with pytest.raises(ValueError, match=message):
+        check()
+
+
+def test_one_of():
+    require.one_of("x", "b", "a", "b")
+    with pytest.raises(ValueError, match="^x must be 'a', 'b' or 'c', got 'd'$"):
+        require.one_of("x", "d", "a", "b", "c")
+    with pytest.raises(ValueError, match="^x must be 'a', got 'b'$"):
+        require.one_of("x", "b", "a")
+    with pytest.raises(ValueError, match="^x must be 'a' or 'b', got None$"):
+        require.one_of("x", None, "a", "b")
+
+
+def test_same_shape():
+    require.same_shape(x=torch.ones(()), y=torch.ones(()))
+    require.same_shape("(..., A)", x=torch.ones(2), y=torch.zeros(2), z=torch.ones(2))
+    require.same_shape("(..., S, A)", x=torch.ones(1, 2))
+    with pytest.raises(ValueError, match=r"^x and y must have one shape, got \(2,\) and \(1,\)$"):
+        require.same_shape(x=torch.ones(2), y=torch.ones(1))
+    with pytest.raises(ValueError, match=r"^x, y and z must have .*, got \(2,\), \(2,\), \(1,\)$"):
+        require.same_shape(x=torch.ones(2), y=torch.ones(2), z=torch.ones(1))
+    for form, x in (("(..., A)", torch.ones(())), ("(..., S, A)", torch.ones(2))):
+        with pytest.raises(ValueError, match=f"must have one shape {re.escape(form)}, got"):
+            require.same_shape(form, x=x, y=x)
+
+
+def test_real():
+    for x in (torch.ones(1), torch.ones(0, 3), torch.ones(2, dtype=torch.bfloat16)):
+        require.real("x", x, "(..., T)")
+    for x in (torch.ones(()), torch.ones(2, 0), torch.ones(2, dtype=torch.long)):
+        got = re.escape(f"got {x.dtype} {tuple(x.shape)}")
+        with pytest.raises(ValueError, match=rf"x must be floating point .*T\) with T >= 1, {got}"):
+            require.real("x", x, "(..., T)")
+    with pytest.raises(ValueError, match="with A >= 1"):
+        require.real("x", torch.ones(3), "(..., S, A)")
+
+
+def test_mask():
+    require.mask("x", torch.ones(2, 3) > 0, (2, 3))
+    for x in (torch.ones(2, 3), torch.ones(3) > 0):
+        got = re.escape(f"got {x.dtype} {tuple(x.shape)}")
+        with pytest.raises(ValueError, match=rf"^x must be bool \(2, 3\), {got}$"):
+            require.mask("x", x, torch.Size([2, 3]))
+
+
+def test_finite():
+    require.finite("x", torch.zeros(2, 0))
+    require.finite("x", torch.ones(2))
+    for bad in (math.nan, math.inf, -math.inf):
+        with pytest.raises(ValueError, match=rf"^x\[1, 0\] is {bad}$"):
+            require.finite("x", torch.tensor([[1.0, 2.0], [bad, math.nan]]))
+
+
+def test_spreads_and_axes():
+    for shape in ((2, 3), (3,), (2, 1), ()):
+        require.spreads("x", torch.ones(shape), (2, 3))
+    with pytest.raises(ValueError, match=r"x has shape \(5, 2, 3\), which .* to \(2, 3\)"):
+        require.spreads("x", torch.ones(5, 2, 3), torch.Size([2, 3]))
+    require.axes("x", torch.ones(2, 0), "(R, P)")
+    for x in (torch.ones(2), torch.ones(2, 3, 1)):
+        with pytest.raises(ValueError, match=r"x must be \(R, P\), got \(2,"):
+            require.axes("x", x, "(R, P)")
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, math.nan, math.inf])
+def test_a_positive_whole_number(number):
+    require.positive_integer("n", 1)
+    require.positive_integer("n", 2.0)
+    with pytest.raises(ValueError, match=f"n must be a positive whole number, got {number}"):
+        require.positive_integer("n", number)

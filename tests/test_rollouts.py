@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.deep.parts.rollouts import collect
 
 
@@ -28,7 +28,7 @@ class Counters:
         self.count = torch.where(ended, 100.0, count)
         flags = (no, ended) if self.truncate else (ended, no)
         following, seen = count.unsqueeze(-1), self.count.unsqueeze(-1)
-        return Step(count, *flags, following, seen, torch.ones_like(ended))
+        return EnvStep(count, *flags, following, seen, torch.ones_like(ended))
 
 
 def no_action(observations, t):
@@ -68,5 +68,5 @@ def test_bad_input():
     envs = Counters([[2.0]])
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         collect(envs, envs.reset(), no_action, 0)
-    with pytest.raises(ValueError, match=r"observations must be \(1, 1, 1\), got \(1, 1\)"):
+    with pytest.raises(ValueError, match=r"observations must have shape \(1, 1, 1\), got \(1, 1\)"):
         collect(envs, envs.reset()[..., 0], no_action, 2)

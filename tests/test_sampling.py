@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from rlbook.ground.seeding import generator
+from rlbook.language import reader
 from rlbook.language.models import LanguageModel, Prompts, encode, make_model, make_tokenizer
 from rlbook.language.reader import CACHE_NAMES, last_outputs
 from rlbook.language.sampling import (
@@ -397,6 +398,13 @@ def test_dropout_is_off_and_the_mode_comes_back(make):
     assert model.training and all(module.training for module in model.modules())
 
 
+def test_what_a_model_takes_is_looked_up_once(monkeypatch):
+    calls, look_up = [], reader._arguments
+    monkeypatch.setattr(reader, "_arguments", lambda model: calls.append(1) or look_up(model))
+    assert draw(llama(), padded([3], [4], [5, 6])).tokens.shape[1] > 2
+    assert len(calls) == 1
+
+
 @MODELS
 def test_temperature_zero_is_the_likeliest_token(make):
     model, prompts = make(), padded([3, 4], [5])
@@ -451,7 +459,7 @@ def test_as_many_tokens_as_the_context_has_room_for(make):
         (
             [[True, True], [False, True]],
             {"max_new_tokens": 0},
-            "got 1.0 and 0",
+            "max_new_tokens must be at least 1, got 0",
         ),
     ],
 )

@@ -10,10 +10,15 @@ from rlbook.formulas.group_advantages import leave_one_out_advantages
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
 from rlbook.formulas.token_rewards import token_advantages, token_rewards
 from rlbook.language.solvable.model import exact_kl, expected_reward, small_world
-from rlbook.language.solvable.training import train_solvable
+from rlbook.language.solvable.training import SolvableConfig, train_solvable
 
 WORLD = small_world()
-SHORT = {"num_steps": 10, "group_size": 6, "learning_rate": 0.5, "progress": False}
+SHORT = SolvableConfig(num_steps=10, group_size=6, learning_rate=0.5)
+SGD = replace(SHORT, optimizer=torch.optim.SGD)
+
+
+def train(loss, config=SHORT, world=WORLD, **options):
+    return train_solvable(world, loss, config, progress=False, **options)
 
 
 def reinforce(kl_coef):
@@ -38,7 +43,7 @@ def test_batch_by_the_tables():
         seen.append(batch)
         return reinforce(0.1)(batch)
 
-    train_solvable(WORLD, loss, num_runs=2, **SHORT)
+    train(loss, num_runs=2)
     assert len(seen) == 10
     batch = seen[0]
     tokens = WORLD.model(2).token_log_probs().detach()
@@ -63,7 +68,7 @@ def test_inner_steps_keep_the_answers_and_pi_old():
         seen.append(batch)
         return reinforce(0.1)(batch)
 
-    train_solvable(WORLD, loss, num_runs=1, inner_steps=3, **SHORT)
+    train(loss, replace(SHORT, inner_steps=3), num_runs=1)
     assert len(seen) == 30
     first, third, fourth = seen[0], seen[2], seen[3]
     assert (first.answers == third.answers).all() and (first.answers != fourth.answers).any()
@@ -81,16 +86,8 @@ def test_the_critic_learns_the_values_of_contexts():
         error = torch.where(batch.completion_mask, batch.values - batch.rewards[..., None], 0.0)
         return (error**2).sum(-1).mean((1, 2))
 
-    result = train_solvable(
-        WORLD,
-        loss,
-        num_steps=400,
-        group_size=64,
-        learning_rate=0.3,
-        num_runs=2,
-        critic=True,
-        progress=False,
-    )
+    config = SolvableConfig(num_steps=400, group_size=64, learning_rate=0.3, critic=True)
+    result = train(loss, config, num_runs=2)
     exact = WORLD.model(2).context_values(WORLD.rewards).detach()
     often = torch.tensor([len(prefix) < 2 for prefix in WORLD.tree.prefixes])
     assert (result.critic - exact)[..., often].abs().max() < 0.1
@@ -106,17 +103,18 @@ def test_the_critic_learns_the_values_of_contexts():
 
 @pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
 def test_a_run_alone_is_that_run_of_ten(optimizer):
-    ten = train_solvable(WORLD, reinforce(0.1), num_runs=10, optimizer=optimizer, **SHORT)
-    one = train_solvable(WORLD, reinforce(0.1), run_ids=[3], optimizer=optimizer, **SHORT)
+    config = replace(SHORT, optimizer=optimizer)
+    ten = train(reinforce(0.1), config, num_runs=10)
+    one = train(reinforce(0.1), config, run_ids=[3])
     torch.testing.assert_close(one.lm.logits[0], ten.lm.logits[3], atol=1e-12, rtol=0)
     torch.testing.assert_close(one.kl[0], ten.kl[3], atol=1e-12, rtol=0)
     assert not torch.allclose(ten.kl[3], ten.kl[4]) and one.run_ids == (3,)
-    other = train_solvable(WORLD, reinforce(0.1), run_ids=[3], seed=1, **SHORT)
+    other = train(reinforce(0.1), run_ids=[3], seed=1)
     assert not torch.allclose(other.kl[:, -1], one.kl[:, -1])
 
 
 def test_records_are_exact():
-    result = train_solvable(WORLD, reinforce(0.1), num_runs=2, record_every=4, **SHORT)
+    result = train(reinforce(0.1), replace(SHORT, record_every=4), num_runs=2)
     assert result.steps.tolist() == [0, 4, 8, 10]
     assert result.kl.shape == result.reward.shape == (2, 4)
     log_probs = result.lm.answer_log_probs()
@@ -130,8 +128,7 @@ def test_records_are_exact():
 
 def test_init_and_anneal():
     best, _ = kl_regularized_optimum(WORLD.reference, WORLD.rewards, kl_coef=0.5)
-    plain = {"num_runs": 1, "init": best, "optimizer": torch.optim.SGD, **SHORT}
-    result = train_solvable(WORLD, reinforce(0.1), **plain)
+    result = train(reinforce(0.1), SGD, num_runs=1, init=best)
     torch.testing.assert_close(result.kl[0, 0], exact_kl(best, WORLD.reference).mean())
 
     def constant(batch):  # a gradient of -1 for every entry of one row of logits
@@ -139,11 +136,11 @@ def test_init_and_anneal():
 
     for anneal, moved in ((True, 0.5 * 5.5), (False, 0.5 * 10)):  # 1 + .9 + ... + .1, and 10
         trained = []
-        moves = _moves(constant, trained, anneal)
+        moves = _moves(constant, trained, replace(SGD, anneal_learning_rate=anneal))
         torch.testing.assert_close(moves, torch.full_like(moves, moved))
 
 
-def _moves(loss, trained, anneal):
+def _moves(loss, trained, config):
     """How far each logit goes under a loss that sees the logits, which `trained` will hold."""
     from rlbook.language.solvable import training as module
 
@@ -155,8 +152,7 @@ def _moves(loss, trained, anneal):
     before = module.SolvableLM
     module.SolvableLM = Spy
     try:
-        sgd = torch.optim.SGD
-        result = train_solvable(WORLD, loss, num_runs=1, anneal=anneal, optimizer=sgd, **SHORT)
+        result = train(loss, config, num_runs=1)
     finally:
         module.SolvableLM = before
     return (result.lm.logits - WORLD.model().logits).detach()
@@ -174,9 +170,10 @@ def test_a_run_whose_loss_is_nan_freezes_alone():
         spoiled[2] = torch.nan if len(steps) == 5 else 0.0
         return reinforce(0.1)(batch) + spoiled
 
+    config = replace(SHORT, record_every=2)
     with pytest.warns(UserWarning, match="run 2 is frozen: its loss .* not finite, after 4 steps"):
-        result = train_solvable(WORLD, loss, num_runs=4, record_every=2, **SHORT)
-    clean = train_solvable(WORLD, reinforce(0.1), num_runs=4, record_every=2, **SHORT)
+        result = train(loss, config, num_runs=4)
+    clean = train(reinforce(0.1), config, num_runs=4)
     assert list(result.frozen) == [2]
     others = [0, 1, 3]
     torch.testing.assert_close(result.lm.logits[others], clean.lm.logits[others])
@@ -190,10 +187,8 @@ def test_a_nan_reward_freezes_the_runs_that_meet_it():
     rewards = WORLD.rewards.clone()
     rewards[0, rare] = torch.nan
     with pytest.warns(UserWarning, match="is frozen: a reward is not finite"):
-        result = train_solvable(
-            replace(WORLD, rewards=rewards), reinforce(0.1), num_runs=10, **SHORT
-        )
-    clean = train_solvable(WORLD, reinforce(0.1), num_runs=10, **SHORT)
+        result = train(reinforce(0.1), world=replace(WORLD, rewards=rewards))
+    clean = train(reinforce(0.1))
     assert 0 < len(result.frozen) < 10
     others = [k for k in range(10) if k not in result.frozen]
     torch.testing.assert_close(result.lm.logits[others], clean.lm.logits[others])
@@ -211,26 +206,26 @@ def test_an_interruption_keeps_what_was_learned(at, recorded):
         return reinforce(0.1)(batch)
 
     try:
-        result = train_solvable(WORLD, loss, num_runs=2, record_every=3, **SHORT)
+        result = train(loss, replace(SHORT, record_every=3), num_runs=2)
     except KeyboardInterrupt:
         pytest.fail("what was learned is lost")
     assert result.interrupted and result.steps.tolist() == recorded
     assert (result.kl[:, -1] > 1e-3).all()
 
 
-@pytest.mark.parametrize("name", ["num_steps", "group_size", "inner_steps"])
+@pytest.mark.parametrize("name", ["num_steps", "group_size", "inner_steps", "record_every"])
 def test_counts_are_checked(name):
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
-        train_solvable(WORLD, reinforce(0.1), **{**SHORT, name: 0})
+        SolvableConfig(**{name: 0})
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match="learning_rate must be positive"):
-        train_solvable(WORLD, reinforce(0.1), **{**SHORT, "learning_rate": 0.0})
+    with pytest.raises(ValueError, match="learning_rate must be positive, got 0.0"):
+        SolvableConfig(learning_rate=0.0)
     with pytest.raises(ValueError, match=r"loss must be \(10,\), one number a run, got \(\)"):
-        train_solvable(WORLD, lambda batch: reinforce(0.1)(batch).mean(), **SHORT)
+        train(lambda batch: reinforce(0.1)(batch).mean())
     with pytest.raises(ValueError, match="must sum to 1"):
-        train_solvable(WORLD, reinforce(0.1), init=WORLD.rewards, **SHORT)
+        train(reinforce(0.1), init=WORLD.rewards)
 
 
 # --- trained: the frontier
@@ -270,9 +265,10 @@ def ppo(kl_coef):
 @pytest.mark.parametrize("make_loss", [reinforce, ppo, answer_k2])
 def test_trained_runs_reach_the_exact_optimum(make_loss, kl_coef):
     """Ten of ten runs come within 0.01 of kl_coef log Z; the reference is 0.12 to 0.67 below it."""
-    settings = {"num_steps": 600, "group_size": 32, "learning_rate": 0.05, "progress": False}
-    settings |= {"critic": True, "inner_steps": 2} if make_loss is ppo else {}
-    result = train_solvable(WORLD, make_loss(kl_coef), **settings)
+    config = SolvableConfig(num_steps=600, group_size=32, learning_rate=0.05)
+    if make_loss is ppo:
+        config = replace(config, critic=True, inner_steps=2)
+    result = train(make_loss(kl_coef), config)
     _, value = kl_regularized_optimum(WORLD.reference, WORLD.rewards, kl_coef=kl_coef)
     gap = value.mean() - (result.reward - kl_coef * result.kl)[:, -1]
     assert (gap > 0).all() and (gap < 0.01).all(), gap

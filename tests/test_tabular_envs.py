@@ -10,7 +10,7 @@ from rlbook.ground.seeding import generator
 from rlbook.planning.grids import GridWorld
 from rlbook.planning.mdp import MDP
 from rlbook.planning.sampling import (
-    Trajectories,
+    Walks,
     sample_starts,
     sample_trajectories,
     sample_transitions,
@@ -176,7 +176,7 @@ def test_trajectories_follow_the_exact_distributions(kind):
     weights = torch.rand(mdp.num_states, mdp.num_actions, generator=generator(8)).double()
     policy = weights / weights.sum(1, keepdim=True)
     walk = sample_trajectories(mdp, policy, n, steps, generator(9))
-    assert isinstance(walk, Trajectories)
+    assert isinstance(walk, Walks)
     assert walk.states.shape == (n, steps + 1) and walk.actions.shape == (n, steps)
     step = torch.einsum("sa,sat->st", policy, mdp.transition)
     exact = mdp.start
@@ -245,9 +245,9 @@ def test_float32_models_can_be_walked():
 
 def test_bad_sizes_and_policies_are_refused():
     mdp = models()["dense"]
-    with pytest.raises(ValueError, match="needs a walker and a step, got 0 and 3"):
+    with pytest.raises(ValueError, match="num_walkers must be at least 1, got 0"):
         sample_trajectories(mdp, uniform(mdp), 0, 3, generator(0))
-    with pytest.raises(ValueError, match="needs a walker and a step, got 3 and 0"):
+    with pytest.raises(ValueError, match="num_steps must be at least 1, got 0"):
         sample_trajectories(mdp, uniform(mdp), 3, 0, generator(0))
     with pytest.raises(ValueError, match=r"policy\[0\] is no distribution"):
         sample_trajectories(mdp, torch.zeros(5, 3), 1, 1, generator(0))

@@ -334,7 +334,10 @@ def test_an_interruption_hands_back_what_there_is(monkeypatch):
         move(self, *arguments)
 
     monkeypatch.setattr(Rows, "move", interrupted)
-    assert torch.equal(td_zero(task, record).history, whole[:, :5])
+    result = td_zero(task, record, progress=False)
+    assert result.interrupted and torch.equal(result.history, whole[:, :5])
+    monkeypatch.undo()
+    assert not td_zero(task, record).interrupted
 
 
 # --- bad input
@@ -347,7 +350,10 @@ def test_an_interruption_hands_back_what_there_is(monkeypatch):
         (lambda t, r: td_zero(t, r, step_size=torch.zeros(4)), "step_size must be a number or"),
         (lambda t, r: n_step_td(t, r, n=0), "n must be at least 1"),
         (lambda t, r: td_lambda(t, r, lambda_=-0.1), "lambda_ must be in"),
-        (lambda t, r: td_lambda(t, r, lambda_=0.5, traces="dutch"), "traces must be one of"),
+        (
+            lambda t, r: td_lambda(t, r, lambda_=0.5, traces="dutch"),
+            "traces must be 'accumulating'",
+        ),
         (lambda t, r: offline_lambda_return(t, r, lambda_=2), "lambda_ must be in"),
         (lambda t, r: batch_td(t, r, step_size=2.0), "step_size must be in"),
         (lambda t, r: record_episodes(t, ONLY, num_episodes=0, num_runs=1), "num_episodes"),

@@ -114,6 +114,8 @@ def test_bad_input():
     scores, log_probs, ref_log_probs, _ = random_answers()
     with pytest.raises(ValueError, match=r"scores must have shape \(3,\), got \(3, 1\)"):
         token_rewards(scores.unsqueeze(1), log_probs, ref_log_probs, MASK, kl_coef=0.1)
+    with pytest.raises(ValueError, match=r"^log_probs must have shape \(3, 4\), got \(3, 1\)"):
+        token_rewards(scores, log_probs[:, :1], ref_log_probs, MASK, kl_coef=0.1)
     with pytest.raises(ValueError, match=r"ref_log_probs must have shape \(3, 4\)"):
         token_rewards(scores, log_probs, ref_log_probs[:, :3], MASK, kl_coef=0.1)
     with pytest.raises(ValueError, match="must be bool"):

@@ -2,15 +2,18 @@
 
 import warnings
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 
-from rlbook.deep import reinforce
+from rlbook.deep import dqn, reinforce
 from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.envs.make import make_envs
 from rlbook.deep.parts.networks import Linear
 from rlbook.deep.parts.results import load_result
 from rlbook.deep.parts.training import Record, Training
+from rlbook.ground.seeding import Streams
 
 SMALL = {"num_envs": 2, "hidden_sizes": (4,), "num_evals": 3, "evaluation_episodes": 2}
 
@@ -40,7 +43,7 @@ def test_a_step_is_the_step_of_each_run_by_itself():
     optimizer = torch.optim.SGD(layer.parameters(), 0.5)
     x = torch.randn(3, 4, 2)
     loss = layer(x).square().mean(dim=(1, 2)) * torch.tensor([1.0, 100.0, 1.0])
-    norms = run.step(optimizer, loss, max_gradient_norm=1.0)
+    norms = run.gradient_step(optimizer, loss, max_gradient_norm=1.0)
     for k in range(3):
         alone = start[k].clone().requires_grad_()
         bias = torch.zeros(1, requires_grad=True)
@@ -58,20 +61,20 @@ def test_runs_that_rest_or_are_frozen_keep_their_parameters():
     optimizer = torch.optim.Adam(layer.parameters(), 0.1)
     before = layer.weight.detach().clone()
     loss = layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2))
-    run.step(optimizer, loss, active=torch.tensor([True, False, True]))
+    run.gradient_step(optimizer, loss, active=torch.tensor([True, False, True]))
     assert torch.equal(layer.weight[1], before[1]) and not torch.equal(layer.weight, before)
     before = layer.weight.detach().clone()
     factor = torch.tensor([1.0, 1.0, torch.nan])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        run.step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)) * factor)
+        run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)) * factor)
     assert "run 2 is frozen: its loss is not finite" in str(caught[0].message)
     assert torch.equal(layer.weight[2], before[2])
     assert not torch.equal(layer.weight[:2], before[:2])
-    run.step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)))
+    run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)))
     assert torch.equal(layer.weight[2], before[2]), "momentum moved a frozen run"
-    with pytest.raises(ValueError, match=r"loss must be \(3,\), got \(\)"):
-        run.step(optimizer, layer(torch.ones(3, 4, 2)).mean())
+    with pytest.raises(ValueError, match=r"loss must have shape \(3,\), got \(\)"):
+        run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).mean())
 
 
 def test_the_step_size_falls_in_a_straight_line():
@@ -128,7 +131,7 @@ def test_a_result_hands_out_runs_and_evaluates_them():
 
 
 def test_a_record_refuses_what_is_not_one_number_a_run():
-    with pytest.raises(ValueError, match=r"kl must be \(3,\), got \(\)"):
+    with pytest.raises(ValueError, match=r"kl must have shape \(3,\), got \(\)"):
         Record(3).log(kl=torch.tensor(0.5))
     assert Record(3).arrays()["evaluation_returns"].shape == (3, 0)
 
@@ -162,3 +165,119 @@ def test_evaluations_do_not_touch_the_learners_environments():
 def test_evaluation_episodes_are_others_than_the_learners():
     run = training(config=reinforce.Config(**SMALL | {"evaluation_episodes": 2}))
     assert not torch.equal(run.evaluation_envs.reset(), run.envs.reset())
+
+
+# --- environments are closed
+
+
+class Counted(gymnasium.Env):
+    """Episodes of five steps that pay 1; how many were opened, and how often each was closed."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    closed: dict[int, int] = {}
+
+    def __init__(self):
+        self.number = len(self.closed)
+        self.closed[self.number] = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        assert not self.closed[self.number], "a closed environment takes a step"
+        self.t += 1
+        return np.zeros(2, np.float32), 1.0, self.t == 5, False, {}
+
+    def close(self):
+        self.closed[self.number] += 1
+
+
+@pytest.fixture
+def closed():
+    Counted.closed.clear()
+    return Counted.closed
+
+
+def counted(config=None, **options) -> Training:
+    config = config or reinforce.Config(**SMALL)
+    options = {"num_runs": 2, "progress": False} | options
+    return Training(Counted, config, reinforce.make_networks, **options)
+
+
+def test_environments_are_closed_when_a_training_ends(closed, tmp_path):
+    with counted() as run:
+        for _ in run.updates(2):
+            run.collect(3)
+        assert list(closed.values()) == [1] + 2 * (2 + 2) * [0]  # one look, learning, evaluation
+    result = run.result()
+    assert set(closed.values()) == {1}
+    result.evaluate(episodes=3)
+    assert len(closed) > 9 and set(closed.values()) == {1}
+    result.save(tmp_path / "one.safetensors")
+    with counted(resume=tmp_path / "one.safetensors") as again:
+        for _ in again.updates(2):
+            again.collect(3)
+    assert again.result().continuations == 1 and set(closed.values()) == {1}
+
+
+def test_environments_are_closed_when_a_training_is_stopped(closed):
+    with counted() as run:
+        run.collect(1)
+        raise KeyboardInterrupt
+    assert run.result().interrupted and set(closed.values()) == {1}
+    with pytest.raises(ZeroDivisionError), counted():
+        _ = 1 / 0
+    assert set(closed.values()) == {1}
+
+
+def test_environments_are_closed_when_a_training_cannot_begin(closed):
+    with counted() as run:
+        pass
+    with pytest.raises(ValueError, match="resume holds networks of other shapes"):
+        counted(reinforce.Config(**SMALL | {"hidden_sizes": (5,)}), resume=run.result())
+    with pytest.raises(ValueError, match="takes a maximum"):
+        dqn.train(lambda: Steered(), num_runs=2, progress=False)
+    with pytest.raises(ValueError, match="images"):
+        dqn.train(lambda: Seen(), num_runs=2, progress=False)
+    assert set(closed.values()) == {1}
+
+
+class Steered(Counted):
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+
+class Seen(Counted):
+    observation_space = gymnasium.spaces.Box(0, 255, (8, 8, 3), np.uint8)
+
+
+def test_environments_that_came_in_stay_open(closed):
+    envs = make_envs(Counted, num_envs=2, streams=Streams(0, [0, 1]))
+    config = reinforce.Config(**SMALL)
+    with Training(envs, config, reinforce.make_networks, num_runs=2, progress=False) as run:
+        run.collect(1)
+        for_evaluation = len(closed) - 4
+    assert sorted(closed.values()) == 4 * [0] + for_evaluation * [1]
+    evaluation = run.result().evaluate(episodes=2, env=envs)
+    assert evaluation.returns.tolist() == [[5, 5], [5, 5]] and list(closed.values())[1:5] == 4 * [0]
+
+
+def test_environments_without_close():
+    class Plain:
+        """What a reader may write: the interface, and no close()."""
+
+        def __init__(self, envs):
+            self.envs = envs
+
+        def __getattr__(self, name):
+            if name == "close":
+                raise AttributeError(name)
+            return getattr(self.envs, name)
+
+    envs = Plain(make_envs("CartPole-v1", num_envs=2, streams=Streams(0, [0, 1])))
+    config = reinforce.Config(**SMALL)
+    with Training(envs, config, reinforce.make_networks, num_runs=2, progress=False) as run:
+        run.collect(1)
+    assert run.result().env_steps.shape == (0,)

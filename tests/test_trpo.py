@@ -146,12 +146,12 @@ def test_the_step_is_that_of_dense_matrices(env, line_search, radius):
 
 
 def test_the_kl_stays_in_the_radius_and_the_surrogate_rises():
-    fixed = dataclasses.replace(SMALL, max_kl=0.02, anneal=False)
+    fixed = dataclasses.replace(SMALL, max_kl=0.02, anneal_max_kl=False)
     result = checks.train(trpo, fixed, num_runs=5)
     kl, improvement, fraction = (result.log[n] for n in ("kl", "improvement", "fraction"))
     assert kl.shape == (5, 10) and (kl <= 0.02).all() and (fraction > 0).mean() > 0.8
     assert (improvement[fraction > 0] > 0).all() and (improvement[fraction == 0] == 0).all()
-    falling = checks.train(trpo, dataclasses.replace(fixed, anneal=True), num_runs=5)
+    falling = checks.train(trpo, dataclasses.replace(fixed, anneal_max_kl=True), num_runs=5)
     assert (falling.log["kl"] <= 0.02 * np.linspace(1, 0.1, 10)).all()
     assert (falling.log["kl"][:, 8:] > 0).any()
     far = dataclasses.replace(fixed, max_kl=0.5, damping=0.01, line_search=False)
@@ -172,6 +172,27 @@ def test_inactive_runs_stay_and_the_others_do_not_notice():
     update_policy(networks["policy"], rollout, advantages, config)
     for new, p in zip(after, networks["policy"].parameters(), strict=True):
         assert torch.equal(new[[0, 2]], p.detach()[[0, 2]])
+
+
+@pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
+def test_a_candidate_never_enters_the_policy(env, monkeypatch):
+    """Whatever stops the search, Ctrl-C for one, finds the old policy."""
+    networks, rollout, config = prepared(env)
+    _, advantages = returns_and_advantages(networks["critic"], rollout, config)
+    policy, tried = networks["policy"], []
+    before = [p.detach().clone() for p in policy.parameters()]
+
+    def stopped(evaluate, start, step, **limits):
+        for scale in (1.0, 5.0):
+            value, kl = evaluate(start + scale * step)
+            tried.append(kl)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trpo, "backtracking_line_search", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        update_policy(policy, rollout, advantages, config)
+    assert (tried[0] > 0).all() and (tried[1] > tried[0]).all()
+    assert all(map(torch.equal, policy.parameters(), before))
 
 
 def test_kl_is_of_old_from_new():

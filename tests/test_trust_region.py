@@ -93,7 +93,7 @@ def test_flatten_refuses_what_has_no_common_run_axis():
     for wrong in ([], [torch.zeros(2, 3), torch.zeros(3, 3)], [torch.zeros(())]):
         with pytest.raises(ValueError, match="leading run axis"):
             flatten_per_run(wrong)
-    with pytest.raises(ValueError, match=r"vector must be \(2, 3\), got \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"vector must have shape \(2, 3\), got \(2, 4\)"):
         unflatten_per_run(torch.zeros(2, 4), [torch.zeros(2, 3)])
 
 
@@ -181,7 +181,7 @@ def test_fisher_keeps_runs_apart_even_when_one_is_nan():
 def test_fisher_operator_names_bad_input():
     observations, parameters = small_policy()
     kl = mean_kl(observations, parameters)
-    with pytest.raises(ValueError, match=r"mean_kl must be \(3,\)"):
+    with pytest.raises(ValueError, match=r"mean_kl must have shape \(3,\)"):
         fisher_operator(kl.mean(), parameters)
     with pytest.raises(ValueError, match="has no graph"):
         fisher_operator(kl.detach(), parameters)
@@ -267,8 +267,12 @@ def test_tolerance_is_relative_and_stops_early():
 
 def test_conjugate_gradient_names_bad_input():
     one = torch.ones(1, 3)
-    for b, iterations, tolerance in ((torch.ones(3), 1, 0), (one, 0, 0), (one, 1, -1e-3)):
-        with pytest.raises(ValueError, match="iterations >= 1"):
+    for b, iterations, tolerance, message in (
+        (torch.ones(3), 1, 0, r"b must be \(R, P\), got \(3,\)"),
+        (one, 0, 0, "iterations must be at least 1, got 0"),
+        (one, 1, -1e-3, "tolerance must be at least 0, got -0.001"),
+    ):
+        with pytest.raises(ValueError, match=message):
             conjugate_gradient(lambda v: v, b, iterations=iterations, tolerance=tolerance)
 
 
@@ -368,14 +372,16 @@ def test_line_search_ends_with_the_last_run_that_searches():
 
 
 def test_line_search_names_bad_input():
-    for wrong in ({"shrink": 0.0}, {"shrink": 1.0}, {"shrink": torch.nan}, {"max_tries": 0}):
-        with pytest.raises(ValueError, match="need 0 < shrink < 1 and max_tries >= 1"):
+    for wrong in ({"shrink": 0.0}, {"shrink": 1.0}, {"shrink": torch.nan}):
+        with pytest.raises(ValueError, match="shrink must lie strictly between 0 and 1, got"):
             search([1.0], **wrong)
-    with pytest.raises(ValueError, match="start_value must be"):
+    with pytest.raises(ValueError, match="max_tries must be at least 1, got 0"):
+        search([1.0], max_tries=0)
+    with pytest.raises(ValueError, match="start and step must have one shape"):
         backtracking_line_search(
             None, torch.ones(2, 3), torch.ones(2, 1), start_value=torch.ones(2), max_kl=1.0
         )
-    with pytest.raises(ValueError, match="start_value must be"):
+    with pytest.raises(ValueError, match="start_value must have shape"):
         backtracking_line_search(
             None, torch.ones(2, 3), torch.ones(2, 3), start_value=torch.ones(()), max_kl=1.0
         )

@@ -4,7 +4,6 @@ Rules, tests, the index, the web pages and the README's contents read this list.
 add a line where it is to be read; its number may be 21, 10b, or the letter of an appendix.
 """
 
-import re
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -47,8 +46,9 @@ def label_of(number: str) -> str:
 
 def number_of(label: int | str) -> str:
     """3, "3" and "03" give 03, "10b" gives 10b, A gives A."""
-    digits = re.match(r"\d*", str(label))[0]
-    return digits.zfill(2) + str(label)[len(digits) :] if digits else str(label)
+    rest = str(label).lstrip("0123456789")
+    digits = str(label).removesuffix(rest)
+    return digits.zfill(2) + rest if digits else rest
 
 
 CHAPTERS: tuple[Chapter, ...] = (

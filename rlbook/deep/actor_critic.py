@@ -6,11 +6,19 @@ parallel environments in place of threads.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 import torch
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.critics import make_networks, returns_and_advantages
+from rlbook.deep.parts.critics import (
+    ScaledCritic,
+    make_networks,
+    policy_and_critic,
+    returns_and_advantages,
+)
+from rlbook.deep.parts.envs.make import Env
+from rlbook.deep.parts.policies import Policy
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
@@ -35,9 +43,11 @@ class Config(TrainingConfig):
     lambda_: float = 0.98
     """Of the lambda-returns that are the critic's targets."""
     learning_rate: float = 3e-3
-    """Of Adam, for the actor; falls to 0 over the training."""
+    """Of Adam, for the actor, at first."""
     value_learning_rate: float = 3e-3
-    """Of Adam, for the critic; falls to 0, too."""
+    """Of Adam, for the critic, at first."""
+    anneal_learning_rate: bool = True
+    """Both step sizes fall in a straight line to 0 at total_steps."""
     entropy_coef: float = 0.0
     """Weight of the policy's entropy, which is to be large."""
     normalize_advantages: bool = True
@@ -49,24 +59,24 @@ class Config(TrainingConfig):
     normalize_values: bool = True
     """The critic predicts returns in units of their standard deviation so far."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive_integers("total_steps", "rollout_steps")
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "entropy_coef")
-        for name in ("value_learning_rate", "max_gradient_norm"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.require_positive("value_learning_rate", "max_gradient_norm")
 
 
-def actor_loss(policy, rollout: Rollout, advantages: torch.Tensor, entropy_coef: float):
+def actor_loss(
+    policy: Policy, rollout: Rollout, advantages: torch.Tensor, entropy_coef: float
+) -> torch.Tensor:
     """The mean of - A_t log pi(a_t|s_t) - entropy_coef H(pi(.|s_t)), (R,). Eq. (14.13)."""
     log_probs, entropies = policy.log_prob_and_entropy(rollout.observations, rollout.actions)
     losses = policy_gradient_loss(log_probs, advantages) - entropy_coef * entropies
     return mean_per_run(losses, rollout.valid)
 
 
-def critic_loss(critic, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
+def critic_loss(critic: ScaledCritic, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
     """The mean of (V(s_t) - target_t)^2 / 2, in units of the returns' variance, (R,). Eq. (14.14).
 
     Args:
@@ -78,15 +88,15 @@ def critic_loss(critic, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
     run_ids: Sequence[int] | None = None,
-    device=None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
-    resume: Result | None = None,
+    resume: Result | str | PathLike | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
@@ -97,14 +107,24 @@ def train(
             for a while when the policy has just learned to earn more.
     """
     config = config or Config()
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, critic = run.networks["policy"], run.networks["critic"]
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
+        policy, critic = policy_and_critic(run.networks)
         actor_optimizer = run.optimizer("actor", policy)
         critic_optimizer = run.optimizer("critic", critic, learning_rate=config.value_learning_rate)
         for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
-            run.anneal(actor_optimizer, config.learning_rate)
-            run.anneal(critic_optimizer, config.value_learning_rate)
+            if config.anneal_learning_rate:
+                run.anneal(actor_optimizer, config.learning_rate)
+                run.anneal(critic_optimizer, config.value_learning_rate)
             rollout = run.collect(config.rollout_steps)
             returns, advantages = returns_and_advantages(critic, rollout, config)  # (R, E, T)
             weights = advantages
@@ -112,12 +132,12 @@ def train(
                 weights = standardise_per_run(advantages, rollout.valid)
 
             loss = actor_loss(policy, rollout, weights, config.entropy_coef)
-            run.step(actor_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
+            run.gradient_step(actor_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
             if config.normalize_values:
                 critic.rescale(returns.flatten(1), rollout.valid.flatten(1))
-            run.step(critic_optimizer, critic_loss(critic, rollout, returns))
+            run.gradient_step(critic_optimizer, critic_loss(critic, rollout, returns))
 
             if config.normalize_observations:
-                policy.network[0].update(rollout.observations, rollout.valid)
+                policy.normalizer.update(rollout.observations, rollout.valid)
             run.log(squared_advantage=mean_per_run(advantages.square(), rollout.valid))
     return run.result()

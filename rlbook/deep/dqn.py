@@ -12,19 +12,24 @@ Logged for each round of learning, a number for each run; none before `learning_
 """
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 import torch
 from torch import nn
 from torch.nn.functional import huber_loss, mse_loss
 
 from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.envs.interface import Sizes
+from rlbook.deep.parts.envs.make import Env
 from rlbook.deep.parts.networks import MLP, DuelingMLP, polyak_update, run_module
-from rlbook.deep.parts.normalization import RunningNormalizer
-from rlbook.deep.parts.replay import Batch, Replay, n_step_transitions
+from rlbook.deep.parts.normalization import RunningNormalizer, normalizer_of
+from rlbook.deep.parts.replay import Replay, Transitions, n_step_transitions
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.training import Training
 from rlbook.ground.masking import mean_per_run
+from rlbook.ground.seeding import Streams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +39,9 @@ class Config(TrainingConfig):
     total_steps: int = 50_000
     """Environment steps of each run."""
     learning_rate: float = 4e-3
-    """Of Adam, at the beginning; it falls in a straight line to 0 at the end."""
+    """Of Adam, at first."""
+    anneal_learning_rate: bool = True
+    """The learning rate falls in a straight line to 0 at total_steps."""
     rollout_steps: int = 32
     """Steps of each environment between two rounds of learning."""
     gradient_steps: int = 32
@@ -62,24 +69,24 @@ class Config(TrainingConfig):
     reward_scale: float = 0.02
     """The rewards are multiplied by it, and so is Q: networks learn numbers near 1 best."""
     epsilon_start: float = 1.0
-    """The share of random actions falls in a straight line from here"""
+    """The share of random actions at first; it falls in a straight line."""
     epsilon_end: float = 0.05
-    """to here"""
+    """The share of random actions at the end, and once exploration_fraction is over."""
     exploration_fraction: float = 0.2
-    """within this part of the training."""
+    """The part of the training in which the share of random actions falls."""
     max_gradient_norm: float = 10.0
     """Longer gradients are shortened, each run's by itself."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        counts = ("total_steps", "rollout_steps", "gradient_steps", "batch_size")
-        self.require_positive_integers(*counts, "replay_capacity", "target_period", "n_step")
+        self.require_positive_integers("total_steps", "rollout_steps", "gradient_steps")
+        self.require_positive_integers("batch_size", "replay_capacity", "target_period", "n_step")
         self.require_within(0, 1, "epsilon_start", "epsilon_end", "tau")
         self.require_within(1e-9, 1, "exploration_fraction")
         self.require_within(0, self.total_steps, "learning_starts")
-        for name in ("huber_delta", "reward_scale", "max_gradient_norm"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        self.require_positive("reward_scale", "max_gradient_norm")
+        if self.huber_delta is not None:
+            self.require_positive("huber_delta")
         if self.replay_capacity < self.transitions_per_rollout:
             raise ValueError(
                 f"replay_capacity must hold a rollout of {self.transitions_per_rollout}, "
@@ -107,12 +114,17 @@ class EpsilonGreedy(nn.Module):
         """Q(s, .) in units of reward_scale: (R, ..., obs) -> (R, ..., A)."""
         return self.network(observations)
 
+    @property
+    def normalizer(self) -> RunningNormalizer:
+        """Of the observations."""
+        return normalizer_of(self.network)
+
     @torch.no_grad()
     def greedy(self, observations: torch.Tensor) -> torch.Tensor:
         """(R, ..., obs) -> (R, ...) long."""
         return self.network(observations).argmax(-1)
 
-    def draw_noise(self, streams, *shape: int) -> torch.Tensor:
+    def draw_noise(self, streams: Streams, *shape: int) -> torch.Tensor:
         """Uniform on [0, 1), (R, *shape, 2): whether to explore, and what to try."""
         return streams.uniform(*shape, 2)
 
@@ -125,13 +137,15 @@ class EpsilonGreedy(nn.Module):
         return run_module(self.network, k)
 
 
-def make_networks(envs, config: Config, generators) -> dict[str, nn.Module]:
+def make_networks(
+    envs: Sizes, config: Config, generators: Sequence[torch.Generator]
+) -> dict[str, nn.Module]:
     """The policy, which holds the online network, and the target network: a copy at first."""
     if envs.num_actions is None:
         raise ValueError("DQN takes a maximum over actions, so it needs a finite number of them")
-    kind, obs = DuelingMLP if config.dueling else MLP, envs.observation_size
-    sizes = (obs, *config.hidden_sizes, envs.num_actions)
-    normalizer = RunningNormalizer(len(generators), obs)
+    kind = DuelingMLP if config.dueling else MLP
+    sizes = (envs.observation_size, *config.hidden_sizes, envs.num_actions)
+    normalizer = RunningNormalizer(len(generators), envs.observation_size)
     online = nn.Sequential(normalizer, kind(sizes, generators, activation=config.activation))
     target = copy.deepcopy(online).requires_grad_(False)
     return {"policy": EpsilonGreedy(online, envs.num_actions), "target": target}
@@ -187,7 +201,9 @@ def q_loss(
     return huber_loss(chosen, targets, reduction="none", delta=huber_delta)
 
 
-def batch_loss(online: nn.Module, target: nn.Module, batch: Batch, config: Config) -> torch.Tensor:
+def batch_loss(
+    online: nn.Module, target: nn.Module, batch: Transitions, config: Config
+) -> torch.Tensor:
     """The mean loss of each run's batch, (R,)."""
     with torch.no_grad():
         targets = q_targets(
@@ -203,22 +219,22 @@ def batch_loss(online: nn.Module, target: nn.Module, batch: Batch, config: Confi
 
 
 @torch.no_grad()
-def mean_value(policy: EpsilonGreedy, batch: Batch, config: Config) -> torch.Tensor:
+def mean_value(policy: EpsilonGreedy, batch: Transitions, config: Config) -> torch.Tensor:
     """The mean of max_a Q(s, a) over each run's batch, in the units of the rewards: (R,)."""
     best = policy(batch.observations).amax(-1)
     return mean_per_run(best, batch.valid) / config.reward_scale
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
-    run_ids=None,
-    device=None,
+    run_ids: Sequence[int] | None = None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
-    resume: Result | None = None,
+    resume: Result | str | PathLike | None = None,
 ) -> Result:
     """Deep Q-learning of R runs. The arguments are those of rlbook.deep.parts.training.Training.
 
@@ -227,28 +243,37 @@ def train(
     Source: Mnih et al. 2015, "Human-level control through deep reinforcement learning".
     """
     config = Config() if config is None else config
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    training = Training(env, config, make_networks, progress=progress, resume=resume, **options)
-    policy, target = training.networks["policy"], training.networks["target"]
-    optimizer = training.optimizer("q", policy)
-    size = training.envs.observation_size
-    replay = Replay(len(training.run_ids), config.replay_capacity, size, device=training.device)
-    count = 0
-    with training:
-        for update in training.updates(config.total_steps // config.transitions_per_rollout):
-            done = training.fraction
-            policy.epsilon = config.epsilon(done if resume is None else 1.0)
-            optimizer.param_groups[0]["lr"] = config.learning_rate * (1 - done)
-            rollout = training.collect(config.rollout_steps)
-            policy.network[0].update(rollout.observations, rollout.valid)
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
+        policy, target = run.networks["policy"], run.networks["target"]
+        assert isinstance(policy, EpsilonGreedy)
+        optimizer = run.optimizer("q", policy)
+        size = run.envs.observation_size
+        replay = Replay(len(run.run_ids), config.replay_capacity, size, device=run.device)
+        count = 0
+        for update in run.updates(config.total_steps // config.transitions_per_rollout):
+            policy.epsilon = config.epsilon(run.fraction if resume is None else 1.0)
+            if config.anneal_learning_rate:
+                run.anneal(optimizer, config.learning_rate)
+            rollout = run.collect(config.rollout_steps)
+            policy.normalizer.update(rollout.observations, rollout.valid)
             replay.add(n_step_transitions(rollout, config.n_step, discount=config.discount))
             if (update + 1) * config.transitions_per_rollout < config.learning_starts:
                 continue
-            for batch in replay.batches(config.gradient_steps, config.batch_size, training.streams):
+            for batch in replay.batches(config.gradient_steps, config.batch_size, run.streams):
                 loss = batch_loss(policy.network, target, batch, config)
-                training.step(optimizer, loss, max_gradient_norm=config.max_gradient_norm)
+                run.gradient_step(optimizer, loss, max_gradient_norm=config.max_gradient_norm)
                 count += 1
                 if count % config.target_period == 0:
                     polyak_update(target, policy.network, config.tau)
-            training.log(loss=loss, value=mean_value(policy, batch, config))
-    return training.result()
+            run.log(loss=loss, value=mean_value(policy, batch, config))
+    return run.result()

@@ -8,18 +8,26 @@ Discrete and continuous actions.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.critics import ScaledCritic, make_networks, returns_and_advantages
+from rlbook.deep.parts.critics import (
+    ScaledCritic,
+    make_networks,
+    policy_and_critic,
+    returns_and_advantages,
+)
+from rlbook.deep.parts.envs.make import Env
+from rlbook.deep.parts.policies import Parameters, Policy
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
 from rlbook.formulas.divergences import adapt_kl_coef
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
+from rlbook.ground import require
 from rlbook.ground.masking import mean_per_run, standardise_per_run
 
 
@@ -49,7 +57,7 @@ class Config(TrainingConfig):
     """Gradient steps in a pass."""
     learning_rate: float = 1e-3
     """Of Adam, at first."""
-    anneal: bool = True
+    anneal_learning_rate: bool = True
     """The learning rate falls in a straight line to 0 at total_steps."""
     lambda_: float = 0.95
     """Of the lambda-returns; advantages are lambda-returns minus values."""
@@ -66,23 +74,22 @@ class Config(TrainingConfig):
     normalize_values: bool = True
     """The critic predicts returns in units of their standard deviation so far."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        counts = ("total_steps", "rollout_steps", "num_epochs", "num_minibatches")
-        self.require_positive_integers(*counts)
+        self.require_positive_integers("total_steps", "rollout_steps")
+        self.require_positive_integers("num_epochs", "num_minibatches")
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "entropy_coef", "value_coef", "kl_coef")
-        if self.surrogate not in ("clip", "penalty"):
-            raise ValueError(f"surrogate must be 'clip' or 'penalty', got {self.surrogate!r}")
-        for name in ("clip_epsilon", "kl_target", "stop_kl", "max_gradient_norm"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        require.one_of("surrogate", self.surrogate, "clip", "penalty")
+        self.require_positive("clip_epsilon", "kl_target", "max_gradient_norm")
+        if self.stop_kl is not None:
+            self.require_positive("stop_kl")
         if self.num_minibatches > self.num_envs * self.rollout_steps:
             steps = self.num_envs * self.rollout_steps
             raise ValueError(f"num_minibatches must be at most {steps}, the steps of a rollout")
 
 
-class Batch(NamedTuple):
+class RolloutBatch(NamedTuple):
     """What an update needs of a rollout, (R, N, ...) with N = E T; no gradients in it."""
 
     observations: torch.Tensor
@@ -92,40 +99,60 @@ class Batch(NamedTuple):
     returns: torch.Tensor
     log_probs: torch.Tensor
     """log pi_old(a|s)."""
-    parameters: torch.Tensor | tuple[torch.Tensor, ...]
+    parameters: Parameters
     """Of pi_old(.|s), by `policy.parameters_of`: logits, or (mean, log_std)."""
 
-    def take(self, rows: torch.Tensor) -> "Batch":
+    def take(self, rows: torch.Tensor) -> "RolloutBatch":
         """Rows (R, B) of each run."""
-        runs = torch.arange(len(rows), device=rows.device).unsqueeze(1)
-        pick = lambda x: tuple(map(pick, x)) if isinstance(x, tuple) else x[runs, rows]  # noqa: E731
-        return Batch(*map(pick, self))
+        some = torch.arange(len(rows), device=rows.device).unsqueeze(1), rows
+        old = self.parameters
+        return RolloutBatch(
+            observations=self.observations[some],
+            actions=self.actions[some],
+            valid=self.valid[some],
+            advantages=self.advantages[some],
+            returns=self.returns[some],
+            log_probs=self.log_probs[some],
+            parameters=tuple(x[some] for x in old) if isinstance(old, tuple) else old[some],
+        )
 
 
 @torch.no_grad()
-def make_batch(policy: nn.Module, critic: ScaledCritic, rollout: Rollout, config: Config) -> Batch:
+def make_batch(
+    policy: Policy, critic: ScaledCritic, rollout: Rollout, config: Config
+) -> RolloutBatch:
     """Advantages, returns and the old policy, once for all epochs."""
     returns, advantages = returns_and_advantages(critic, rollout, config)  # (R, E, T)
     if config.normalize_advantages:
         advantages = standardise_per_run(advantages, rollout.valid)
     observations, actions = rollout.observations.flatten(1, 2), rollout.actions.flatten(1, 2)
-    steps = [x.flatten(1) for x in (rollout.valid, advantages, returns)]  # (R, N)
-    log_probs = policy.log_prob(observations, actions)
-    return Batch(observations, actions, *steps, log_probs, policy.parameters_of(observations))
+    return RolloutBatch(
+        observations=observations,
+        actions=actions,
+        valid=rollout.valid.flatten(1),  # (R, N)
+        advantages=advantages.flatten(1),
+        returns=returns.flatten(1),
+        log_probs=policy.log_prob(observations, actions),
+        parameters=policy.parameters_of(observations),
+    )
 
 
 def ppo_loss(
-    policy: nn.Module, critic: ScaledCritic, batch: Batch, kl_coef: torch.Tensor, config: Config
+    policy: Policy,
+    critic: ScaledCritic,
+    batch: RolloutBatch,
+    kl_coef: torch.Tensor,
+    config: Config,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Surrogate + value_coef error^2 - entropy_coef H, and the mean KL: both (R,). Eq. (16.21)."""
     parameters = policy.parameters_of(batch.observations)
     log_probs, entropy = policy.log_prob_and_entropy_of(parameters, batch.actions)
     kl = policy.kl(batch.parameters, parameters)  # KL(old || new)
-    ratio_from = log_probs, batch.log_probs, batch.advantages
-    if config.surrogate == "clip":
-        loss = clipped_surrogate_loss(*ratio_from, clip_epsilon=config.clip_epsilon)
-    else:
-        loss = clipped_surrogate_loss(*ratio_from, clip_epsilon=torch.inf)  # -ratio A
+    clip_epsilon = config.clip_epsilon if config.surrogate == "clip" else torch.inf
+    loss = clipped_surrogate_loss(  # -ratio A, clipped or not
+        log_probs, batch.log_probs, batch.advantages, clip_epsilon=clip_epsilon
+    )
+    if config.surrogate == "penalty":
         loss = loss + kl_coef.unsqueeze(1) * kl
     error = critic.squared_error(batch.observations, batch.returns)
     loss = loss + config.value_coef * error - config.entropy_coef * entropy
@@ -133,7 +160,7 @@ def ppo_loss(
 
 
 @torch.no_grad()
-def measure(policy: nn.Module, batch: Batch, config: Config) -> dict[str, torch.Tensor]:
+def measure(policy: Policy, batch: RolloutBatch, config: Config) -> dict[str, torch.Tensor]:
     """How far an update went, (R,) each: over the whole rollout, and after the update."""
     parameters = policy.parameters_of(batch.observations)
     log_probs, entropy = policy.log_prob_and_entropy_of(parameters, batch.actions)
@@ -148,7 +175,11 @@ def measure(policy: nn.Module, batch: Batch, config: Config) -> dict[str, torch.
 
 
 def improve(
-    run: Training, optimizer, batch: Batch, kl_coef: torch.Tensor, config: Config
+    run: Training,
+    optimizer: torch.optim.Optimizer,
+    batch: RolloutBatch,
+    kl_coef: torch.Tensor,
+    config: Config,
 ) -> torch.Tensor:
     """The epochs: gradient steps on minibatches, each run in an order of its own.
 
@@ -157,7 +188,7 @@ def improve(
     Returns:
         (R,), the gradient steps that each run took.
     """
-    policy, critic = run.networks["policy"], run.networks["critic"]
+    policy, critic = policy_and_critic(run.networks)
     R, N = batch.advantages.shape
     near = torch.ones(R, dtype=torch.bool, device=run.device)
     steps = torch.zeros(R, device=run.device)
@@ -167,21 +198,23 @@ def improve(
             if config.stop_kl is not None:
                 near = near & (kl <= config.stop_kl)
             active = None if config.stop_kl is None else near
-            run.step(optimizer, loss, max_gradient_norm=config.max_gradient_norm, active=active)
+            run.gradient_step(
+                optimizer, loss, max_gradient_norm=config.max_gradient_norm, active=active
+            )
             steps += near
     return steps
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
     run_ids: Sequence[int] | None = None,
-    device=None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
-    resume: Result | None = None,
+    resume: Result | str | PathLike | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
@@ -205,14 +238,23 @@ def train(
             ended the update early.
     """
     config = config or Config()
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, critic = run.networks["policy"], run.networks["critic"]
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
+        policy, critic = policy_and_critic(run.networks)
         optimizer = run.optimizer("adam", policy, critic)
         initial = torch.full((len(run.run_ids),), config.kl_coef, device=run.device)
         kl_coef = run.remember("kl_coef", initial)
         for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
-            if config.anneal:
+            if config.anneal_learning_rate:
                 run.anneal(optimizer, config.learning_rate)
             rollout = run.collect(config.rollout_steps)
             batch = make_batch(policy, critic, rollout, config)
@@ -223,5 +265,5 @@ def train(
             run.log(**distance, kl_coef=kl_coef.clone(), steps=steps)
             kl_coef.copy_(adapt_kl_coef(kl_coef, distance["kl"], config.kl_target))
             if config.normalize_observations:
-                policy.network[0].update(rollout.observations, rollout.valid)
+                policy.normalizer.update(rollout.observations, rollout.valid)
     return run.result()

@@ -9,17 +9,22 @@ learning", Machine Learning 8.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 import torch
+from torch import nn
 
 from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.envs.interface import Sizes
+from rlbook.deep.parts.envs.make import Env
 from rlbook.deep.parts.networks import MLP
-from rlbook.deep.parts.policies import make_policy
+from rlbook.deep.parts.policies import Policy, make_policy, policy_of
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
 from rlbook.formulas.policy_gradients import policy_gradient_loss
 from rlbook.formulas.returns import discounted_returns
+from rlbook.ground import require
 from rlbook.ground.masking import masked_mean, mean_per_run
 
 
@@ -36,7 +41,9 @@ class Config(TrainingConfig):
     hidden_sizes: tuple[int, ...] = (32,)
     """Of the policy and of the baseline."""
     learning_rate: float = 1e-2
-    """Of Adam, for the policy; falls to 0 over the training."""
+    """Of Adam, for the policy, at first."""
+    anneal_learning_rate: bool = True
+    """The policy's step size falls in a straight line to 0 at total_episodes."""
     baseline: str = "value"
     """What is subtracted from the return: "none", "mean" (of all returns of the update, its own
     among them) or "value" (a network's estimate of V(s_t))."""
@@ -49,21 +56,21 @@ class Config(TrainingConfig):
     max_gradient_norm: float = 1.0
     """Of each run's policy gradient."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive_integers("total_episodes", "max_steps", "value_steps")
-        if self.baseline not in ("none", "mean", "value"):
-            raise ValueError(f'baseline must be "none", "mean" or "value", got {self.baseline!r}')
-        if not (self.value_learning_rate > 0 and self.max_gradient_norm > 0):
-            raise ValueError("value_learning_rate and max_gradient_norm must be positive")
+        require.one_of("baseline", self.baseline, "none", "mean", "value")
+        self.require_positive("value_learning_rate", "max_gradient_norm")
 
 
-def make_networks(envs, config: Config, generators: Sequence[torch.Generator]) -> dict:
-    """The policy pi, and the baseline's V."""
+def make_networks(
+    envs: Sizes, config: Config, generators: Sequence[torch.Generator]
+) -> dict[str, nn.Module]:
+    """The policy pi, and the critic V, which is the baseline."""
     sizes = (envs.observation_size, *config.hidden_sizes, 1)
     return {
         "policy": make_policy(envs, config.hidden_sizes, generators),
-        "value": MLP(sizes, generators),
+        "critic": MLP(sizes, generators),
     }
 
 
@@ -82,7 +89,7 @@ def rewards_to_go(rollout: Rollout, discount: float) -> torch.Tensor:
     return discounted_returns(rewards, ended, torch.zeros_like(ended), discount=discount)
 
 
-def policy_loss(policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor:
+def policy_loss(policy: Policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor:
     """-(1/E) sum_e sum_t weights log pi(a_t|s_t): (R,). Eq. (12.6).
 
     A sum over the steps of an episode, a mean over episodes. Minus its gradient estimates the
@@ -95,17 +102,17 @@ def policy_loss(policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor
     return mean_per_run(policy_gradient_loss(log_probs, weights).sum(-1))
 
 
-def value_loss(value, rollout: Rollout, targets: torch.Tensor) -> torch.Tensor:
+def value_loss(critic: nn.Module, rollout: Rollout, targets: torch.Tensor) -> torch.Tensor:
     """The mean of (V(s_t) - target_t)^2 / 2 over the steps taken: (R,). Eq. (12.14).
 
     Args:
         targets: (R, E, T), the returns G_t.
     """
-    errors = value(rollout.observations).squeeze(-1) - targets
+    errors = critic(rollout.observations).squeeze(-1) - targets
     return mean_per_run(0.5 * errors.square(), rollout.valid)
 
 
-def baseline(kind: str, value, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
+def baseline(kind: str, critic: nn.Module, rollout: Rollout, returns: torch.Tensor) -> torch.Tensor:
     """b(s_t), (R, E, T): any function of the state leaves the mean gradient as it is, Eq. (12.12).
 
     Args:
@@ -113,7 +120,7 @@ def baseline(kind: str, value, rollout: Rollout, returns: torch.Tensor) -> torch
     """
     if kind == "value":
         with torch.no_grad():
-            return value(rollout.observations).squeeze(-1)
+            return critic(rollout.observations).squeeze(-1)
     if kind == "mean":
         mean = masked_mean(returns, rollout.valid, dim=(1, 2))
         return mean[:, None, None].expand_as(returns)
@@ -121,15 +128,15 @@ def baseline(kind: str, value, rollout: Rollout, returns: torch.Tensor) -> torch
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
     run_ids: Sequence[int] | None = None,
-    device=None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
-    resume: Result | None = None,
+    resume: Result | str | PathLike | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
@@ -140,25 +147,35 @@ def train(
             of few episodes.
     """
     config = config or Config()
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, value = run.networks["policy"], run.networks["value"]
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
+        policy, critic = policy_of(run.networks), run.networks["critic"]
         policy_optimizer = run.optimizer("policy", policy)
-        value_optimizer = run.optimizer("value", value, learning_rate=config.value_learning_rate)
+        critic_optimizer = run.optimizer("critic", critic, learning_rate=config.value_learning_rate)
         for _ in run.updates(config.total_episodes // config.num_envs):
             rollout = run.collect_episodes(config.max_steps)
             returns = rewards_to_go(rollout, config.discount)  # (R, E, T)
-            weights = returns - baseline(config.baseline, value, rollout, returns)
+            weights = returns - baseline(config.baseline, critic, rollout, returns)
             if config.discount_the_state:
                 steps = torch.arange(weights.shape[-1], device=weights.device)
                 weights = weights * config.discount**steps
             weights = torch.where(rollout.valid, weights, 0.0)
 
-            run.anneal(policy_optimizer, config.learning_rate)
+            if config.anneal_learning_rate:
+                run.anneal(policy_optimizer, config.learning_rate)
             loss = policy_loss(policy, rollout, weights)
-            run.step(policy_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
+            run.gradient_step(policy_optimizer, loss, max_gradient_norm=config.max_gradient_norm)
             for _ in range(config.value_steps if config.baseline == "value" else 0):
-                run.step(value_optimizer, value_loss(value, rollout, returns))
+                run.gradient_step(critic_optimizer, value_loss(critic, rollout, returns))
             rewards = torch.where(rollout.valid, rollout.rewards, 0.0)
             run.log(episode_return=mean_per_run(rewards.sum(-1)))
     return run.result()

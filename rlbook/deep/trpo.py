@@ -4,14 +4,18 @@ Schulman et al. 2015, "Trust region policy optimization". R runs at once; each r
 Fisher matrix, step and line search. Discrete and continuous actions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.critics import make_networks, returns_and_advantages
+from rlbook.deep.parts.critics import make_networks, policy_and_critic, returns_and_advantages
+from rlbook.deep.parts.envs.make import Env
+from rlbook.deep.parts.policies import Parameters, Policy
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.deep.parts.training import Training
@@ -43,8 +47,8 @@ class Config(TrainingConfig):
     """Of the lambda-returns; advantages are lambda-returns minus values."""
     max_kl: float = 0.01
     """delta, the radius: the largest mean KL(old || new) of an update."""
-    anneal: bool = True
-    """Let the radius fall to 0 over the training, linearly."""
+    anneal_max_kl: bool = True
+    """The radius falls in a straight line to 0 at total_steps."""
     damping: float = 0.01
     """Added to the Fisher matrix's diagonal."""
     cg_iterations: int = 10
@@ -62,19 +66,19 @@ class Config(TrainingConfig):
     normalize_advantages: bool = True
     """Bring advantages to mean 0 and variance 1, by each run's own batch."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
-        self.require_positive_integers(
-            *("total_steps", "rollout_steps", "cg_iterations", "fisher_stride"),
-            *("critic_epochs", "critic_batch_size"),
-        )
+        self.require_positive_integers("total_steps", "rollout_steps")
+        self.require_positive_integers("cg_iterations", "fisher_stride")
+        self.require_positive_integers("critic_epochs", "critic_batch_size")
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "damping")
-        if not self.max_kl > 0:
-            raise ValueError(f"max_kl must be positive, got {self.max_kl}")
+        self.require_positive("max_kl")
 
 
-def mean_kl(policy: nn.Module, old, observations: torch.Tensor, valid: torch.Tensor):
+def mean_kl(
+    policy: Policy, old: Parameters, observations: torch.Tensor, valid: torch.Tensor
+) -> torch.Tensor:
     """The mean over states of KL(old || policy), (R,). Eq. (15.14).
 
     Args:
@@ -84,7 +88,7 @@ def mean_kl(policy: nn.Module, old, observations: torch.Tensor, valid: torch.Ten
 
 
 def update_policy(
-    policy: nn.Module,
+    policy: Policy,
     rollout: Rollout,
     advantages: torch.Tensor,
     config: Config,
@@ -100,36 +104,49 @@ def update_policy(
     with torch.no_grad():
         old, old_log_probs = policy.parameters_of(states), policy.log_prob(states, actions)
 
-    def objective() -> torch.Tensor:
-        log_probs = policy.log_prob(states, actions)  # (R, B)
+    def objective(new: Parameters) -> torch.Tensor:
+        log_probs, _ = policy.log_prob_and_entropy_of(new, actions)  # (R, B)
         return mean_per_run(surrogate(log_probs, old_log_probs, advantages), valid)
 
     @torch.no_grad()
     def evaluate(candidate: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        assign(parameters, candidate)
-        return objective(), mean_kl(policy, old, states, valid)
+        new = functional_call(policy, named_parameters(policy, candidate), states)
+        return objective(new), mean_per_run(policy.kl(old, new), valid)
 
-    before = objective()
+    before = objective(policy.parameters_of(states))
     gradient = flatten_per_run(torch.autograd.grad(before.sum(), parameters))  # (R, P)
     usable = gradient.isfinite().all(dim=1) & (True if active is None else active)
     gradient = torch.where(usable[:, None], gradient, 0.0)
     fisher = fisher_of(policy, states, valid, config)
-    limits = {"max_kl": config.max_kl, "iterations": config.cg_iterations}
-    step = natural_gradient_step(fisher, gradient, **limits)
-    search = backtracking_line_search if config.line_search else full_step
-    limits = {"start_value": before.detach(), "max_kl": config.max_kl}
-    found = search(evaluate, flatten_per_run(parameters).detach(), step, **limits)
-    assign(parameters, found.parameters)
+    step = natural_gradient_step(
+        fisher, gradient, max_kl=config.max_kl, iterations=config.cg_iterations
+    )
+    start, start_value = flatten_per_run(parameters).detach(), before.detach()
+    if config.line_search:
+        found = backtracking_line_search(
+            evaluate, start, step, start_value=start_value, max_kl=config.max_kl
+        )
+    else:
+        found = full_step(evaluate, start, step, start_value=start_value)
+    policy.load_state_dict(named_parameters(policy, found.parameters), strict=False)
     return found, usable
 
 
-def full_step(evaluate, start, step, *, start_value, max_kl) -> LineSearch:
+def full_step(
+    evaluate: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+    start: torch.Tensor,
+    step: torch.Tensor,
+    *,
+    start_value: torch.Tensor,
+) -> LineSearch:
     """No search: the whole step, wherever it leads."""
     value, kl = evaluate(start + step)
     return LineSearch(start + step, torch.ones_like(kl), value - start_value, kl)
 
 
-def fisher_of(policy: nn.Module, states: torch.Tensor, valid: torch.Tensor, config: Config):
+def fisher_of(
+    policy: Policy, states: torch.Tensor, valid: torch.Tensor, config: Config
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """v -> (F + damping) v at the present policy, from every fisher_stride-th state."""
     states, valid = states[:, :: config.fisher_stride], valid[:, :: config.fisher_stride]
     with torch.no_grad():
@@ -138,43 +155,53 @@ def fisher_of(policy: nn.Module, states: torch.Tensor, valid: torch.Tensor, conf
     return fisher_operator(kl, list(policy.parameters()), damping=config.damping)
 
 
-@torch.no_grad()
-def assign(parameters: list[torch.Tensor], vector: torch.Tensor) -> None:
-    """Write one row of numbers for each run, (R, P), into the parameters."""
-    for parameter, new in zip(parameters, unflatten_per_run(vector, parameters), strict=True):
-        parameter.copy_(new)
+def named_parameters(policy: nn.Module, vector: torch.Tensor) -> dict[str, torch.Tensor]:
+    """One row of numbers for each run, (R, P), as parameters of the policy, which keeps its own.
+
+    Laid out in memory as its own are, so that products round alike.
+    """
+    own = dict(policy.named_parameters())
+    new = unflatten_per_run(vector, list(own.values()))
+    return {name: x.contiguous() for name, x in zip(own, new, strict=True)}
 
 
-def fit_critic(run: Training, optimizer, rollout: Rollout, targets: torch.Tensor) -> None:
+def fit_critic(
+    run: Training,
+    optimizer: torch.optim.Optimizer,
+    rollout: Rollout,
+    targets: torch.Tensor,
+    config: Config,
+) -> None:
     """Regression of the values on the lambda-returns, in minibatches, each run its own."""
-    critic, rows_of_runs = run.networks["critic"], torch.arange(len(targets), device=run.device)
+    _, critic = policy_and_critic(run.networks)
+    rows_of_runs = torch.arange(len(targets), device=run.device)
     states, valid = rollout.observations.flatten(1, 2), rollout.valid.flatten(1)
     targets = targets.flatten(1)  # (R, B)
     critic.rescale(targets, valid)
-    for _ in range(run.config.critic_epochs):
+    for _ in range(config.critic_epochs):
         order = run.streams.permutations(targets.shape[1])
-        for columns in order.split(run.config.critic_batch_size, dim=1):
+        for columns in order.split(config.critic_batch_size, dim=1):
             some = rows_of_runs[:, None], columns
             error = critic.squared_error(states[some], targets[some])
-            run.step(optimizer, mean_per_run(error, valid[some]))
+            run.gradient_step(optimizer, mean_per_run(error, valid[some]))
 
 
 def train(
-    env,
+    env: Env,
     config: Config | None = None,
     *,
     num_runs: int = 10,
     run_ids: Sequence[int] | None = None,
-    device=None,
+    device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool = True,
-    resume: Result | None = None,
+    resume: Result | str | PathLike | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
     Logged for each update, a number for each run:
         kl: the mean over states of KL(old || new) of the step taken, in nats. With the line
-            search at most the radius, which falls from max_kl to 0 with `anneal`; most steps
+            search at most the radius, which falls from max_kl to 0 with `anneal_max_kl`; most steps
             should come near it. 0 where the line search found nothing.
         improvement: what the surrogate, the mean of ratio times advantage, gained on the rollout;
             in standard deviations of the advantages if they are normalized, else in units of the
@@ -184,9 +211,18 @@ def train(
             say that too few samples, or too little damping, gave a wrong step.
     """
     config = config or Config()
-    options = {"num_runs": num_runs, "run_ids": run_ids, "device": device, "seed": seed}
-    with Training(env, config, make_networks, **options, progress=progress, resume=resume) as run:
-        policy, critic = run.networks["policy"], run.networks["critic"]
+    with Training(
+        env,
+        config,
+        make_networks,
+        num_runs=num_runs,
+        run_ids=run_ids,
+        device=device,
+        seed=seed,
+        progress=progress,
+        resume=resume,
+    ) as run:
+        policy, critic = policy_and_critic(run.networks)
         optimizer = run.optimizer("critic", critic)
         for _ in run.updates(config.total_steps // (config.num_envs * config.rollout_steps)):
             rollout = run.collect(config.rollout_steps)
@@ -194,12 +230,12 @@ def train(
             if config.normalize_advantages:
                 advantages = standardise_per_run(advantages, rollout.valid)
             active = torch.tensor([k not in run.frozen for k in run.run_ids], device=run.device)
-            radius = config.max_kl * (1 - run.fraction if config.anneal else 1)
+            radius = config.max_kl * (1 - run.fraction if config.anneal_max_kl else 1)
             now = replace(config, max_kl=radius)
             search, usable = update_policy(policy, rollout, advantages, now, active)
             run.freeze(~usable, "its policy gradient is not finite")
-            fit_critic(run, optimizer, rollout, targets)
+            fit_critic(run, optimizer, rollout, targets, config)
             if config.normalize_observations:
-                policy.network[0].update(rollout.observations, rollout.valid)
+                policy.normalizer.update(rollout.observations, rollout.valid)
             run.log(kl=search.kl, improvement=search.improvement, fraction=search.fraction)
     return run.result()

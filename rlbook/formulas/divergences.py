@@ -5,7 +5,11 @@ measure KL(old policy || new policy), RLHF KL(policy || reference): the order di
 function here names its arguments.
 """
 
+from typing import TypeVar
+
 import torch
+
+from rlbook.ground import require
 
 
 def kl_categorical(logits_p: torch.Tensor, logits_q: torch.Tensor) -> torch.Tensor:
@@ -23,9 +27,7 @@ def kl_categorical(logits_p: torch.Tensor, logits_q: torch.Tensor) -> torch.Tens
     Raises:
         ValueError: two shapes, or no action axis.
     """
-    if logits_p.shape != logits_q.shape or logits_p.ndim == 0:
-        shapes = f"{tuple(logits_p.shape)} and {tuple(logits_q.shape)}"
-        raise ValueError(f"logits_p and logits_q must have one shape (..., A), got {shapes}")
+    require.same_shape("(..., A)", logits_p=logits_p, logits_q=logits_q)
     log_p, log_q = logits_p.log_softmax(-1), logits_q.log_softmax(-1)
     possible = log_p > -torch.inf
     log_ratio = torch.where(possible, log_p, 0.0) - torch.where(possible, log_q, 0.0)
@@ -51,13 +53,9 @@ def kl_gaussian(
     Raises:
         ValueError: shapes that do not fit.
     """
-    if mean_p.shape != mean_q.shape or mean_p.ndim == 0:
-        shapes = f"{tuple(mean_p.shape)} and {tuple(mean_q.shape)}"
-        raise ValueError(f"mean_p and mean_q must have one shape (..., A), got {shapes}")
-    for name, log_std in (("log_std_p", log_std_p), ("log_std_q", log_std_q)):
-        if torch.broadcast_shapes(log_std.shape, mean_p.shape) != mean_p.shape:
-            got = f"{tuple(log_std.shape)}, which does not spread to {tuple(mean_p.shape)}"
-            raise ValueError(f"{name} has shape {got}")
+    require.same_shape("(..., A)", mean_p=mean_p, mean_q=mean_q)
+    require.spreads("log_std_p", log_std_p, mean_p.shape)
+    require.spreads("log_std_q", log_std_q, mean_p.shape)
     variance_ratio = (2 * (log_std_p - log_std_q)).exp()
     distance = ((mean_p - mean_q) * (-log_std_q).exp()) ** 2
     return (log_std_q - log_std_p + (variance_ratio + distance - 1) / 2).sum(-1)
@@ -84,17 +82,14 @@ def kl_estimate(
 
     Source: Schulman 2020, "Approximating KL divergence".
     """
-    if log_probs.shape != ref_log_probs.shape:
-        shapes = f"{tuple(log_probs.shape)} and {tuple(ref_log_probs.shape)}"
-        raise ValueError(f"log_probs and ref_log_probs must have one shape, got {shapes}")
+    require.same_shape(log_probs=log_probs, ref_log_probs=ref_log_probs)
+    require.one_of("kind", kind, "k1", "k2", "k3")
     difference = log_probs - ref_log_probs
     if kind == "k1":
         return difference
     if kind == "k2":
         return difference**2 / 2
-    if kind == "k3":
-        return torch.expm1(-difference) + difference
-    raise ValueError(f"kind must be 'k1', 'k2' or 'k3', got {kind!r}")
+    return torch.expm1(-difference) + difference
 
 
 def answer_kl_estimate(
@@ -126,15 +121,9 @@ def answer_kl_estimate(
 
     Source: Schulman 2020, "Approximating KL divergence"; Shao et al. 2024, "DeepSeekMath", Eq. 4.
     """
-    if not log_probs.shape == ref_log_probs.shape == completion_mask.shape or not log_probs.ndim:
-        shapes = ", ".join(str(tuple(x.shape)) for x in (log_probs, ref_log_probs, completion_mask))
-        raise ValueError(
-            f"log_probs, ref_log_probs, completion_mask must have one shape, got {shapes}"
-        )
-    if completion_mask.dtype != torch.bool:
-        raise ValueError(f"completion_mask must be torch.bool, got {completion_mask.dtype}")
-    if level not in {"token", "answer"}:
-        raise ValueError(f"level must be 'token' or 'answer', got {level!r}")
+    require.same_shape("(..., T)", log_probs=log_probs, ref_log_probs=ref_log_probs)
+    require.mask("completion_mask", completion_mask, log_probs.shape)
+    require.one_of("level", level, "token", "answer")
     log_probs = torch.where(completion_mask, log_probs, 0.0)
     ref_log_probs = torch.where(completion_mask, ref_log_probs, 0.0)
     if level == "token":
@@ -164,12 +153,9 @@ def kl_regularized_optimum(
 
     Source: Ziegler et al. 2019, "Fine-tuning language models from human preferences", section 2.
     """
-    if ref_log_probs.shape != rewards.shape or rewards.ndim == 0:
-        shapes = f"{tuple(ref_log_probs.shape)} and {tuple(rewards.shape)}"
-        raise ValueError(f"ref_log_probs and rewards must have one shape (..., O), got {shapes}")
+    require.same_shape("(..., O)", ref_log_probs=ref_log_probs, rewards=rewards)
     kl_coef = torch.as_tensor(kl_coef, dtype=rewards.dtype, device=rewards.device)
-    if not (kl_coef > 0).all():
-        raise ValueError(f"kl_coef must be positive, got {kl_coef.tolist()}")
+    require.positive("kl_coef", kl_coef)
     if rewards.isnan().any():
         where = tuple(rewards.isnan().nonzero()[0].tolist())
         raise ValueError(f"rewards has a NaN at {where}")
@@ -180,7 +166,10 @@ def kl_regularized_optimum(
     return tilted - log_z[..., None], kl_coef * log_z
 
 
-def adapt_kl_coef(kl_coef, kl, target: float):
+Scale = TypeVar("Scale", float, torch.Tensor)
+
+
+def adapt_kl_coef(kl_coef: Scale, kl: Scale, target: float) -> Scale:
     """The coefficient after an update that moved the policy by kl: PPO-penalty's rule. Eq. (16.9).
 
     Doubled where kl > 1.5 target (moved too far), halved where kl < target / 1.5, else kept.
@@ -195,12 +184,12 @@ def adapt_kl_coef(kl_coef, kl, target: float):
 
     Source: Schulman et al. 2017, "Proximal policy optimization algorithms", section 4.
     """
-    _check_target(target)
+    require.positive("target", target)
     too_far, too_near = kl > 1.5 * target, kl < target / 1.5
     return kl_coef * (1 + too_far) / (1 + too_near)
 
 
-def proportional_kl_coef(kl_coef, kl, target: float, horizon: float):
+def proportional_kl_coef(kl_coef: Scale, kl: Scale, target: float, horizon: float) -> Scale:
     """kl_coef [1 + clip(kl / target - 1, -0.2, 0.2) / horizon]: a gentle controller. Eq. (16.11).
 
     RLHF holds KL(policy || reference) with it. The change is proportional to the error, and at
@@ -216,15 +205,9 @@ def proportional_kl_coef(kl_coef, kl, target: float, horizon: float):
 
     Source: Ziegler et al. 2019, "Fine-tuning language models from human preferences", section 2.2.
     """
-    _check_target(target)
-    if not horizon > 0:
-        raise ValueError(f"horizon must be positive, got {horizon}")
+    require.positive("target", target)
+    require.positive("horizon", horizon)
     error = kl / target - 1
-    tensor = isinstance(error, torch.Tensor)
-    error = error.clamp(-0.2, 0.2) if tensor else min(max(error, -0.2), 0.2)
-    return kl_coef * (1 + error / horizon)
-
-
-def _check_target(target: float) -> None:
-    if not target > 0:
-        raise ValueError(f"target must be positive, got {target}")
+    if isinstance(error, torch.Tensor):
+        return kl_coef * (1 + error.clamp(-0.2, 0.2) / horizon)
+    return kl_coef * (1 + min(max(error, -0.2), 0.2) / horizon)

@@ -2,6 +2,8 @@
 
 import torch
 
+from rlbook.ground import require
+
 
 def greedy_policy(q: torch.Tensor) -> torch.Tensor:
     """The greedy policy, its probability split equally over exact maxima. Eq. (6.4).
@@ -38,8 +40,7 @@ def epsilon_greedy_policy(q: torch.Tensor, epsilon: float | torch.Tensor) -> tor
     Source: Sutton & Barto (2018), section 2.2.
     """
     epsilon = torch.as_tensor(epsilon, dtype=q.dtype, device=q.device)
-    if not ((epsilon >= 0) & (epsilon <= 1)).all():
-        raise ValueError(f"epsilon must be in [0, 1], got {epsilon.tolist()}")
+    require.within("epsilon", epsilon, 0, 1)
     allowed = (q > -torch.inf).to(q.dtype)
     uniform = allowed / allowed.sum(dim=-1, keepdim=True)
     return (1 - epsilon) * greedy_policy(q) + epsilon * uniform

@@ -6,6 +6,8 @@ A group is G answers to one prompt, drawn by one policy. Groups are rows: (..., 
 
 import torch
 
+from rlbook.ground import require
+
 
 def outcome_advantages(rewards: torch.Tensor, *, normalize_std: bool = True) -> torch.Tensor:
     """(r_i - mean) / std over the group; r_i - mean without the division. Eqs. (20.5) and (20.7).
@@ -116,18 +118,14 @@ def aggregate_token_losses(
 
     Source: Shao et al. 2024, Eq. 3; Liu et al. 2025; Yu et al. 2025, "DAPO", Eq. 8.
     """
-    if completion_mask.dtype != torch.bool or completion_mask.shape != losses.shape:
-        got = f"{completion_mask.dtype} {tuple(completion_mask.shape)}"
-        raise ValueError(f"completion_mask must be torch.bool {tuple(losses.shape)}, got {got}")
+    require.mask("completion_mask", completion_mask, losses.shape)
+    require.one_of("how", how, "answer_mean", "constant", "token_mean")
     total = torch.where(completion_mask, losses, 0.0).sum(-1)
     lengths = completion_mask.sum(-1)
     if how == "answer_mean":
         return total / lengths.clamp(min=1)
     if how == "token_mean":
         return total / lengths.to(total).mean(-1, keepdim=True).clamp(min=1 / losses.shape[-2])
-    if how != "constant":
-        names = "'answer_mean', 'constant' or 'token_mean'"
-        raise ValueError(f"how must be {names}, got {how!r}")
     if max_length is None or not max_length > 0:
         raise ValueError(f"how='constant' needs a positive max_length, got {max_length}")
     return total / max_length
@@ -166,24 +164,24 @@ def _check_rewards(rewards: torch.Tensor, groups_at: int = -1) -> None:
         raise ValueError(
             f"a group needs at least 2 answers to compare, got G = {rewards.shape[groups_at]}"
         )
-    if not rewards.isfinite().all():
-        index = (~rewards.isfinite()).nonzero()[0].tolist()
-        raise ValueError(f"rewards{index} is {rewards[tuple(index)].item()}")
+    require.finite("rewards", rewards)
 
 
-def _check_steps(rewards, ends, mask, completion_mask) -> None:
+def _check_steps(
+    rewards: torch.Tensor, ends: torch.Tensor, mask: torch.Tensor, completion_mask: torch.Tensor
+) -> None:
     if not rewards.shape == ends.shape == mask.shape or rewards.ndim < 2:
         shapes = [tuple(x.shape) for x in (rewards, ends, mask)]
         raise ValueError(f"the steps must have one shape (..., G, K), got {shapes}")
     if completion_mask.shape[:-1] != rewards.shape[:-1]:
-        shapes = f"{tuple(completion_mask.shape)} and {tuple(rewards.shape)}"
-        raise ValueError(f"completion_mask and steps must agree in (..., G), got {shapes}")
+        both = f"{tuple(completion_mask.shape)} and {tuple(rewards.shape)}"
+        raise ValueError(f"completion_mask and steps must agree in (..., G), got {both}")
     if not mask.dtype == completion_mask.dtype == torch.bool or ends.dtype != torch.long:
         got = f"{ends.dtype}, {mask.dtype} and {completion_mask.dtype}"
         raise ValueError(f"step_ends must be long, both masks bool, got {got}")
     outside = (ends < 0) | (ends >= completion_mask.shape[-1])
     on_token = completion_mask.gather(-1, torch.where(outside, 0, ends)) & ~outside
     if (mask & ~on_token).any():
-        index = (mask & ~on_token).nonzero()[0].tolist()
+        index = require.first_index(mask & ~on_token)
         end = int(ends[tuple(index)])
         raise ValueError(f"step_ends{index} is {end}, where its answer has no token")

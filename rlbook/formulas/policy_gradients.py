@@ -6,6 +6,8 @@ The losses are elementwise: the mean over what was sampled is a line of its own,
 
 import torch
 
+from rlbook.ground import require
+
 
 def policy_gradient_loss(log_probs: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """-log pi(a|s) weight, whose gradient is -weight grad log pi(a|s). Eq. (11.23).
@@ -24,9 +26,7 @@ def policy_gradient_loss(log_probs: torch.Tensor, weights: torch.Tensor) -> torc
 
     Source: Williams 1992, "Simple statistical gradient-following algorithms", Eq. 11.
     """
-    if log_probs.shape != weights.shape:
-        shapes = f"{tuple(log_probs.shape)} and {tuple(weights.shape)}"
-        raise ValueError(f"log_probs and weights must have the same shape, got {shapes}")
+    require.same_shape(log_probs=log_probs, weights=weights)
     return -log_probs * weights.detach()
 
 
@@ -42,8 +42,7 @@ def entropy_bonus(logits: torch.Tensor) -> torch.Tensor:
     Source: Williams and Peng 1991, "Function optimization using connectionist reinforcement
     learning algorithms".
     """
-    if logits.ndim == 0 or logits.shape[-1] == 0:
-        raise ValueError(f"logits must be (..., A) with A >= 1, got {tuple(logits.shape)}")
+    require.real("logits", logits, "(..., A)")
     log_probs = logits.log_softmax(-1)
     possible = logits > -torch.inf
     log_probs = torch.where(possible, log_probs, 0.0)
@@ -76,11 +75,8 @@ def clipped_surrogate_loss(
 
     Source: Schulman et al. 2017, "Proximal policy optimization algorithms", Eq. 7.
     """
-    if not log_probs.shape == old_log_probs.shape == advantages.shape:
-        shapes = [tuple(x.shape) for x in (log_probs, old_log_probs, advantages)]
-        raise ValueError(f"log_probs, old_log_probs, advantages must have one shape, got {shapes}")
-    if not clip_epsilon > 0:
-        raise ValueError(f"clip_epsilon must be positive, got {clip_epsilon}")
+    require.same_shape(log_probs=log_probs, old_log_probs=old_log_probs, advantages=advantages)
+    require.positive("clip_epsilon", clip_epsilon)
     advantages = advantages.detach()
     ratio = (log_probs - old_log_probs.detach()).exp()
     clipped = ratio.clamp(1 - clip_epsilon, 1 + clip_epsilon)
@@ -100,7 +96,5 @@ def surrogate(
 
     Source: Schulman et al. 2015, Eq. 14.
     """
-    if not log_probs.shape == old_log_probs.shape == advantages.shape:
-        shapes = [tuple(x.shape) for x in (log_probs, old_log_probs, advantages)]
-        raise ValueError(f"log_probs, old_log_probs, advantages need one shape, got {shapes}")
+    require.same_shape(log_probs=log_probs, old_log_probs=old_log_probs, advantages=advantages)
     return (log_probs - old_log_probs.detach()).exp() * advantages.detach()

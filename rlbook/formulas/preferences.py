@@ -6,9 +6,13 @@ one constant.
 """
 
 import math
+from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch.nn.functional import logsigmoid
+
+from rlbook.ground import require
 
 
 def preference_probability(
@@ -30,8 +34,8 @@ def preference_probability(
 
     Source: Bradley and Terry 1952, "Rank analysis of incomplete block designs".
     """
-    _check_pair(rewards_a, rewards_b, ("rewards_a", "rewards_b"))
-    _check_share(random_share)
+    require.same_shape(rewards_a=rewards_a, rewards_b=rewards_b)
+    require.within("random_share", random_share, 0, 1)
     return (1 - random_share) * (rewards_a - rewards_b).sigmoid() + random_share / 2
 
 
@@ -56,8 +60,8 @@ def bradley_terry_loss(
     Source: Christiano et al. 2017, "Deep reinforcement learning from human preferences",
     section 2.2.3.
     """
-    _check_pair(chosen_rewards, rejected_rewards, ("chosen_rewards", "rejected_rewards"))
-    _check_share(random_share)
+    require.same_shape(chosen_rewards=chosen_rewards, rejected_rewards=rejected_rewards)
+    require.within("random_share", random_share, 0, 1)
     log_attentive = logsigmoid(chosen_rewards - rejected_rewards)
     if random_share == 0:
         return -log_attentive
@@ -87,9 +91,8 @@ def outcome_probabilities(
 
     Source: Rao and Kupper 1967, "Ties in paired-comparison experiments".
     """
-    _check_pair(rewards_a, rewards_b, ("rewards_a", "rewards_b"))
-    if not threshold >= 0:
-        raise ValueError(f"threshold must not be negative, got {threshold}")
+    require.same_shape(rewards_a=rewards_a, rewards_b=rewards_b)
+    require.at_least("threshold", threshold, 0)
     difference = rewards_a - rewards_b
     a, b = (difference - threshold).sigmoid(), (-difference - threshold).sigmoid()
     return torch.stack([a, 1 - a - b, b], dim=-1)
@@ -107,8 +110,7 @@ def bayes_accuracy(probability: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: not probabilities.
     """
-    if not ((probability >= 0) & (probability <= 1)).all():
-        raise ValueError("probability must lie in [0, 1] everywhere")
+    require.within("probability", probability, 0, 1)
     return torch.maximum(probability, 1 - probability)
 
 
@@ -126,8 +128,7 @@ def ranking_log_prob(rewards: torch.Tensor) -> torch.Tensor:
 
     Source: Plackett 1975, "The analysis of permutations"; Luce 1959.
     """
-    if rewards.ndim == 0 or rewards.shape[-1] == 0:
-        raise ValueError(f"rewards must be (..., K) with K > 0, got {tuple(rewards.shape)}")
+    require.real("rewards", rewards, "(..., K)")
     remaining = rewards.flip(-1).logcumsumexp(-1).flip(-1)  # over j >= k
     return (rewards - remaining).sum(-1)
 
@@ -174,26 +175,16 @@ def dpo_loss(
     Source: Rafailov et al. 2023, "Direct preference optimization: your language model is
     secretly a reward model", Eq. 7.
     """
-    chosen, rejected = "chosen_log_probs", "rejected_log_probs"
-    _check_pair(chosen_log_probs, rejected_log_probs, (chosen, rejected))
-    _check_pair(chosen_log_probs, ref_chosen_log_probs, (chosen, f"ref_{chosen}"))
-    _check_pair(chosen_log_probs, ref_rejected_log_probs, (chosen, f"ref_{rejected}"))
-    if not kl_coef > 0:
-        raise ValueError(f"kl_coef must be positive, got {kl_coef}")
+    require.same_shape(
+        chosen_log_probs=chosen_log_probs,
+        rejected_log_probs=rejected_log_probs,
+        ref_chosen_log_probs=ref_chosen_log_probs,
+        ref_rejected_log_probs=ref_rejected_log_probs,
+    )
+    require.positive("kl_coef", kl_coef)
     chosen_rewards = kl_coef * (chosen_log_probs - ref_chosen_log_probs.detach())
     rejected_rewards = kl_coef * (rejected_log_probs - ref_rejected_log_probs.detach())
     return bradley_terry_loss(chosen_rewards, rejected_rewards)
-
-
-def _check_pair(a: torch.Tensor, b: torch.Tensor, names: tuple[str, str]) -> None:
-    if a.shape != b.shape:
-        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
-        raise ValueError(f"{names[0]} and {names[1]} must have one shape, got {shapes}")
-
-
-def _check_share(random_share: float) -> None:
-    if not 0 <= random_share <= 1:
-        raise ValueError(f"random_share must lie in [0, 1], got {random_share}")
 
 
 # ---------------------------------------------------------------- fitting a table of rewards
@@ -201,6 +192,8 @@ def _check_share(random_share: float) -> None:
 # A table of rewards, one for each answer, that fits best what was preferred to what. wins
 # (..., A, A) holds the data: wins[a, b] = how often answer a was preferred to answer b. The loss
 # is the sum of `bradley_terry_loss` over all comparisons; it is convex in the rewards.
+
+LONGEST_STEP = 10.0  # in a reward: where all is decided, the parabola is flat, and says nothing
 
 
 def preference_information(wins: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
@@ -234,33 +227,61 @@ def fit_bradley_terry(wins: torch.Tensor, *, max_steps: int = 100) -> torch.Tens
         (..., A).
 
     Raises:
-        ValueError: a wrong shape; negative or NaN counts; or there is no solution, since some
-            answers never lost to the others, or were never compared with them.
+        ValueError: a wrong shape; counts that are negative, infinite or NaN; there is no solution,
+            since some answers never lost to the others, or were never compared with them; or it is
+            not found in `max_steps`, to half of the digits of the dtype.
 
     Source: Ford 1957, "Solution of a ranking problem from binary comparisons", on when it exists.
     """
     _check_wins(wins)
-    rewards = wins.new_zeros(wins.shape[:-1])
-    ones = torch.ones_like(wins) / wins.shape[-1]  # makes the shift harmless: it moves along it
-    for _ in range(max_steps):
-        loss, gradient = _loss_of_table(wins, rewards)
-        information = preference_information(wins, rewards)
-        step = torch.linalg.solve(information + ones, gradient)
-        for _ in range(30):
-            worse = _loss_of_table(wins, rewards - step)[0] > loss + 1e-12 * loss.abs()
-            if not worse.any():
-                break
-            step = torch.where(worse.unsqueeze(-1), step / 2, step)
-        rewards = rewards - step
-        if step.abs().max() < 1e-10:
-            break
+    *_, rewards = islice(_newton_iterates(wins), max_steps + 1)
+    _check_fit(wins, rewards)
     return rewards - rewards.mean(-1, keepdim=True)
 
 
+def _newton_iterates(wins: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Rewards of lower and lower loss, from zeros on, until no step is left to be taken."""
+    rewards = wins.new_zeros(wins.shape[:-1])
+    ones = torch.ones_like(wins) / wins.shape[-1]  # makes the shift harmless: it moves along it
+    step = torch.ones_like(rewards)
+    yield rewards
+    while step.abs().max() >= 1e-10:
+        loss, gradient = _loss_of_table(wins, rewards)
+        information = preference_information(wins, rewards)
+        step = torch.linalg.solve(information + ones, gradient)
+        step = step / (step.abs().amax(-1, keepdim=True) / LONGEST_STEP).clamp(min=1)
+        for _ in range(30):
+            lower = _loss_of_table(wins, rewards - step)[0] <= loss + 1e-12 * loss.abs()
+            if lower.all():
+                break
+            step = torch.where(lower.unsqueeze(-1), step, step / 2)
+        step = torch.where(lower.unsqueeze(-1), step, 0.0)
+        rewards = rewards - step
+        yield rewards
+
+
 def _loss_of_table(wins: torch.Tensor, rewards: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    difference = rewards.unsqueeze(-1) - rewards.unsqueeze(-2)
-    surprise = wins * (-difference).sigmoid()  # each win pulls by the chance that it failed
-    return -(wins * logsigmoid(difference)).sum((-2, -1)), surprise.sum(-2) - surprise.sum(-1)
+    surprise = _surprise(wins, rewards)
+    loss = -(wins * logsigmoid(rewards.unsqueeze(-1) - rewards.unsqueeze(-2))).sum((-2, -1))
+    return loss, surprise.sum(-2) - surprise.sum(-1)
+
+
+def _surprise(wins: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
+    """Each win pulls by the chance that it failed: (..., A, A)."""
+    return wins * (rewards.unsqueeze(-2) - rewards.unsqueeze(-1)).sigmoid()
+
+
+def _check_fit(wins: torch.Tensor, rewards: torch.Tensor) -> None:
+    """Where the gradient is zero, the surprise at an answer's wins is that at its losses."""
+    surprise = _surprise(wins, rewards)
+    won, lost = surprise.sum(-1), surprise.sum(-2)
+    off = ~((won - lost).abs() <= torch.finfo(wins.dtype).eps ** 0.5 * (won + lost))
+    if off.any():
+        *table, a = off.nonzero()[0].tolist()
+        raise ValueError(
+            f"not settled: answer {a}{f' of wins{table}' if table else ''} does not win as often "
+            "as is expected; give more max_steps"
+        )
 
 
 def _check_wins(wins: torch.Tensor) -> None:
@@ -268,8 +289,9 @@ def _check_wins(wins: torch.Tensor) -> None:
     if not square or not wins.is_floating_point():
         got = f"{wins.dtype} {tuple(wins.shape)}"
         raise ValueError(f"wins must be floating point (..., A, A) with A > 1, got {got}")
-    if not (wins >= 0).all() or (wins.diagonal(dim1=-2, dim2=-1) != 0).any():
-        raise ValueError("wins must not be negative or NaN, and no answer is compared with itself")
+    counts = (wins >= 0) & wins.isfinite()
+    if not counts.all() or (wins.diagonal(dim1=-2, dim2=-1) != 0).any():
+        raise ValueError("wins must be finite, not negative, and 0 of an answer against itself")
     reach = (wins > 0) | torch.eye(wins.shape[-1], dtype=torch.bool, device=wins.device)
     for _ in range(wins.shape[-1].bit_length()):
         reach = (reach.double() @ reach.double()) > 0

@@ -8,20 +8,22 @@ enters. Masks are `torch.where`, not products: a NaN behind a termination stays 
 
 import torch
 
+from rlbook.ground import require
 
-def _check_steps(rewards, terminated, truncated, next_values, discount) -> None:
-    if not rewards.is_floating_point() or rewards.ndim == 0 or rewards.shape[-1] == 0:
-        got = f"{rewards.dtype} {tuple(rewards.shape)}"
-        raise ValueError(f"rewards must be floating point (..., T) with T >= 1, got {got}")
-    for name, flag in (("terminated", terminated), ("truncated", truncated)):
-        if flag.dtype != torch.bool or flag.shape != rewards.shape:
-            got = f"{flag.dtype} {tuple(flag.shape)}"
-            raise ValueError(f"{name} must be bool {tuple(rewards.shape)}, got {got}")
-    if next_values is not None and next_values.shape != rewards.shape:
-        got = tuple(next_values.shape)
-        raise ValueError(f"next_values must have shape {tuple(rewards.shape)}, got {got}")
-    if not 0 <= discount <= 1:
-        raise ValueError(f"discount must be in [0, 1], got {discount}")
+
+def _check_steps(
+    rewards: torch.Tensor,
+    terminated: torch.Tensor,
+    truncated: torch.Tensor,
+    next_values: torch.Tensor | None,
+    discount: float,
+) -> None:
+    require.real("rewards", rewards, "(..., T)")
+    require.mask("terminated", terminated, rewards.shape)
+    require.mask("truncated", truncated, rewards.shape)
+    if next_values is not None:
+        require.require_shape("next_values", next_values, rewards.shape)
+    require.check_discount(discount)
 
 
 def discounted_returns(
@@ -56,7 +58,7 @@ def discounted_returns(
     cut[..., -1] = True
     cut &= ~terminated
     if next_values is None and cut.any():
-        index = cut.nonzero()[0].tolist()
+        index = require.first_index(cut)
         raise ValueError(
             f"the episode is cut, not terminated, at index {index}: its return needs next_values"
         )
@@ -84,9 +86,7 @@ def td_targets(
 
     Source: Sutton & Barto (2018), Eq. 6.2.
     """
-    if not rewards.shape == next_values.shape == terminated.shape:
-        shapes = [tuple(x.shape) for x in (rewards, next_values, terminated)]
-        raise ValueError(f"rewards, next_values, terminated have different shapes: {shapes}")
+    require.same_shape(rewards=rewards, next_values=next_values, terminated=terminated)
     return rewards + discount * torch.where(terminated, 0.0, next_values)
 
 
@@ -110,7 +110,7 @@ def td_errors(
     Source: Sutton & Barto (2018), Eq. 6.5.
     """
     _check_steps(rewards, terminated, terminated, next_values, discount)
-    _check_same("values", values, rewards)
+    require.require_shape("values", values, rewards.shape)
     return td_targets(rewards, next_values, terminated, discount=discount) - values
 
 
@@ -140,8 +140,7 @@ def n_step_returns(
     Source: Sutton & Barto (2018), Eq. 7.1.
     """
     _check_steps(rewards, terminated, truncated, next_values, discount)
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    require.at_least("n", n, 1)
     returns = one_step = td_targets(rewards, next_values, terminated, discount=discount)
     goes_on = ~(terminated | truncated)[..., :-1]
     for _ in range(min(n, rewards.shape[-1]) - 1):
@@ -176,7 +175,7 @@ def lambda_returns(
     Source: Sutton & Barto (2018), Eqs. 12.2 and 12.18.
     """
     _check_steps(rewards, terminated, truncated, next_values, discount)
-    _check_lambda(lambda_)
+    require.within("lambda_", lambda_, 0, 1)
     returns, following = torch.empty_like(rewards), next_values[..., -1]
     for t in reversed(range(rewards.shape[-1])):
         mixed = (1 - lambda_) * next_values[..., t] + lambda_ * following
@@ -215,19 +214,9 @@ def generalized_advantage_estimate(
     advantage estimation", Eq. 16.
     """
     _check_steps(rewards, terminated, truncated, next_values, discount)
-    _check_lambda(lambda_)
+    require.within("lambda_", lambda_, 0, 1)
     deltas = td_errors(rewards, values, next_values, terminated, discount=discount)
     return discounted_sums(deltas, terminated | truncated, decay=discount * lambda_)
-
-
-def _check_lambda(lambda_: float) -> None:
-    if not 0 <= lambda_ <= 1:
-        raise ValueError(f"lambda_ must be in [0, 1], got {lambda_}")
-
-
-def _check_same(name: str, tensor: torch.Tensor, like: torch.Tensor) -> None:
-    if tensor.shape != like.shape:
-        raise ValueError(f"{name} must have shape {tuple(like.shape)}, got {tuple(tensor.shape)}")
 
 
 # ---------------------------------------------------------------- sums in log2 T steps
@@ -251,12 +240,8 @@ def discounted_sums(terms: torch.Tensor, ended: torch.Tensor, *, decay: float) -
     Source: Hillis & Steele 1986, "Data parallel algorithms", doi:10.1145/7902.7903;
     Blelloch 1990, "Prefix sums and their applications".
     """
-    if not terms.is_floating_point() or terms.ndim == 0 or terms.shape[-1] == 0:
-        got = f"{terms.dtype} {tuple(terms.shape)}"
-        raise ValueError(f"terms must be floating point (..., T) with T >= 1, got {got}")
-    if ended.dtype != torch.bool or ended.shape != terms.shape:
-        got = f"{ended.dtype} {tuple(ended.shape)}"
-        raise ValueError(f"ended must be bool {tuple(terms.shape)}, got {got}")
+    require.real("terms", terms, "(..., T)")
+    require.mask("ended", ended, terms.shape)
     sums, span = terms.clone(), 1  # (..., T): sums of the first `span` terms
     goes_on = ~ended[..., :-1]  # (..., T - span): whether nothing ends at t .. t + span - 1
     while span < terms.shape[-1]:

@@ -7,6 +7,7 @@ An answer is an episode: state = prompt and the tokens so far, action = the next
 import torch
 
 from rlbook.formulas.returns import generalized_advantage_estimate
+from rlbook.ground import require
 
 
 def last_tokens(completion_mask: torch.Tensor) -> torch.Tensor:
@@ -22,7 +23,7 @@ def last_tokens(completion_mask: torch.Tensor) -> torch.Tensor:
         raise ValueError(f"completion_mask must be bool (..., T), got {got}")
     empty = ~completion_mask.any(-1)
     if empty.any():
-        row = "".join(f"[{i}]" for i in torch.nonzero(empty)[0].tolist())
+        row = "".join(f"[{i}]" for i in require.first_index(empty))
         raise ValueError(
             f"completion_mask{row} has no True: an answer needs a token, at least the one that "
             "ends it"
@@ -60,12 +61,9 @@ def token_rewards(
     Source: Ziegler et al. 2019, "Fine-tuning language models from human preferences",
     section 2; Stiennon et al. 2020, "Learning to summarize from human feedback", section 3.4.
     """
-    shape = tuple(completion_mask.shape)
-    wanted = {"log_probs": shape, "ref_log_probs": shape, "scores": shape[:-1]}
-    given = {"log_probs": log_probs, "ref_log_probs": ref_log_probs, "scores": scores}
-    for name, tensor in given.items():
-        if tuple(tensor.shape) != wanted[name]:
-            raise ValueError(f"{name} must have shape {wanted[name]}, got {tuple(tensor.shape)}")
+    require.require_shape("log_probs", log_probs, completion_mask.shape)
+    require.require_shape("ref_log_probs", ref_log_probs, completion_mask.shape)
+    require.require_shape("scores", scores, completion_mask.shape[:-1])
     last = last_tokens(completion_mask)
     price = -kl_coef * (log_probs - ref_log_probs).detach()  # (..., T)
     rewards = price + torch.where(last, scores.detach().unsqueeze(-1), 0.0)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import torch
 
+from rlbook.ground import require
+
 Vector = torch.Tensor  # (R, P)
 
 
@@ -24,9 +26,7 @@ def flatten_per_run(tensors: Sequence[torch.Tensor]) -> Vector:
 def unflatten_per_run(vector: Vector, like: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """The inverse of `flatten_per_run`: (R, P) -> tensors of the shapes of `like`."""
     sizes = [x[0].numel() for x in like]
-    if vector.shape != (len(like[0]), sum(sizes)):
-        want, got = (len(like[0]), sum(sizes)), tuple(vector.shape)
-        raise ValueError(f"vector must be {want}, got {got}")
+    require.require_shape("vector", vector, (len(like[0]), sum(sizes)))
     return [row.view_as(x) for row, x in zip(vector.split(sizes, dim=1), like, strict=True)]
 
 
@@ -50,15 +50,13 @@ def fisher_operator(
 
     Source: Pearlmutter 1994; Schulman et al. 2015, appendix C.
     """
-    if mean_kl.shape != (len(parameters[0]),):
-        got = tuple(mean_kl.shape)
-        raise ValueError(f"mean_kl must be ({len(parameters[0])},), one per run, got {got}")
+    require.require_shape("mean_kl", mean_kl, (len(parameters[0]),))
     if not mean_kl.requires_grad:
         raise ValueError("mean_kl has no graph: compute it from parameters with gradients on")
-    if damping < 0:
-        raise ValueError(f"damping must be at least 0, got {damping}")
-    once = {"create_graph": True, "materialize_grads": True}
-    first = torch.autograd.grad(mean_kl.sum(), parameters, **once)
+    require.at_least("damping", damping, 0)
+    first = torch.autograd.grad(
+        mean_kl.sum(), parameters, create_graph=True, materialize_grads=True
+    )
     gradient = flatten_per_run(first)  # (R, P)
 
     def product(vector: Vector) -> Vector:
@@ -102,9 +100,9 @@ def conjugate_gradient(
 
     Source: Hestenes and Stiefel 1952; Nocedal and Wright (2006), algorithm 5.2.
     """
-    if b.ndim != 2 or iterations < 1 or tolerance < 0:
-        want = "b (R, P), iterations >= 1, tolerance >= 0"
-        raise ValueError(f"need {want}; got {tuple(b.shape)}, {iterations}, {tolerance}")
+    require.axes("b", b, "(R, P)")
+    require.at_least("iterations", iterations, 1)
+    require.at_least("tolerance", tolerance, 0)
     x, residual, direction = torch.zeros_like(b), b, b
     squared = dot_per_run(residual, residual)
     enough = tolerance * squared
@@ -151,8 +149,7 @@ def natural_gradient_step(
 
     Source: Kakade 2001; Schulman et al. 2015, appendix C.
     """
-    if not max_kl > 0:
-        raise ValueError(f"max_kl must be positive, got {max_kl}")
+    require.positive("max_kl", max_kl)
     x = conjugate_gradient(matvec, gradient, iterations=iterations, tolerance=tolerance)
     curvature = dot_per_run(x, matvec(x))
     return torch.where(curvature > 0, torch.sqrt(2 * max_kl / curvature) * x, 0.0)
@@ -194,11 +191,10 @@ def backtracking_line_search(
 
     Source: Schulman et al. 2015, appendix C.
     """
-    if not 0 < shrink < 1 or max_tries < 1:
-        raise ValueError(f"need 0 < shrink < 1 and max_tries >= 1, got {shrink}, {max_tries}")
-    if start.shape != step.shape or start_value.shape != start.shape[:1]:
-        shapes = [tuple(x.shape) for x in (start, step, start_value)]
-        raise ValueError(f"start, step, start_value must be (R, P), (R, P), (R,), got {shapes}")
+    require.strictly_within("shrink", shrink, 0, 1)
+    require.at_least("max_tries", max_tries, 1)
+    require.same_shape(start=start, step=step)
+    require.require_shape("start_value", start_value, start.shape[:1])
     found = LineSearch(start, *(torch.zeros_like(start_value) for _ in range(3)))
     searching = torch.ones_like(start_value, dtype=torch.bool)
     for j in range(max_tries):

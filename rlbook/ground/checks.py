@@ -2,8 +2,10 @@
 
 import torch
 
+from rlbook.ground.require import Numbers
 
-def _as_tensor(name: str, value) -> torch.Tensor:
+
+def _as_tensor(name: str, value: Numbers) -> torch.Tensor:
     tensor = torch.as_tensor(value)
     if tensor.numel() == 0:
         raise ValueError(f"{name} is empty: a check of nothing would always hold")
@@ -20,7 +22,15 @@ def _index(mask: torch.Tensor) -> list[int]:
     return torch.nonzero(mask)[0].tolist()
 
 
-def check(tag: str, left, right=None, *, at_most=None, atol: float = 1e-10, rtol: float = 1e-10):
+def check(
+    tag: str,
+    left: Numbers,
+    right: Numbers | None = None,
+    *,
+    at_most: Numbers | None = None,
+    atol: float = 1e-10,
+    rtol: float = 1e-10,
+) -> None:
     """Check the numbered equation `tag` on numbers: left = right, or left <= at_most.
 
     Exactly one of `right` and `at_most` is given. Equality means
@@ -37,16 +47,18 @@ def check(tag: str, left, right=None, *, at_most=None, atol: float = 1e-10, rtol
         AssertionError: the equation fails; the message names the worst entry.
         ValueError: empty or NaN input, different shapes, or not exactly one right side.
     """
-    if (right is None) == (at_most is None):
+    if right is not None and at_most is None:
+        other_name, bound = "right", right
+    elif right is None and at_most is not None:
+        other_name, bound = "at_most", at_most
+    else:
         raise ValueError("give exactly one of right= and at_most=")
-    other_name = "right" if at_most is None else "at_most"
-    left = _as_tensor("left", left)
-    other = _as_tensor(other_name, right if at_most is None else at_most)
-    if left.shape != other.shape and 1 not in (left.numel(), other.numel()):
-        raise ValueError(f"left has shape {tuple(left.shape)}, {other_name} {tuple(other.shape)}")
-    left, other = torch.broadcast_tensors(left, other)
-    gap = left - other if right is None else (left - other).abs()
-    gap = torch.where(left == other, 0.0, gap)  # equal infinities agree
+    found, other = _as_tensor("left", left), _as_tensor(other_name, bound)
+    if found.shape != other.shape and 1 not in (found.numel(), other.numel()):
+        raise ValueError(f"left has shape {tuple(found.shape)}, {other_name} {tuple(other.shape)}")
+    found, other = torch.broadcast_tensors(found, other)
+    gap = found - other if right is None else (found - other).abs()
+    gap = torch.where(found == other, 0.0, gap)  # equal infinities agree
     excess = gap - (atol + rtol * other.abs().nan_to_num(posinf=0.0, neginf=0.0))
     relation = "=" if at_most is None else "<="
     if (excess > 0).any() or excess.isnan().any():
@@ -54,8 +66,8 @@ def check(tag: str, left, right=None, *, at_most=None, atol: float = 1e-10, rtol
         index = [int(i) for i in torch.unravel_index(worst, excess.shape)]
         raise AssertionError(
             f"Eq. ({tag}) fails: left {relation} {other_name} is violated, worst at index {index}: "
-            f"left {left.flatten()[worst]:.10g}, {other_name} {other.flatten()[worst]:.10g}; "
+            f"left {found.flatten()[worst]:.10g}, {other_name} {other.flatten()[worst]:.10g}; "
             f"{int((excess > 0).sum())} of {excess.numel()} entries are wrong"
         )
-    cases = f"all {left.numel()} cases" if left.numel() > 1 else "1 case"
+    cases = f"all {found.numel()} cases" if found.numel() > 1 else "1 case"
     print(f"Eq. ({tag}) holds: left {relation} right in {cases}")

@@ -14,9 +14,10 @@ def lazy(face: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     must not be that of a module of the package, which would hide it once it is imported.
     """
     package = sys.modules[face]
-    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(str(package.__file__)).read_text(encoding="utf-8"))
     listed = [node for block in tree.body if isinstance(block, ast.If) for node in block.body]
-    homes = {alias.name: node.module for node in listed for alias in node.names}
+    imports = [node for node in listed if isinstance(node, ast.ImportFrom)]
+    homes = {alias.name: str(node.module) for node in imports for alias in node.names}
 
     def look_up(name: str) -> object:
         if name not in homes:

@@ -2,6 +2,8 @@
 
 import torch
 
+from rlbook.ground import require
+
 
 def mean_per_run(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """The mean over everything but the run axis: (R, ...) -> (R,).
@@ -22,7 +24,9 @@ def mean_per_run(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Ten
     return x.flatten(1).mean(dim=1) if x.ndim > 1 else x
 
 
-def masked_mean(x: torch.Tensor, mask: torch.Tensor, dim: int | tuple[int, ...] | None = None):
+def masked_mean(
+    x: torch.Tensor, mask: torch.Tensor, dim: int | tuple[int, ...] | None = None
+) -> torch.Tensor:
     """The mean of x over the entries where mask is True.
 
     Entries behind the mask may be NaN or infinite: they do not enter.
@@ -35,9 +39,7 @@ def masked_mean(x: torch.Tensor, mask: torch.Tensor, dim: int | tuple[int, ...] 
     Raises:
         ValueError: wrong dtype or shape of the mask, or a mean over no entry at all.
     """
-    if mask.dtype != torch.bool or mask.shape != x.shape:
-        got = f"{mask.dtype} {tuple(mask.shape)}"
-        raise ValueError(f"mask must be torch.bool {tuple(x.shape)}, got {got}")
+    require.mask("mask", mask, x.shape)
     dim = tuple(range(x.ndim)) if dim is None else dim
     count = mask.sum(dim)
     if (count == 0).any():

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from rlbook.ground.require import Numbers
 from rlbook.ground.statistics import bootstrap_interval, interquartile_mean
 
 COLORS = {  # Okabe and Ito 2008, told apart by colour-blind readers
@@ -24,6 +25,9 @@ COLORS = {  # Okabe and Ito 2008, told apart by colour-blind readers
 }
 WALL = "#3A3A3A"
 FROZEN_LAKE_MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # left, down, right, up: (row, column)
+
+Cells = Numbers | Mapping[int, str]
+"""Which cells: booleans, state numbers, or a mark for each of some states."""
 
 STYLE = {
     "figure.dpi": 110,  # 5 in = 550 px: sharp enough to read, small enough to store
@@ -53,7 +57,7 @@ STYLE = {
 
 def use_style() -> None:
     """Set the book's style; each notebook calls it once, in its import cell."""
-    plt.rcParams.update(STYLE)
+    plt.style.use(STYLE)
 
 
 def single() -> tuple[Figure, Axes]:
@@ -82,7 +86,9 @@ __all__ = [
 ]
 
 
-def plot_curves(ax: Axes, x, curves, *, label: str, color: str | None = None) -> None:
+def plot_curves(
+    ax: Axes, x: Numbers, curves: Numbers, *, label: str, color: str | None = None
+) -> None:
     """Draw R runs: their interquartile mean, its 95% bootstrap band, every run thin behind.
 
     Args:
@@ -97,19 +103,20 @@ def plot_curves(ax: Axes, x, curves, *, label: str, color: str | None = None) ->
     if curves.ndim != 2 or x.shape != curves.shape[1:]:
         raise ValueError(f"curves must be (R, N) and x (N,), got {curves.shape} and {x.shape}")
     low, high = bootstrap_interval(curves)
-    (line,) = ax.plot(x, interquartile_mean(curves), color=COLORS.get(color, color), label=label)
-    color = line.get_color()
-    ax.plot(x, curves.T, color=color, linewidth=0.5, alpha=0.3, zorder=1.5)
-    ax.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0, zorder=1.8)
+    named = COLORS.get(color, color) if color else None
+    (line,) = ax.plot(x, interquartile_mean(curves), color=named, label=label)
+    drawn = line.get_color()
+    ax.plot(x, curves.T, color=drawn, linewidth=0.5, alpha=0.3, zorder=1.5)
+    ax.fill_between(x, low, high, color=drawn, alpha=0.25, linewidth=0, zorder=1.8)
 
 
 def plot_grid_values(
     ax: Axes,
-    values,
+    values: Numbers,
     shape: tuple[int, int],
     *,
-    walls=None,
-    terminal=None,
+    walls: Numbers | None = None,
+    terminal: Cells | None = None,
     text: bool = True,
     digits: int = 2,
     limits: tuple[float, float] | None = None,
@@ -143,19 +150,19 @@ def plot_grid_values(
         shown = np.argwhere(np.isfinite(values))
         labels = [f"{round(values[r, c], digits) + 0.0:.{digits}f}" for r, c in shown]
         size = _text_size(ax, shape, max(map(len, labels)))
-        style = {"ha": "center", "va": "center", "fontsize": size}
         for (row, column), label in zip(shown, labels, strict=True) if size else ():
-            ax.text(column, row, label, color=ink[row, column], **style)
+            color = ink[row, column]
+            ax.text(column, row, label, color=color, ha="center", va="center", fontsize=size)
     return image
 
 
 def plot_grid_policy(
     ax: Axes,
-    policy,
+    policy: Numbers,
     shape: tuple[int, int],
     *,
-    walls=None,
-    terminal=None,
+    walls: Numbers | None = None,
+    terminal: Cells | None = None,
     moves: Sequence[tuple[int, int]] = FROZEN_LAKE_MOVES,
 ) -> None:
     """Draw a policy as arrows, on an empty grid or over `plot_grid_values(..., text=False)`.
@@ -192,11 +199,11 @@ def plot_grid_policy(
     )  # fmt: skip
 
 
-def _numpy(x) -> np.ndarray:
+def _numpy(x: Numbers) -> np.ndarray:
     return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
 
 
-def _cells(name: str, cells, shape: tuple[int, int]) -> np.ndarray:
+def _cells(name: str, cells: Cells | None, shape: tuple[int, int]) -> np.ndarray:
     """Booleans (rows, columns) from a mask, state numbers, a mapping, or None."""
     size = shape[0] * shape[1]
     cells = _numpy(list(cells) if isinstance(cells, Mapping) else [] if cells is None else cells)
@@ -212,7 +219,7 @@ def _cells(name: str, cells, shape: tuple[int, int]) -> np.ndarray:
     return mask.reshape(shape)
 
 
-def _probabilities(policy, num_states: int, num_actions: int) -> np.ndarray:
+def _probabilities(policy: Numbers, num_states: int, num_actions: int) -> np.ndarray:
     policy = _numpy(policy)
     if policy.shape == (num_states,) and np.issubdtype(policy.dtype, np.integer):
         if not ((policy >= 0) & (policy < num_actions)).all():
@@ -226,7 +233,14 @@ def _probabilities(policy, num_states: int, num_actions: int) -> np.ndarray:
     return policy
 
 
-def _draw_grid(ax: Axes, shape, wall: np.ndarray, terminal, *, marks: bool) -> None:
+def _draw_grid(
+    ax: Axes,
+    shape: tuple[int, int],
+    wall: np.ndarray,
+    terminal: Cells | None,
+    *,
+    marks: bool,
+) -> None:
     rows, columns = shape
     for row, column in np.argwhere(wall):
         ax.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, color=WALL, linewidth=0))
@@ -235,26 +249,28 @@ def _draw_grid(ax: Axes, shape, wall: np.ndarray, terminal, *, marks: bool) -> N
     ax.vlines(np.arange(1, columns) - 0.5, -0.5, rows - 0.5, color="#B0B0B0", linewidth=line)
     labels = terminal if isinstance(terminal, Mapping) else {}
     for row, column in np.argwhere(_cells("terminal", terminal, shape)):
-        box = {"fill": False, "zorder": 3}
         for color, width in (("white", 2.6), ("black", 1.2)):
-            corner = (column - 0.41, row - 0.41)
-            ax.add_patch(plt.Rectangle(corner, 0.82, 0.82, color=color, linewidth=width, **box))
+            box = plt.Rectangle((column - 0.41, row - 0.41), 0.82, 0.82, color=color)
+            box.set(linewidth=width, fill=False, zorder=3)
+            ax.add_patch(box)
         if marks and labels.get(row * columns + column):
-            size = _text_size(ax, shape, 2)
-            mark = {"ha": "center", "va": "center", "weight": "bold", "fontsize": size or 5}
-            background = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0}
-            ax.text(column, row, labels[row * columns + column], bbox=background, **mark)
+            mark = ax.text(column, row, labels[row * columns + column], ha="center", va="center")
+            mark.set(weight="bold", fontsize=_text_size(ax, shape, 2) or 5)
+            mark.set_bbox({"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0})
     ax.set(xticks=[], yticks=[], xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     ax.grid(False)
     ax.spines[:].set_visible(True)
     ax.spines[:].set_color("#808080")
 
 
-def _text_size(ax: Axes, shape, length: int) -> float:
+def _text_size(ax: Axes, shape: tuple[int, int], length: int) -> float:
     """The font size, in points, at which `length` characters fit a cell; 0 below 4.5."""
-    ax.figure.draw_without_rendering()  # lets the layout settle
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise ValueError("ax belongs to no figure")
+    figure.draw_without_rendering()  # lets the layout settle
     box = ax.get_position()
-    width, height = ax.figure.get_size_inches() * 72 * (box.width, box.height)
+    width, height = figure.get_size_inches() * 72 * (box.width, box.height)
     cell = min(width / shape[1], height / shape[0])
     size = min(11.0, 0.42 * cell, 0.86 * cell / (0.62 * length))
     return size if size >= 4.5 else 0.0
@@ -262,7 +278,7 @@ def _text_size(ax: Axes, shape, length: int) -> float:
 
 def _cell_colors(image: AxesImage) -> np.ndarray:
     """The colours of the cells, (rows, columns, 3); white shows through where there is none."""
-    colors = image.to_rgba(image.get_array())
+    colors = image.to_rgba(np.ma.asarray(image.get_array()))
     return colors[..., :3] * colors[..., 3:] + (1 - colors[..., 3:])
 
 

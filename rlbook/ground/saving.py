@@ -78,7 +78,7 @@ def _to_json(metadata: Mapping[str, Any]) -> str:
         raise ValueError(f"metadata must be JSON: {error}") from error
 
 
-def optimizer_state(optimizers: dict[str, torch.optim.Optimizer]) -> dict[str, torch.Tensor]:
+def optimizer_state(optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, torch.Tensor]:
     """Adam's moments and step counts, by name, for a file."""
     return {
         f"optimizer.{name}.{index}.{key}": value

@@ -7,10 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from rlbook.ground import require
 
-def _runs(name: str, x, axis: int = 0) -> np.ndarray:
+
+def _runs(name: str, x: ArrayLike | torch.Tensor, axis: int = 0) -> np.ndarray:
     """x as a float64 array with at least two runs along `axis` and no NaN."""
     if isinstance(x, torch.Tensor):
         x = x.detach().to(device="cpu", dtype=torch.float64).numpy()
@@ -22,19 +25,14 @@ def _runs(name: str, x, axis: int = 0) -> np.ndarray:
     return x
 
 
-def _finite_runs(name: str, x) -> np.ndarray:
+def _finite_runs(name: str, x: ArrayLike | torch.Tensor) -> np.ndarray:
     x = _runs(name, x)
     if np.isinf(x).any():
         raise ValueError(f"{name} is infinite at index {np.argwhere(np.isinf(x))[0].tolist()}")
     return x
 
 
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}")
-
-
-def interquartile_mean(x, axis: int = 0) -> np.ndarray:
+def interquartile_mean(x: ArrayLike | torch.Tensor, axis: int = 0) -> np.ndarray:
     """The mean of the middle half of the runs.
 
     With the runs sorted, x_(1) <= ... <= x_(R), and k = floor(R / 4),
@@ -63,7 +61,7 @@ def interquartile_mean(x, axis: int = 0) -> np.ndarray:
 
 
 def bootstrap_interval(
-    x,
+    x: ArrayLike | torch.Tensor,
     statistic: Callable[..., np.ndarray] = interquartile_mean,
     confidence: float = 0.95,
     seed: int = 0,
@@ -97,7 +95,7 @@ def bootstrap_interval(
     Agarwal et al. 2021, section 4.1.
     """
     x = _finite_runs("x", x)
-    _check_confidence(confidence)
+    require.strictly_within("confidence", confidence, 0, 1)
     result = stats.bootstrap(
         (x,),
         statistic,
@@ -113,8 +111,8 @@ def bootstrap_interval(
 
 
 def paired_difference_interval(
-    a,
-    b,
+    a: ArrayLike | torch.Tensor,
+    b: ArrayLike | torch.Tensor,
     statistic: Callable[..., np.ndarray] = interquartile_mean,
     confidence: float = 0.95,
     seed: int = 0,
@@ -139,7 +137,9 @@ def paired_difference_interval(
     return bootstrap_interval(a - b, statistic, confidence, seed)
 
 
-def mean_interval(x, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+def mean_interval(
+    x: ArrayLike | torch.Tensor, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
     """Student's interval for an expectation, from independent samples.
 
     mean(x) -+ t s / sqrt(R), with s^2 = sum (x_k - mean)^2 / (R - 1) and t the
@@ -156,7 +156,7 @@ def mean_interval(x, confidence: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         ValueError: fewer than 2 samples, NaN or infinity, a confidence outside (0, 1).
     """
     x = _finite_runs("x", x)
-    _check_confidence(confidence)
+    require.strictly_within("confidence", confidence, 0, 1)
     margin = stats.t.ppf((1 + confidence) / 2, len(x) - 1) * x.std(axis=0, ddof=1)
     margin = margin / np.sqrt(len(x))
     return x.mean(axis=0) - margin, x.mean(axis=0) + margin
@@ -175,7 +175,7 @@ def proportion_interval(
 
     Source: Clopper and Pearson 1934, by scipy.stats.binomtest.
     """
-    _check_confidence(confidence)
+    require.strictly_within("confidence", confidence, 0, 1)
     successes, trials = _whole("successes", successes), _whole("trials", trials)
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(
@@ -185,7 +185,7 @@ def proportion_interval(
     return float(interval.low), float(interval.high)
 
 
-def _whole(name: str, number) -> int:
+def _whole(name: str, number: float) -> int:
     if int(number) != number:
         raise ValueError(f"{name} must be a whole number, got {number}")
     return int(number)

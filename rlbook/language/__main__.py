@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from rlbook.language.grpo import Config, train
-from rlbook.language.models import load
+from rlbook.language.models import LanguageModel, load
 from rlbook.language.pretraining import pretrained
 from rlbook.language.tasks.task import TASKS
 
@@ -47,11 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
         resume=folder if options.resume else None,
         on_step=log.write,
     )
-    policy.save(output / "model")
-    print(f"{log.path}: {len(result.log.get('reward', ()))} steps, {result.seconds:.0f} s")
+    LanguageModel(result.models["policy"], policy.tokenizer).save(output / "model")
+    print(f"{log.path}: {len(result.log.get('reward', ()))} steps, {result.wall_time:.0f} s")
     if result.interrupted:
         print("interrupted: what was learned is in the folder; --resume goes on")
-    return int(bool(result.stopped))
+    return int(bool(result.frozen))
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -6,10 +6,12 @@ known to us, Eq. (18.11), and with it the best accuracy that any reward model ca
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 from rlbook.formulas.preferences import bayes_accuracy, preference_probability
+from rlbook.ground import require
 from rlbook.ground.seeding import generator
 from rlbook.language.models import LanguageModel
 from rlbook.language.sampling import write
@@ -48,9 +50,18 @@ class Comparisons:
         return float((ahead * self.probability + (1 - ahead) * (1 - self.probability)).mean())
 
 
+class Taste(Protocol):
+    """What annotators are asked, and the utility that they have in mind."""
+
+    max_new_tokens: int
+
+    def prompts(self, n: int, generator: torch.Generator) -> list[str]: ...
+    def utility(self, prompt: str, answer: str) -> float: ...
+
+
 def compare(
     language_model: LanguageModel,
-    task,
+    task: Taste,
     num_pairs: int,
     *,
     seed: int,
@@ -64,7 +75,6 @@ def compare(
     Pairs of two equal answers are left out, and others drawn in their place.
 
     Args:
-        task: with prompts(n, generator) and utility(prompt, answer).
         noise: by what the annotators' Gumbel noise is multiplied; rewards that explain their
             preferences are utilities divided by it.
         random_share: the share of annotators who do not read.
@@ -72,14 +82,18 @@ def compare(
     Raises:
         ValueError: no pairs asked for; or a model that says the same thing again and again.
     """
-    if num_pairs < 1:
-        raise ValueError(f"num_pairs must be at least 1, got {num_pairs}")
+    require.at_least("num_pairs", num_pairs, 1)
     rng = generator(seed)
-    options = {"generator": rng, "temperature": temperature, "max_new_tokens": task.max_new_tokens}
     found: list[tuple[str, str, str]] = []
     for _ in range(10 + 10 * num_pairs // batch_size):
         prompts = task.prompts(batch_size, rng)
-        _, _, text = write(language_model, prompts * 2, **options)
+        _, _, text = write(
+            language_model,
+            prompts * 2,
+            max_new_tokens=task.max_new_tokens,
+            generator=rng,
+            temperature=temperature,
+        )
         rows = zip(prompts, text[:batch_size], text[batch_size:], strict=True)
         found += [row for row in rows if row[1] != row[2]]
         if len(found) >= num_pairs:
@@ -88,7 +102,7 @@ def compare(
 
 
 def annotate(
-    task,
+    task: Taste,
     rows: list[tuple[str, str, str]],
     rng: torch.Generator,
     *,
@@ -103,11 +117,12 @@ def annotate(
     if not rows or not noise > 0:
         raise ValueError(f"some rows and positive noise, got {len(rows)} rows, noise={noise}")
     prompts, a, b = map(list, zip(*rows, strict=True))
-    utilities = [
-        [task.utility(p, x) for p, x in zip(prompts, side, strict=True)] for side in (a, b)
-    ]
-    utilities = torch.tensor(utilities, dtype=torch.float64)
-    probability = preference_probability(*utilities / noise, random_share=random_share)
+    utilities = torch.tensor(
+        [[task.utility(p, x) for p, x in zip(prompts, side, strict=True)] for side in (a, b)],
+        dtype=torch.float64,
+    )
+    of_a, of_b = utilities / noise  # (N,)
+    probability = preference_probability(of_a, of_b, random_share=random_share)
     uniforms = torch.rand(len(rows), generator=rng, dtype=torch.float64)
     return Comparisons(prompts, a, b, uniforms < probability, probability)
 
@@ -122,7 +137,7 @@ class Tone(Reviews):
     def utility_terms(self, prompt: str, answer: str) -> dict[str, float]:
         """As in `Reviews`, but opinions: twice their mean over the clauses."""
         terms, words = super().utility_terms(prompt, answer), answer.split()
-        worth = WORTH.get(KIND.get((prompt.split() or [""])[-1]), {})
+        worth = WORTH.get(KIND.get((prompt.split() or [""])[-1], ""), {})
         degrees = [DEGREES.get(before, 1.0) for before in ["", *words][: len(words)]]
         rows = zip(words, degrees, strict=True)
         less = sum(2 / 3 * d * worth[w] for w, d in rows if w in AMBIGUOUS and w in worth)

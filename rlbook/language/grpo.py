@@ -6,12 +6,12 @@ here answers are drawn and learned from. From the command line:
     python -m rlbook.language --task arithmetic --steps 100 --output runs/grpo
 """
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from rlbook.language.grpo_loss import Config, Steps, grpo_loss, make_advantages
 from rlbook.language.loop import Loop, LoopResult
@@ -23,8 +23,8 @@ from rlbook.language.tasks.task import Task, steps_of_tokens
 __all__ = ["Config", "Steps", "collect", "grpo_loss", "make_advantages", "train"]
 
 
-class Batch(NamedTuple):
-    """Q G answers, the G answers to one prompt side by side; no gradients in it."""
+class AnswerGroups(NamedTuple):
+    """Q groups of G answers, those to one prompt side by side; no gradients in it."""
 
     prompts: Prompts
     answers: Answers
@@ -38,29 +38,44 @@ class Batch(NamedTuple):
 
 @torch.no_grad()
 def collect(
-    policy: LanguageModel, reference, task: Task, config: Config, generator: torch.Generator
-) -> Batch:
+    policy: LanguageModel,
+    reference: nn.Module,
+    task: Task,
+    config: Config,
+    generator: torch.Generator,
+) -> AnswerGroups:
     """Draw G answers to each of Q new prompts, and judge them.
 
     Raises:
         NotFinite: a reward is NaN or infinite; the message says of which answer.
     """
-    questions = task.prompts(config.num_prompts, generator)
-    questions = [question for question in questions for _ in range(config.group_size)]
-    at = {"temperature": config.temperature}
-    options = {"max_new_tokens": config.max_new_tokens or task.max_new_tokens} | at
-    prompts, answers, texts = write(policy, questions, generator=generator, **options)
+    sizes = Q, G = config.num_prompts, config.group_size
+    questions = [question for question in task.prompts(Q, generator) for _ in range(G)]
+    prompts, answers, texts = write(
+        policy,
+        questions,
+        max_new_tokens=config.max_new_tokens or task.max_new_tokens,
+        generator=generator,
+        temperature=config.temperature,
+    )
     rewards = score(each_answer(task.reward), questions, texts, prompts, answers)
-    tokens = answers.tokens, answers.completion_mask
-    ref_log_probs = token_log_probs(reference, prompts, *tokens, **at)
-    groups = lambda x: x.unflatten(0, (config.num_prompts, config.group_size))  # noqa: E731
+    rewards, mask = rewards.unflatten(0, sizes), answers.completion_mask
+    ref_log_probs = token_log_probs(
+        reference, prompts, answers.tokens, mask, temperature=config.temperature
+    ).unflatten(0, sizes)
     steps = None
     if config.supervision == "process":
-        steps = Steps(*map(groups, steps_of_tokens(task, questions, answers, policy.tokenizer)))
-    rows = rewards, answers.log_probs, ref_log_probs, answers.completion_mask
-    rows = tuple(map(groups, rows))
-    advantages = make_advantages(*rows, config, steps)
-    return Batch(prompts, answers, rows[0], rows[2], advantages.to(rows[2]))
+        of_answers = steps_of_tokens(task, questions, answers, policy.tokenizer)
+        steps = Steps(*(x.unflatten(0, sizes) for x in of_answers))
+    advantages = make_advantages(
+        rewards,
+        old_log_probs=answers.log_probs.unflatten(0, sizes),
+        ref_log_probs=ref_log_probs,
+        completion_mask=mask.unflatten(0, sizes),
+        config=config,
+        steps=steps,
+    )
+    return AnswerGroups(prompts, answers, rewards, ref_log_probs, advantages.to(ref_log_probs))
 
 
 def train(
@@ -75,7 +90,9 @@ def train(
     resume: str | Path | None = None,
     on_step: Callable[[int, dict[str, float]], None] | None = None,
 ) -> LoopResult:
-    """Train policy.model in place; as it comes in, it is also the reference.
+    """GRPO from `policy`, which stays as it is; the trained copy is `result.models["policy"]`.
+
+    `policy` is the reference, too, so that no more than one copy is made.
 
     Logged for each step, a mean over the answers drawn in it, before it learns from them:
         reward: of the verifier, in its own units. It should rise; level from the beginning, all
@@ -89,34 +106,52 @@ def train(
             and stays 0 for a verifier that never gives 1.
 
     Args:
-        checkpoint, checkpoint_every, resume: see Loop. Resume with the model that the training
-            began with, as it is also the reference.
+        checkpoint, checkpoint_every, resume: see Loop. Resume with the policy that the training
+            began with, as it is the reference.
         on_step: is told each step's number and log.
     """
     config = config or Config()
-    model, at = policy.model, {"temperature": config.temperature}
-    reference = copy.deepcopy(model).requires_grad_(False)
-    settings = {"num_steps": config.num_steps, "learning_rate": config.learning_rate}
-    same = "schedule", "warmup_steps", "max_gradient_norm"
-    settings |= {name: getattr(config, name) for name in same}
-    folders = {"checkpoint": checkpoint, "checkpoint_every": checkpoint_every, "resume": resume}
-    loop = Loop({"policy": model}, seed=seed, progress=progress, **settings, **folders)
+    trained, reference = policy.copy(), policy.model
+    loop = Loop(
+        {"policy": trained.model},
+        num_steps=config.num_steps,
+        learning_rate=config.learning_rate,
+        schedule=config.schedule,
+        warmup_steps=config.warmup_steps,
+        max_gradient_norm=config.max_gradient_norm,
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+        resume=resume,
+    )
     with loop:
         for step in loop.steps():
-            batch = collect(policy, reference, task, config, loop.generator)
-            tokens = batch.answers.tokens, batch.answers.completion_mask
-            mask = tokens[1].view_as(batch.advantages)
+            groups = collect(trained, reference, task, config, loop.generator)
+            tokens, mask = groups.answers.tokens, groups.answers.completion_mask
             for inner in range(config.inner_steps):
-                log_probs = token_log_probs(model, batch.prompts, *tokens, **at).view_as(mask)
+                log_probs = token_log_probs(
+                    trained.model, groups.prompts, tokens, mask, temperature=config.temperature
+                ).view_as(groups.advantages)
                 if inner == 0:
                     old_log_probs = log_probs.detach()  # the policy that drew the answers
-                rows = log_probs, old_log_probs, batch.ref_log_probs, batch.advantages, mask
-                loop.minimize(grpo_loss(*rows, config).mean())
-            log_ratio = (old_log_probs - batch.ref_log_probs).sum(-1)
-            found = {"reward": batch.rewards, "kl": log_ratio, "length": mask.sum(-1).float()}
-            found["pass@1"] = (batch.rewards == 1).float()
-            found = {name: float(x.mean()) for name, x in found.items()}
-            loop.log(**found)
+                loss = grpo_loss(
+                    log_probs,
+                    old_log_probs=old_log_probs,
+                    ref_log_probs=groups.ref_log_probs,
+                    advantages=groups.advantages,
+                    completion_mask=mask.view_as(log_probs),
+                    config=config,
+                )
+                loop.gradient_step(loss.mean())
+            measured = {
+                "reward": groups.rewards,
+                "kl": (old_log_probs - groups.ref_log_probs).sum(-1),
+                "length": mask.sum(-1).float(),
+                "pass@1": (groups.rewards == 1).float(),
+            }
+            means = {name: float(x.mean()) for name, x in measured.items()}
+            loop.log(**means)
             if on_step is not None:
-                on_step(step, found)
+                on_step(step, means)
     return loop.result()

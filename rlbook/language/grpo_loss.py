@@ -18,6 +18,7 @@ from rlbook.formulas.group_advantages import (
     process_advantages,
 )
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
+from rlbook.ground import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,27 +66,19 @@ class Config:
     """Where an answer is cut; the task's own limit by default."""
 
     def __post_init__(self):
-        choices = {
-            "supervision": ("outcome", "process"),
-            "advantage": ("normalized", "centred", "leave_one_out"),
-            "aggregate": ("answer_mean", "constant", "token_mean"),
-            "kl_as": ("loss", "reward"),
-            "kl_kind": ("k1", "k2", "k3"),
-            "kl_level": ("token", "answer"),
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
-        least = {"num_steps": 1, "num_prompts": 1, "group_size": 2, "inner_steps": 1}
-        least |= {"warmup_steps": 0}
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        require.one_of("supervision", self.supervision, "outcome", "process")
+        require.one_of("advantage", self.advantage, "normalized", "centred", "leave_one_out")
+        require.one_of("aggregate", self.aggregate, "answer_mean", "constant", "token_mean")
+        require.one_of("kl_as", self.kl_as, "loss", "reward")
+        require.one_of("kl_kind", self.kl_kind, "k1", "k2", "k3")
+        require.one_of("kl_level", self.kl_level, "token", "answer")
+        for name in ("num_steps", "num_prompts", "inner_steps"):
+            require.at_least(name, getattr(self, name), 1)
+        require.at_least("group_size", self.group_size, 2)
+        require.at_least("warmup_steps", self.warmup_steps, 0)
+        require.at_least("kl_coef", self.kl_coef, 0)
         for name in ("clip_epsilon", "learning_rate", "temperature", "max_length"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if not self.kl_coef >= 0:
-            raise ValueError(f"kl_coef must be at least 0, got {self.kl_coef}")
+            require.positive(name, getattr(self, name))
         whole = self.advantage == "leave_one_out" or (self.kl_as == "reward" and self.kl_coef > 0)
         if self.supervision == "process" and whole:
             raise ValueError("leave_one_out and a KL as reward are for outcomes, not for processes")
@@ -102,6 +95,7 @@ class Steps(NamedTuple):
 @torch.no_grad()
 def make_advantages(
     rewards: torch.Tensor,
+    *,
     old_log_probs: torch.Tensor,
     ref_log_probs: torch.Tensor,
     completion_mask: torch.Tensor,
@@ -120,22 +114,30 @@ def make_advantages(
 
     Returns:
         (..., G, T).
+
+    Raises:
+        ValueError: supervision "process" without steps.
     """
+    normalize = config.advantage == "normalized"
     if config.supervision == "process":
-        normalize = config.advantage == "normalized"
-        return process_advantages(*steps, completion_mask, normalize_std=normalize)
+        if steps is None:
+            raise ValueError('supervision "process" needs steps, got None')
+        return process_advantages(
+            steps.rewards, steps.ends, steps.mask, completion_mask, normalize_std=normalize
+        )
     if config.kl_as == "reward" and config.kl_coef > 0:
         log_ratio = answer_kl_estimate(old_log_probs, ref_log_probs, completion_mask, "k1")
         rewards = rewards - config.kl_coef * log_ratio
     if config.advantage == "leave_one_out":
         advantages = leave_one_out_advantages(rewards)
     else:
-        advantages = outcome_advantages(rewards, normalize_std=config.advantage == "normalized")
+        advantages = outcome_advantages(rewards, normalize_std=normalize)
     return torch.where(completion_mask, advantages[..., None], 0.0)
 
 
 def grpo_loss(
     log_probs: torch.Tensor,
+    *,
     old_log_probs: torch.Tensor,
     ref_log_probs: torch.Tensor,
     advantages: torch.Tensor,
@@ -160,16 +162,19 @@ def grpo_loss(
 
     Source: Shao et al. 2024, Eq. 3.
     """
-    ratio_from = log_probs, old_log_probs, advantages
-    losses = clipped_surrogate_loss(*ratio_from, clip_epsilon=config.clip_epsilon)
+    losses = clipped_surrogate_loss(
+        log_probs, old_log_probs, advantages, clip_epsilon=config.clip_epsilon
+    )
     if config.kl_as == "loss" and config.kl_coef > 0:
         anchor = ref_log_probs.detach()
         if config.kl_level == "token":
             kl = kl_estimate(log_probs, anchor, config.kl_kind)
         else:
-            of_answer = log_probs, anchor, completion_mask, config.kl_kind, "answer"
             lengths = completion_mask.sum(-1, keepdim=True).clamp(min=1)
-            kl = answer_kl_estimate(*of_answer)[..., None] / lengths
+            kl = answer_kl_estimate(log_probs, anchor, completion_mask, config.kl_kind, "answer")
+            kl = kl[..., None] / lengths
         losses = losses + config.kl_coef * kl
-    how = config.aggregate, config.max_length
-    return aggregate_token_losses(losses, completion_mask, *how).mean(-1)
+    of_answers = aggregate_token_losses(
+        losses, completion_mask, config.aggregate, config.max_length
+    )
+    return of_answers.mean(-1)

@@ -4,7 +4,7 @@ interruption, a loss that is NaN, a log, checkpoints that continue exactly.
     loop = Loop({"policy": model}, num_steps=200, learning_rate=1e-3, seed=0)
     with loop:
         for step in loop.steps():
-            loop.minimize(loss_of(model, loop.generator))
+            loop.gradient_step(loss_of(model, loop.generator))
             loop.log(reward=..., kl=...)
     return loop.result()
 """
@@ -15,10 +15,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from rlbook.ground import require
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.saving import load_optimizer, load_tensors, optimizer_state, save_tensors
 from rlbook.ground.seeding import generator
@@ -30,26 +34,27 @@ CHECKPOINT = "checkpoint.safetensors"
 class LoopResult:
     """What a training of language models hands back."""
 
-    models: dict[str, nn.Module]
-    """As they are after the last good step."""
-    log: dict[str, torch.Tensor]
+    models: dict[str, Any]
+    """name -> module, as it is after the last good step. What was handed to the training is as it
+    was before."""
+    log: dict[str, np.ndarray]
     """name -> (steps,) float64; NaN where a step did not log it."""
     interrupted: bool
     """By Ctrl-C, or by the stop button of a notebook."""
-    stopped: str | None
-    """Why the training stopped early: a reward, loss or gradient that is not finite."""
-    seconds: float
-    """Of all steps, earlier ones of a continued training included."""
+    frozen: str | None
+    """Why it was stopped early: a reward, loss or gradient that is not finite."""
+    wall_time: float
+    """In seconds, of all steps, earlier ones of a continued training included."""
 
 
 class Loop:
     """The steps of one training of one or several models, each with an AdamW of its own.
 
     Args:
-        models: name -> module. They are trained in place. A frozen reference is none of them:
-            copy it from the policy before the Loop is made, which may load other weights.
-        optimization: learning_rate, schedule, warmup_steps, betas, weight_decay and
-            max_gradient_norm of `rlbook.language.loop.Optimizers`.
+        models: name -> module. They are trained in place, and `resume` loads other weights into
+            them: so they are copies that the learner has made, and a frozen reference is none.
+        learning_rate, schedule, warmup_steps, betas, weight_decay, max_gradient_norm: see
+            `Optimizers`.
         checkpoint: a folder, made if missing, in which the state is written every
             `checkpoint_every` steps and after the last one, whole or not at all.
         resume: a folder with a checkpoint. The same calls with the same num_steps then give what
@@ -69,22 +74,37 @@ class Loop:
         models: Mapping[str, nn.Module],
         *,
         num_steps: int,
+        learning_rate: float | Mapping[str, float],
+        schedule: str = "constant",
+        warmup_steps: int = 0,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 0.0,
+        max_gradient_norm: float = 1.0,
         seed: int = 0,
         progress: bool = True,
         checkpoint: str | Path | None = None,
         checkpoint_every: int = 50,
         resume: str | Path | None = None,
-        **optimization,
     ):
-        if num_steps < 1 or checkpoint_every < 1:
-            raise ValueError("num_steps and checkpoint_every must be at least 1")
+        require.at_least("num_steps", num_steps, 1)
+        require.at_least("checkpoint_every", checkpoint_every, 1)
         self.models, self.num_steps, self.seed = dict(models), num_steps, seed
-        self.optimizers = Optimizers(self.models, **optimization)
+        self.optimizers = Optimizers(
+            self.models,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            warmup_steps=warmup_steps,
+            betas=betas,
+            weight_decay=weight_decay,
+            max_gradient_norm=max_gradient_norm,
+        )
         self.show_progress = progress
-        self.checkpoint, self.checkpoint_every = checkpoint and Path(checkpoint), checkpoint_every
+        self.checkpoint = Path(checkpoint) if checkpoint else None
+        self.checkpoint_every = checkpoint_every
         self.generator = generator(seed)
-        self.interrupted, self.stopped = False, None
-        self.step, self.seconds = 0, 0.0
+        self.interrupted = False
+        self.frozen: str | None = None
+        self.step, self.wall_time = 0, 0.0
         self.logged: dict[str, dict[int, float]] = {}
         self.tensors: dict[str, torch.Tensor] = {}
         self.resumed: dict[str, torch.Tensor] = {}
@@ -99,11 +119,16 @@ class Loop:
     def __enter__(self) -> "Loop":
         return self
 
-    def __exit__(self, kind, error, traceback) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
         """Ctrl-C and a loss that is not finite end the training, and what was learned stays."""
         if isinstance(error, NotFinite):
-            self.stopped = f"{error} in step {self.step}: the weights of before it are kept"
-            warnings.warn(self.stopped, stacklevel=2)
+            self.frozen = f"{error} in step {self.step}: the weights of before it are kept"
+            warnings.warn(self.frozen, stacklevel=2)
         self.interrupted = isinstance(error, KeyboardInterrupt)
         return isinstance(error, NotFinite | KeyboardInterrupt)
 
@@ -116,7 +141,7 @@ class Loop:
                 self.optimizers.set_learning_rates(self.step, self.num_steps)
                 yield self.step
                 self.step += 1
-                self.seconds += time.perf_counter() - started
+                self.wall_time += time.perf_counter() - started
                 if self.step % self.checkpoint_every == 0 or self.step == self.num_steps:
                     self._save()
                 last = {name: row.get(self.step - 1) for name, row in self.logged.items()}
@@ -124,13 +149,13 @@ class Loop:
                 bar.set_postfix_str(", ".join(shown), refresh=False)
                 bar.update()
 
-    def minimize(self, loss: torch.Tensor, *names: str) -> float:
+    def gradient_step(self, loss: torch.Tensor, *names: str) -> float:
         """One step down the gradient of a loss (): of all models, or of those named.
 
         Returns:
             The norm of the gradient before it was clipped.
         """
-        return self.optimizers.minimize(loss, *names)
+        return self.optimizers.gradient_step(loss, *names)
 
     def log(self, **values: float | torch.Tensor) -> None:
         """Keep numbers of this step: `result().log` holds them as (steps,)."""
@@ -144,13 +169,21 @@ class Loop:
 
     def result(self) -> LoopResult:
         """What was learned so far."""
-        return LoopResult(self.models, self._log(), self.interrupted, self.stopped, self.seconds)
+        return LoopResult(
+            models=self.models,
+            log=self._log(),
+            interrupted=self.interrupted,
+            frozen=self.frozen,
+            wall_time=self.wall_time,
+        )
 
     # --- inside
 
-    def _log(self) -> dict[str, torch.Tensor]:
-        rows = {n: [x.get(t, math.nan) for t in range(self.step)] for n, x in self.logged.items()}
-        return {name: torch.tensor(row, dtype=torch.float64) for name, row in rows.items()}
+    def _log(self) -> dict[str, np.ndarray]:
+        return {
+            name: np.array([row.get(t, math.nan) for t in range(self.step)])
+            for name, row in self.logged.items()
+        }
 
     def _save(self) -> None:
         if self.checkpoint is None:
@@ -159,9 +192,9 @@ class Loop:
         for name, model in self.models.items():
             tensors |= {f"model.{name}.{key}": x for key, x in model.state_dict().items()}
         tensors |= {f"tensor.{name}": x for name, x in self.tensors.items()}
-        tensors |= {f"log.{name}": x for name, x in self._log().items()}
+        tensors |= {f"log.{name}": torch.from_numpy(x) for name, x in self._log().items()}
         self.checkpoint.mkdir(parents=True, exist_ok=True)
-        about = {"step": self.step, "seed": self.seed, "seconds": self.seconds}
+        about = {"step": self.step, "seed": self.seed, "seconds": self.wall_time}
         save_tensors(self.checkpoint / CHECKPOINT, tensors, about)
 
     def _load(self, path: Path) -> None:
@@ -169,7 +202,7 @@ class Loop:
         tensors, about = load_tensors(path, device)
         if about["seed"] != self.seed:
             raise ValueError(f"{path} is of seed {about['seed']}, asked for is {self.seed}")
-        self.step, self.seconds, self.resumed = about["step"], about["seconds"], tensors
+        self.step, self.wall_time, self.resumed = about["step"], about["seconds"], tensors
         self.generator.set_state(tensors["generator"].cpu())
         for name, model in self.models.items():
             try:
@@ -224,23 +257,26 @@ class Optimizers:
         models: Mapping[str, nn.Module],
         *,
         learning_rate: float | Mapping[str, float],
-        schedule: str = "constant",
-        warmup_steps: int = 0,
-        betas: tuple[float, float] = (0.9, 0.999),
-        weight_decay: float = 0.0,
-        max_gradient_norm: float = 1.0,
+        schedule: str,
+        warmup_steps: int,
+        betas: tuple[float, float],
+        weight_decay: float,
+        max_gradient_norm: float,
     ):
-        if schedule not in SCHEDULES:
-            raise ValueError(f"schedule must be one of {list(SCHEDULES)}, got {schedule!r}")
-        if not max_gradient_norm > 0:
-            raise ValueError(f"max_gradient_norm must be positive, got {max_gradient_norm}")
+        require.one_of("schedule", schedule, *SCHEDULES)
+        require.positive("max_gradient_norm", max_gradient_norm)
         self.schedule, self.warmup_steps = SCHEDULES[schedule], warmup_steps
         self.rates = _rates(models, learning_rate)
         self.max_gradient_norm = max_gradient_norm
         self.parameters = _parameters(models)
-        options = {"betas": betas, "weight_decay": weight_decay, "fused": True}
         self.by_name = {
-            name: torch.optim.AdamW(parameters, lr=self.rates[name], **options)
+            name: torch.optim.AdamW(
+                parameters,
+                lr=self.rates[name],
+                betas=betas,
+                weight_decay=weight_decay,
+                fused=True,
+            )
             for name, parameters in self.parameters.items()
         }
 
@@ -252,7 +288,7 @@ class Optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.rates[name] * factor
 
-    def minimize(self, loss: torch.Tensor, *names: str) -> float:
+    def gradient_step(self, loss: torch.Tensor, *names: str) -> float:
         """One step down the gradient of a loss (): of all models, or of those named.
 
         Returns:
@@ -287,9 +323,13 @@ class Optimizers:
             load_optimizer(name, optimizer, state)
 
 
-def _rates(models: Mapping[str, nn.Module], learning_rate) -> dict[str, float]:
-    given = learning_rate if isinstance(learning_rate, Mapping) else None
-    rates = dict.fromkeys(models, learning_rate) if given is None else dict(given)
+def _rates(
+    models: Mapping[str, nn.Module], learning_rate: float | Mapping[str, float]
+) -> dict[str, float]:
+    if isinstance(learning_rate, Mapping):
+        rates = dict(learning_rate)
+    else:
+        rates = dict.fromkeys(models, learning_rate)
     if set(rates) != set(models) or not all(rate > 0 for rate in rates.values()):
         raise ValueError(f"learning_rate must be positive for each model, got {learning_rate}")
     return rates

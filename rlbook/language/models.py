@@ -7,6 +7,7 @@ import copy
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from huggingface_hub import model_info, try_to_load_from_cache
@@ -79,9 +80,12 @@ def make_tokenizer(task: Task) -> PreTrainedTokenizerFast:
     backend.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", special_tokens=[(BOS, symbols.index(BOS))]
     )
-    special = {"pad_token": PAD, "bos_token": BOS, "eos_token": EOS}
     return PreTrainedTokenizerFast(
-        tokenizer_object=backend, clean_up_tokenization_spaces=False, **special
+        tokenizer_object=backend,
+        clean_up_tokenization_spaces=False,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
     )
 
 
@@ -104,8 +108,8 @@ def make_model(
     """
     if hidden_size % (2 * heads):
         raise ValueError(f"hidden_size={hidden_size} must be a multiple of 2 x heads={heads}")
-    ids = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in _SPECIAL}
-    shared = {"vocab_size": len(tokenizer), "tie_word_embeddings": True, **ids}
+    pad, bos, eos = tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id
+    config: LlamaConfig | GPT2Config
     if architecture == "llama":
         config = LlamaConfig(
             hidden_size=hidden_size,
@@ -113,12 +117,28 @@ def make_model(
             num_hidden_layers=layers,
             num_attention_heads=heads,
             max_position_embeddings=context,
-            **shared,
+            vocab_size=len(tokenizer),
+            tie_word_embeddings=True,
+            pad_token_id=pad,
+            bos_token_id=bos,
+            eos_token_id=eos,
         )
     elif architecture == "gpt2":
-        sizes = {"n_embd": hidden_size, "n_inner": 2 * hidden_size, "n_positions": context}
-        dropout = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-        config = GPT2Config(n_layer=layers, n_head=heads, **sizes, **dropout, **shared)
+        config = GPT2Config(
+            n_embd=hidden_size,
+            n_inner=2 * hidden_size,
+            n_layer=layers,
+            n_head=heads,
+            n_positions=context,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            vocab_size=len(tokenizer),
+            tie_word_embeddings=True,
+            pad_token_id=pad,
+            bos_token_id=bos,
+            eos_token_id=eos,
+        )
     else:
         raise ValueError(f'architecture must be "llama" or "gpt2", got {architecture!r}')
     with torch.random.fork_rng(devices=[]):
@@ -127,11 +147,11 @@ def make_model(
     return model.eval()
 
 
-_SPECIAL = ("pad", "bos", "eos")
-
-
 def load(
-    name_or_folder: str | os.PathLike, *, device=None, dtype: torch.dtype | None = None
+    name_or_folder: str | os.PathLike,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
 ) -> LanguageModel:
     """Any causal language model of `from_pretrained`: a folder, or a name on the hub.
 
@@ -147,16 +167,20 @@ def load(
             does not fit.
     """
     name = os.fspath(name_or_folder)
-    safe = {"trust_remote_code": False}
     try:
         _require_reach(name)
-        tokenizer = AutoTokenizer.from_pretrained(name, **safe)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, ImportError) as error:  # the last: a format that wants a package
         raise OSError(f"cannot load {name!r}, or its tokenizer: {error}") from error
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
-            name, use_safetensors=True, output_loading_info=True, dtype=dtype or "auto", **safe
+        found: Any = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=dtype or "auto",
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
+        model, report = found
     except OSError as error:
         raise OSError(f"cannot load the model of {name!r}: {error}") from error
     except ValueError as error:
@@ -216,7 +240,7 @@ def context_length(model: nn.Module) -> int | None:
 def encode(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Sequence[str],
-    device=None,
+    device: torch.device | str | None = None,
     *,
     max_tokens: int | None = None,
 ) -> Prompts:
@@ -245,7 +269,9 @@ def encode(
 
 
 def encode_answers(
-    tokenizer: PreTrainedTokenizerBase, answers: Sequence[str], device=None
+    tokenizer: PreTrainedTokenizerBase,
+    answers: Sequence[str],
+    device: torch.device | str | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Answers as tokens (B, T), each closed by the end of a sequence, padded on the right, and
     their completion_mask (B, T)."""

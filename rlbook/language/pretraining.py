@@ -5,9 +5,7 @@ of all that made it. It is written beside its place and then renamed, so that it
 or not at all, and the checksums of its files are verified before it is read.
 """
 
-import ast
 import hashlib
-import inspect
 import json
 import math
 import os
@@ -25,6 +23,7 @@ from torch.nn.functional import cross_entropy
 
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.seeding import generator
+from rlbook.ground.sources import reach, source_hash
 from rlbook.language import models
 from rlbook.language.models import LanguageModel, encode, encode_answers
 from rlbook.language.tasks.task import Task
@@ -34,6 +33,8 @@ CONTENTS = "contents.json"
 IGNORED = -100
 """The target of a position that the loss leaves out."""
 STEPS = {"arithmetic": 800, "reviews": 600}
+NO_WEIGHTS = {"rlbook.ground.progress"}
+"""Modules that no stored model depends on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +100,14 @@ def pretrain(task: Task, recipe: Recipe, *, seed: int, progress: bool = True) ->
     """
     draw = generator(seed)
     tokenizer = models.make_tokenizer(task)
-    sizes = {name: getattr(recipe, name) for name in ("hidden_size", "layers", "heads")}
-    model = models.make_model(tokenizer, architecture=recipe.architecture, seed=seed, **sizes)
+    model = models.make_model(
+        tokenizer,
+        architecture=recipe.architecture,
+        hidden_size=recipe.hidden_size,
+        layers=recipe.layers,
+        heads=recipe.heads,
+        seed=seed,
+    )
     tokens, targets = _text(task, tokenizer, recipe.num_pairs, draw)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
@@ -158,34 +165,23 @@ def cache_folder() -> Path:
 
 def checksum(task: Task, recipe: Recipe) -> str:
     """Of all that a stored model depends on: the task with its settings, the recipe, the source
-    of both, and the versions of the libraries. Comments and layout do not enter.
+    of the task and of the training, and the versions of the libraries.
 
     Raises:
-        OSError, TypeError: the task's class has no source file.
+        ValueError: the task's class has no source file.
     """
-    parts = [ast.dump(ast.parse(inspect.getsource(inspect.getmodule(type(task)))))]
-    parts += _definitions(
-        models, "make_tokenizer", "make_model", "encode", "encode_answers", "_ids"
-    )
-    parts += _definitions(sys.modules[__name__], "pretrain", "_text", "_schedule")
-    parts += [type(task).__qualname__, repr(vars(task)), json.dumps(asdict(recipe))]
+    module, name = type(task).__module__, type(task).__qualname__
+    reached = reach([(__name__, "pretrain"), (module, name)], {module}, NO_WEIGHTS)
+    parts = [source_hash(reached), name, repr(vars(task)), json.dumps(asdict(recipe))]
     parts += [torch.__version__, transformers.__version__]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
-def _definitions(module, *functions: str) -> list[str]:
-    """These functions of a module, and its constants."""
-    tree = ast.parse(inspect.getsource(module))
-    other = (ast.FunctionDef, ast.ClassDef)
-    wanted = (n for n in tree.body if not isinstance(n, other) or n.name in functions)
-    return [ast.dump(node) for node in wanted]
 
 
 def _place(task: Task, recipe: Recipe, seed: int) -> Path | None:
     """The folder of a model; None for a task whose source is not known, from a notebook's cell."""
     try:
         key = checksum(task, recipe)
-    except (OSError, TypeError):
+    except ValueError:
         warnings.warn(f"{type(task).__name__} has no source file: not stored", stacklevel=3)
         return None
     return cache_folder() / f"{task.name}-{seed}-{key[:16]}"

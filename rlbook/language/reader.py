@@ -1,8 +1,9 @@
 """A causal model of `transformers` that reads prompts once, then one more token at a time."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,20 +23,20 @@ MAY_BE_ABSENT = {
 
 
 @contextmanager
-def evaluation_mode(model) -> Iterator[None]:
-    """No dropout inside; afterwards the mode it was in."""
-    training = model.training
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """No dropout inside; afterwards each module is in the mode that it was in."""
+    training = [module for module in model.modules() if module.training]
     if training:
         model.eval()
     try:
         yield
     finally:
-        if training:
-            model.train()
+        for module in training:
+            module.training = True
 
 
 def answer_outputs(
-    model, prompts: Prompts, answers: torch.Tensor, completion_mask: torch.Tensor
+    model: nn.Module, prompts: Prompts, answers: torch.Tensor, completion_mask: torch.Tensor
 ) -> torch.Tensor:
     """What a model puts out where each token of the answers is due, (B, T, ...), without dropout.
 
@@ -53,7 +54,13 @@ def answer_outputs(
 
 
 def last_outputs(
-    model, tokens: torch.Tensor, mask: torch.Tensor, keep: int, **options
+    model: nn.Module,
+    tokens: torch.Tensor,
+    mask: torch.Tensor,
+    keep: int,
+    *,
+    known: Sequence[str] | None = None,
+    **options: Any,
 ) -> torch.Tensor:
     """What a model puts out after the last `keep` tokens, in float32 at least.
 
@@ -63,14 +70,15 @@ def last_outputs(
         model: with its head, for logits (B, keep, V); or its body, for hidden states.
         tokens: (B, L), what is read.
         mask: (B, read before + L), 1 for real tokens.
-        options: of the model's forward.
+        known: the options of the model's forward; looked up if they are not given.
+        options: of these.
 
     Raises:
         TypeError: the model takes no such option, and it is none that may be absent.
     """
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
     options |= {"position_ids": positions, "logits_to_keep": keep}
-    known = _arguments(model)
+    known = _arguments(model) if known is None else known
     if unknown := options.keys() - set(known) - MAY_BE_ABSENT.keys():
         name = type(model).__name__
         raise TypeError(f"forward of {name} takes no {sorted(unknown)}, only {known}")
@@ -109,14 +117,15 @@ class Reader:
         ValueError: the model takes no cache, or leaves the one that it is given as it was.
     """
 
-    def __init__(self, model, tokens: torch.Tensor, mask: torch.Tensor, room: int):
+    def __init__(self, model: nn.Module, tokens: torch.Tensor, mask: torch.Tensor, room: int):
         (B, P), mask = tokens.shape, mask.long()
         different, copies = torch.cat([tokens, mask], dim=1).unique(dim=0, return_inverse=True)
         self.model, self.cache = model, DynamicCache(config=config_of(model))
-        named = [name for name in _arguments(model) if name in CACHE_NAMES]  # the outermost first
+        self.known = _arguments(model)
+        named = [name for name in self.known if name in CACHE_NAMES]  # the outermost first
         if not named:
-            names, wanted = " nor ".join(CACHE_NAMES), type(model).__name__
-            raise ValueError(f"forward of {wanted} takes neither {names}: it cannot read on")
+            name, neither = type(model).__name__, " nor ".join(CACHE_NAMES)
+            raise ValueError(f"forward of {name} takes neither {neither}: it cannot read on")
         self.cache_name = named[0]
         self.mask, self.read_before = torch.cat([mask, mask.new_ones(B, room)], dim=1), P
         if len(different) < B:
@@ -138,11 +147,11 @@ class Reader:
 
     def _read(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         options = {self.cache_name: self.cache, "use_cache": True}
-        logits = last_outputs(self.model, tokens, mask, keep=1, **options)[:, 0]
+        found = last_outputs(self.model, tokens, mask, keep=1, known=self.known, **options)
         if (held := self.cache.get_seq_length()) != self.read_before:
             raise ValueError(
                 f"{type(self.model).__name__} has read {self.read_before} tokens of each row, and"
                 f" its cache, given as {self.cache_name}, holds {held}: it would answer without"
                 " what it has read"
             )
-        return logits
+        return found[:, 0]

@@ -6,19 +6,24 @@ are learned. The model is never given two answers at once: it must make a scale 
 """
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from rlbook.formulas.preferences import bradley_terry_loss
 from rlbook.language.loop import Loop, LoopResult
-from rlbook.language.models import context_length, encode, encode_answers
+from rlbook.language.models import config_of, context_length, encode, encode_answers
 
 HEAD = "reward_head.safetensors"
 CHUNKS = 2
@@ -61,11 +66,13 @@ class RewardModel(nn.Module):
         tokenizer: its tokenizer, with an end-of-sequence token and a padding token.
     """
 
-    def __init__(self, model, tokenizer):
+    shift: torch.Tensor
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
         super().__init__()
-        self.body = copy.deepcopy(model.base_model).eval()
+        self.body = cast(PreTrainedModel, copy.deepcopy(model.base_model).eval())
         self.tokenizer = tokenizer
-        size = self.body.config.get_text_config().hidden_size
+        size = config_of(model).get_text_config().hidden_size
         dtype = torch.promote_types(self.body.dtype, torch.float32)
         self.head = nn.Linear(size, 1, bias=False, dtype=dtype, device=self.body.device)
         nn.init.zeros_(self.head.weight)
@@ -102,8 +109,14 @@ class RewardModel(nn.Module):
         rows = torch.arange(len(tokens), device=tokens.device)
         return hidden[rows, lengths - 1].to(self.head.weight.dtype)
 
+    def copy(self) -> "RewardModel":
+        """The same weights again, to be trained or kept apart; the tokenizer is shared."""
+        return copy.deepcopy(self, {id(self.tokenizer): self.tokenizer})
+
     @torch.no_grad()
-    def score(self, prompts: Sequence[str], answers: Sequence[str], *, batch_size: int = 256):
+    def score(
+        self, prompts: Sequence[str], answers: Sequence[str], *, batch_size: int = 256
+    ) -> torch.Tensor:
         """The rewards of answers in words, (B,). An empty answer is an end token alone."""
         text = to_tokens(self.tokenizer, prompts, answers, self.head.weight.device)
         batches = zip(*(x.split(batch_size) for x in text), strict=True)
@@ -152,7 +165,10 @@ def move_left(tokens: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, t
 
 
 def to_tokens(
-    tokenizer, prompts: Sequence[str], answers: Sequence[str], device: torch.device | str = "cpu"
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    device: torch.device | str = "cpu",
 ) -> Text:
     """Each prompt, its answer and an end token, as the policy would have written them.
 
@@ -177,18 +193,18 @@ def train(
     progress: bool = True,
     checkpoint: str | Path | None = None,
     resume: str | Path | None = None,
+    on_step: Callable[[int, dict[str, float]], None] | None = None,
 ) -> LoopResult:
-    """Train `model`, in place, on pairs (prompt, chosen answer, rejected answer).
+    """Learn from pairs (prompt, chosen answer, rejected answer).
 
-    A pair of two equal answers teaches nothing and is left out. At the end the answers of the
-    pairs are centred, `RewardModel.centre`.
+    `model` stays as it is; the trained copy is `result.models["reward_model"]`. A pair of two
+    equal answers teaches nothing and is left out. At the end the copy is centred on the answers
+    of the pairs, `RewardModel.centre`.
 
     Args:
         seed: of the order in which pairs are drawn; the only thing random here.
         checkpoint, resume: folders, see `rlbook.language.loop.Loop`.
-
-    Returns:
-        .models are the "body" and "head" of `model`.
+        on_step: is told each step's number and log.
 
     Logged for each step, of its own batch, before it learns from it:
         loss: the mean of -log P(the choice that was made), in nats. log 2 = 0.693 at first, as the
@@ -205,10 +221,10 @@ def train(
     if not pairs:
         raise ValueError("no pairs of two different answers to learn from")
     prompts, chosen, rejected = map(list, zip(*pairs, strict=True))
-    device = model.head.weight.device
+    trained, device = model.copy(), model.head.weight.device
     text = to_tokens(model.tokenizer, prompts * 2, chosen + rejected, device)  # (2N, L)
     loop = Loop(
-        {"body": model.body, "head": model.head},
+        {"body": trained.body, "head": trained.head},
         num_steps=config.num_steps,
         learning_rate={"body": config.learning_rate, "head": config.head_learning_rate},
         schedule="cosine",
@@ -220,12 +236,18 @@ def train(
         resume=resume,
     )
     with loop:
-        for _ in loop.steps():
+        for step in loop.steps():
             rows = torch.randint(len(pairs), (config.batch_size,), generator=loop.generator)
             both = torch.cat([rows, rows + len(pairs)]).to(device)  # chosen, then rejected
-            rewards = model(text.tokens[both], text.mask[both]).view(2, -1)
-            loss = bradley_terry_loss(*rewards, random_share=config.random_share)
-            loop.minimize(loss.mean())
-            loop.log(loss=loss.mean(), accuracy=(rewards[0] > rewards[1]).double().mean())
-    model.centre(prompts * 2, chosen + rejected)
-    return loop.result()
+            won, lost = trained(text.tokens[both], text.mask[both]).view(2, -1)
+            loss = bradley_terry_loss(won, lost, random_share=config.random_share).mean()
+            loop.gradient_step(loss)
+            measured = {
+                "loss": float(loss.detach()),
+                "accuracy": float((won > lost).double().mean()),
+            }
+            loop.log(**measured)
+            if on_step is not None:
+                on_step(step, measured)
+    trained.centre(prompts * 2, chosen + rejected)
+    return replace(loop.result(), models={"reward_model": trained})

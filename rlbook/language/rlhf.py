@@ -9,23 +9,26 @@ anchor, which never changes: the objective is E[reward] - kl_coef KL(pi_theta ||
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from rlbook.formulas.divergences import proportional_kl_coef
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
 from rlbook.formulas.token_rewards import token_advantages, token_rewards
+from rlbook.ground import require
 from rlbook.ground.masking import masked_mean
 from rlbook.language.loop import Loop, LoopResult
-from rlbook.language.models import LanguageModel, Prompts
+from rlbook.language.models import LanguageModel, Prompts, config_of
+from rlbook.language.reader import answer_outputs
 from rlbook.language.sampling import token_log_probs, write
 from rlbook.language.scoring import Reward, prompt_source, score
 
 if TYPE_CHECKING:
     from rlbook.language.tasks.task import Task
-from rlbook.language.reader import answer_outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,29 +68,30 @@ class Config:
 
     def __post_init__(self):
         for name in ("num_steps", "batch_size", "max_new_tokens", "num_epochs", "num_minibatches"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not (0 <= self.lambda_ <= 1 and self.kl_coef >= 0 and self.value_coef >= 0):
-            raise ValueError("lambda_ must be in [0, 1], kl_coef and value_coef at least 0")
-        for name in ("clip_epsilon", "kl_target", "kl_horizon", "max_gradient_norm"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+            require.at_least(name, getattr(self, name), 1)
+        require.within("lambda_", self.lambda_, 0, 1)
+        require.at_least("kl_coef", self.kl_coef, 0)
+        require.at_least("value_coef", self.value_coef, 0)
+        for name in ("clip_epsilon", "kl_horizon", "max_gradient_norm"):
+            require.positive(name, getattr(self, name))
+        if self.kl_target is not None:
+            require.positive("kl_target", self.kl_target)
         if self.num_minibatches > self.batch_size:
             raise ValueError(f"num_minibatches must be at most batch_size = {self.batch_size}")
 
 
-def ppo_loss(
+def rlhf_loss(
     log_probs: torch.Tensor,
+    *,
     old_log_probs: torch.Tensor,
     advantages: torch.Tensor,
     values: torch.Tensor,
     returns: torch.Tensor,
     completion_mask: torch.Tensor,
-    *,
     clip_epsilon: float,
     value_coef: float,
 ) -> torch.Tensor:
-    """sum over an answer's tokens of -min(rho A, clip(rho) A) + c_v (V - G)^2. Eq. (19.17).
+    """PPO's: sum over an answer's tokens of -min(rho A, clip(rho) A) + c_v (V - G)^2. Eq. (19.17).
 
     To be minimised. At pi_theta = pi_old the gradient of the mean over answers is minus the
     policy gradient, Eq. (19.12), plus that of the critic's error.
@@ -117,10 +121,10 @@ class Critic(nn.Module):
     Eq. (19.15). It begins at 0.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: PreTrainedModel):
         super().__init__()
         self.body = copy.deepcopy(model.base_model)
-        size = model.config.get_text_config().hidden_size
+        size = config_of(model).get_text_config().hidden_size
         dtype = torch.promote_types(model.dtype, torch.float32)
         self.head = nn.Linear(size, 1, dtype=dtype, device=model.device)
         nn.init.zeros_(self.head.weight)
@@ -138,7 +142,7 @@ class Critic(nn.Module):
         return torch.where(completion_mask, values, 0.0)
 
 
-class Batch(NamedTuple):
+class JudgedAnswers(NamedTuple):
     """The answers of a round, and what the updates need of them; no gradients in it."""
 
     prompts: Prompts
@@ -149,25 +153,33 @@ class Batch(NamedTuple):
     advantages: torch.Tensor
     returns: torch.Tensor
 
-    def take(self, rows: torch.Tensor) -> "Batch":
-        prompts = Prompts(self.prompts.tokens[rows], self.prompts.mask[rows])
-        return Batch(prompts, *(x[rows] for x in self[1:]))
+    def take(self, rows: torch.Tensor) -> "JudgedAnswers":
+        return JudgedAnswers(
+            prompts=Prompts(self.prompts.tokens[rows], self.prompts.mask[rows]),
+            tokens=self.tokens[rows],
+            completion_mask=self.completion_mask[rows],
+            log_probs=self.log_probs[rows],
+            advantages=self.advantages[rows],
+            returns=self.returns[rows],
+        )
 
 
 @torch.no_grad()
 def collect(
     policy: LanguageModel,
+    *,
     critic: Critic,
-    reference,
+    reference: nn.Module,
     texts: list[str],
-    reward,
-    kl_coef,
-    config,
-    generator,
-) -> tuple[Batch, dict[str, torch.Tensor], list[str]]:
+    reward: Reward | nn.Module,
+    kl_coef: float,
+    config: Config,
+    generator: torch.Generator,
+) -> tuple[JudgedAnswers, dict[str, torch.Tensor], list[str]]:
     """One answer to each prompt, scored; what to learn from it, what to log, and the answers."""
-    options = {"max_new_tokens": config.max_new_tokens, "generator": generator}
-    prompts, answers, written = write(policy, texts, **options)
+    prompts, answers, written = write(
+        policy, texts, max_new_tokens=config.max_new_tokens, generator=generator
+    )
     mask = answers.completion_mask
     scores = score(reward, texts, written, prompts, answers)
     ref_log_probs = token_log_probs(reference, prompts, answers.tokens, mask)
@@ -178,14 +190,24 @@ def collect(
         centred = advantages - masked_mean(advantages, mask)
         deviation = masked_mean(centred**2, mask).sqrt()
         advantages = torch.where(mask, centred / (deviation + 1e-8), 0.0)
-    batch = Batch(prompts, answers.tokens, mask, answers.log_probs, advantages, returns)
-    kl = (answers.log_probs - ref_log_probs).sum(-1).mean()  # k1 of whole answers
-    error = masked_mean((values - returns) ** 2, mask)
-    measured = {"reward": scores.mean(), "kl": kl, "length": mask.sum(-1).float().mean()}
-    return batch, measured | {"critic_error": error}, written
+    batch = JudgedAnswers(
+        prompts=prompts,
+        tokens=answers.tokens,
+        completion_mask=mask,
+        log_probs=answers.log_probs,
+        advantages=advantages,
+        returns=returns,
+    )
+    measured = {
+        "reward": scores.mean(),
+        "kl": (answers.log_probs - ref_log_probs).sum(-1).mean(),  # k1 of whole answers
+        "length": mask.sum(-1).float().mean(),
+        "critic_error": masked_mean((values - returns) ** 2, mask),
+    }
+    return batch, measured, written
 
 
-def improve(loop: Loop, batch: Batch, config: Config) -> None:
+def improve(loop: Loop, batch: JudgedAnswers, config: Config) -> None:
     """The epochs: gradient steps on minibatches of answers, for policy and critic."""
     model, critic = loop.models["policy"], loop.models["critic"]
     for _ in range(config.num_epochs):
@@ -194,17 +216,17 @@ def improve(loop: Loop, batch: Batch, config: Config) -> None:
             part = batch.take(rows)
             log_probs = token_log_probs(model, part.prompts, part.tokens, part.completion_mask)
             values = critic(part.prompts, part.tokens, part.completion_mask)
-            loss = ppo_loss(
+            loss = rlhf_loss(
                 log_probs,
-                part.log_probs,
-                part.advantages,
-                values,
-                part.returns,
-                part.completion_mask,
+                old_log_probs=part.log_probs,
+                advantages=part.advantages,
+                values=values,
+                returns=part.returns,
+                completion_mask=part.completion_mask,
                 clip_epsilon=config.clip_epsilon,
                 value_coef=config.value_coef,
             )
-            loop.minimize(loss.mean())
+            loop.gradient_step(loss.mean())
 
 
 def train(
@@ -217,13 +239,15 @@ def train(
     watch: Mapping[str, Reward] | None = None,
     seed: int = 0,
     progress: bool = True,
-    checkpoint=None,
-    resume=None,
+    checkpoint: str | Path | None = None,
+    resume: str | Path | None = None,
 ) -> LoopResult:
     """PPO from `policy`, which stays as it is; the trained copy is `result.models["policy"]`.
 
+    Its critic is there, too, as "critic". No other argument is changed, either.
+
     Args:
-        reward: a function of lists of prompts and answers, or a reward model; it is frozen.
+        reward: a function of lists of prompts and answers, or a reward model; it is not trained.
         prompts: to draw from, or a task that makes them.
         reference: pi_ref; `policy` by default.
         watch: name -> another function like `reward`, which is logged and not learned from.
@@ -247,27 +271,38 @@ def train(
     config = config or Config()
     draw = prompt_source(policy, prompts, config.max_new_tokens)
     anchor = (reference or policy).model
-    model = copy.deepcopy(policy.model)
+    trained, critic = policy.copy(), Critic(policy.model)
     loop = Loop(
-        {"policy": model, "critic": Critic(policy.model)},
+        {"policy": trained.model, "critic": critic},
         num_steps=config.num_steps,
         learning_rate={"policy": config.learning_rate, "critic": config.critic_learning_rate},
         schedule="linear",
         max_gradient_norm=config.max_gradient_norm,
-        **{"seed": seed, "progress": progress, "checkpoint": checkpoint, "resume": resume},
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
+        resume=resume,
     )
     kl_coef = loop.remember("kl_coef", torch.tensor(config.kl_coef))
-    models = LanguageModel(model, policy.tokenizer), loop.models["critic"], anchor
     with loop:
         for _ in loop.steps():
             texts = draw(config.batch_size, loop.generator)
             batch, measured, written = collect(
-                *models, texts, reward, kl_coef.item(), config, loop.generator
+                trained,
+                critic=critic,
+                reference=anchor,
+                texts=texts,
+                reward=reward,
+                kl_coef=kl_coef.item(),
+                config=config,
+                generator=loop.generator,
             )
             improve(loop, batch, config)
             watched = {n: watcher(texts, written).mean() for n, watcher in (watch or {}).items()}
             loop.log(**measured, **watched, kl_coef=kl_coef)
             if config.kl_target is not None:
-                target, horizon = config.kl_target, config.kl_horizon
-                kl_coef.copy_(proportional_kl_coef(kl_coef, measured["kl"].cpu(), target, horizon))
+                kl = measured["kl"].cpu()
+                kl_coef.copy_(
+                    proportional_kl_coef(kl_coef, kl, config.kl_target, config.kl_horizon)
+                )
     return loop.result()

@@ -16,7 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
 
+from rlbook.ground import require
 from rlbook.ground.draws import inverse_cdf
 from rlbook.language.models import LanguageModel, Prompts, context_length, encode
 from rlbook.language.reader import Reader, answer_outputs, evaluation_mode
@@ -64,7 +67,7 @@ def write(
 
 @torch.no_grad()
 def sample(
-    model,
+    model: nn.Module,
     prompts: Prompts,
     *,
     max_new_tokens: int,
@@ -90,12 +93,12 @@ def sample(
             left, with the row; a negative temperature.
     """
     check_prompts(model, prompts, max_new_tokens)
-    if not (temperature >= 0 and max_new_tokens >= 1):
-        got = f"{temperature} and {max_new_tokens}"
-        raise ValueError(f"temperature must be at least 0 and max_new_tokens 1, got {got}")
+    require.at_least("temperature", temperature, 0)
+    require.at_least("max_new_tokens", max_new_tokens, 1)
     shape, device = (len(prompts.tokens), max_new_tokens), prompts.tokens.device
-    where = {"generator": generator, "device": generator.device}
-    uniforms = torch.rand(shape, dtype=torch.float64, **where).to(device)
+    uniforms = torch.rand(
+        shape, dtype=torch.float64, generator=generator, device=generator.device
+    ).to(device)
     tokens = torch.full(shape, pad_token_id, device=device)
     log_probs = torch.zeros(shape, dtype=torch.float64, device=device)
     mask = torch.zeros(shape, dtype=torch.bool, device=device)
@@ -121,7 +124,9 @@ def sample(
     return Answers(tokens[:, : t + 1], mask[:, : t + 1], log_probs, finished)
 
 
-def _draw(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float):
+def _draw(
+    logits: torch.Tensor, uniforms: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """A token for each row, (B,), and its log-probability."""
     log_probs = (logits / (temperature or 1.0)).log_softmax(-1)  # (B, V)
     if temperature:
@@ -132,7 +137,7 @@ def _draw(logits: torch.Tensor, uniforms: torch.Tensor, temperature: float):
 
 
 def token_log_probs(
-    model,
+    model: nn.Module,
     prompts: Prompts,
     answers: torch.Tensor,
     completion_mask: torch.Tensor,
@@ -153,14 +158,13 @@ def token_log_probs(
         shapes = f"{tuple(prompts.tokens.shape)}, {(B, T)}, {tuple(completion_mask.shape)}"
         raise ValueError(f"prompts, answers and completion_mask do not fit: {shapes}")
     check_prompts(model, prompts, completion_mask.sum(-1))
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
+    require.positive("temperature", temperature)
     logits = answer_outputs(model, prompts, answers, completion_mask) / temperature  # (B, T, V)
     chosen = logits.gather(-1, answers[..., None])[..., 0]
     return torch.where(completion_mask, chosen - logits.logsumexp(-1), 0.0)
 
 
-def decode(tokenizer, answers: Answers) -> list[str]:
+def decode(tokenizer: PreTrainedTokenizerBase, answers: Answers) -> list[str]:
     """The answers as text, without the end token and other special tokens."""
     rows = zip(answers.tokens.tolist(), answers.completion_mask.sum(-1).tolist(), strict=True)
     own = [tokens[:length] for tokens, length in rows]
@@ -186,7 +190,7 @@ def pass_at_k(correct: torch.Tensor, k: int) -> torch.Tensor:
     return 1 - ((wrong - draws).clamp(min=0) / (n - draws)).prod(-1)
 
 
-def check_prompts(model, prompts: Prompts, lengths: int | torch.Tensor) -> None:
+def check_prompts(model: nn.Module, prompts: Prompts, lengths: int | torch.Tensor) -> None:
     """Is there something to continue, padded on the left, and room for the answer?
 
     Args:

@@ -55,7 +55,9 @@ def score(
     return scores
 
 
-def prompt_source(policy: LanguageModel, prompts: "Sequence[str] | Task", max_new_tokens: int):
+def prompt_source(
+    policy: LanguageModel, prompts: "Sequence[str] | Task", max_new_tokens: int
+) -> Callable[[int, torch.Generator], list[str]]:
     """A function (n, generator) -> n prompts: those of a task, or drawn from a list.
 
     Raises:

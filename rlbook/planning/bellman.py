@@ -4,48 +4,40 @@ Backups are batched, (..., S) -> (..., S), run on the device of the model's tens
 contractions by the discount; a policy is (S,) integers or (S, A) probabilities.
 """
 
-from collections.abc import Callable, Iterator
-from functools import reduce
-
 import torch
 
-from rlbook.ground.require import numbers
-from rlbook.planning.kernels import EVERY
+from rlbook.ground.require import Numbers, numbers
+from rlbook.planning.kernels import EVERY, blocks
 from rlbook.planning.mdp import MDP
 
-STATES_AT_A_TIME = 65_536  # temporaries of this size stay in the cache: 4 times faster at 10^6
 MAX_DIRECT_STATES = 5_000  # up to here linear equations are solved by a dense factorisation
 
 
-def _check_values(mdp: MDP, values) -> torch.Tensor:
+def _check_values(mdp: MDP, values: Numbers) -> torch.Tensor:
     values = numbers(values)
     if values.ndim == 0 or values.shape[-1] != mdp.num_states:
         raise ValueError(f"values must be (..., {mdp.num_states}), got {tuple(values.shape)}")
     return values.to(mdp.reward)
 
 
-def _in_turn(mdp: MDP, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
-    """r(s, a) + discount sum_s' P(s'|s, a) V(s') for one action after another, each (..., S)."""
-    for a, expected in enumerate(mdp.kernel.expectations(values, states)):
-        q = torch.add(mdp.reward[states, a], expected, alpha=mdp.discount)
-        yield q if mdp.all_allowed else q.masked_fill(~mdp.allowed[states, a], -torch.inf)
-
-
-def action_values(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
+def action_values(mdp: MDP, values: Numbers, states: slice = EVERY) -> torch.Tensor:
     """Q(s, a) = r(s, a) + discount sum_s' P(s'|s, a) V(s'). Eq. (3.4).
 
     Args:
         values: (..., S), V.
+        states: only for these s, all of them by default.
 
     Returns:
         (..., S, A); -inf where an action is not allowed.
 
     Source: Sutton & Barto (2018), Eq. 4.6.
     """
-    return torch.stack(list(_in_turn(mdp, _check_values(mdp, values))), dim=-1)
+    expected = mdp.kernel.expectations(_check_values(mdp, values), states)
+    q = torch.add(mdp.reward[states], expected, alpha=mdp.discount)
+    return q if mdp.all_allowed else q.masked_fill(~mdp.allowed[states], -torch.inf)
 
 
-def bellman_expectation_backup(mdp: MDP, values: torch.Tensor, policy) -> torch.Tensor:
+def bellman_expectation_backup(mdp: MDP, values: Numbers, policy: Numbers) -> torch.Tensor:
     """(T_pi V)(s) = sum_a pi(a|s) [r(s, a) + discount sum_s' P(s'|s, a) V(s')]. Eq. (3.2).
 
     Args:
@@ -62,7 +54,7 @@ def bellman_expectation_backup(mdp: MDP, values: torch.Tensor, policy) -> torch.
     return (probabilities * q.masked_fill(probabilities == 0, 0.0)).sum(-1)
 
 
-def bellman_optimality_backup(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
+def bellman_optimality_backup(mdp: MDP, values: Numbers) -> torch.Tensor:
     """(T V)(s) = max_a [r(s, a) + discount sum_s' P(s'|s, a) V(s')]. Eq. (3.7).
 
     Args:
@@ -73,35 +65,20 @@ def bellman_optimality_backup(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
 
     Source: Sutton & Barto (2018), Eq. 4.10.
     """
-    return _in_blocks(mdp, values, lambda in_turn: reduce(torch.maximum, in_turn))
+    best = [action_values(mdp, values, states).amax(-1) for states in blocks(mdp.num_states)]
+    return torch.cat(best, dim=-1)
 
 
-def greedy_actions(mdp: MDP, values: torch.Tensor) -> torch.Tensor:
+def greedy_actions(mdp: MDP, values: Numbers) -> torch.Tensor:
     """argmax_a [r(s, a) + discount sum_s' P(s'|s, a) V(s')], (..., S) -> (..., S) integers.
 
     Of several best actions, the first.
     """
-    return _in_blocks(mdp, values, _first_best)
+    best = [action_values(mdp, values, states).max(-1) for states in blocks(mdp.num_states)]
+    return torch.cat([of_block.indices for of_block in best], dim=-1)
 
 
-def _first_best(in_turn: Iterator[torch.Tensor]) -> torch.Tensor:
-    best = next(in_turn)
-    actions = torch.zeros_like(best, dtype=torch.long)
-    for a, q in enumerate(in_turn, start=1):
-        actions.masked_fill_(q > best, a)
-        best = torch.maximum(best, q)
-    return actions
-
-
-def _in_blocks(mdp: MDP, values: torch.Tensor, choose: Callable) -> torch.Tensor:
-    """What `choose` makes of the actions' values in turn, a block of states at a time."""
-    values = _check_values(mdp, values)
-    starts = range(0, mdp.num_states, STATES_AT_A_TIME)
-    blocks = [choose(_in_turn(mdp, values, slice(s, s + STATES_AT_A_TIME))) for s in starts]
-    return blocks[0] if len(blocks) == 1 else torch.cat(blocks, dim=-1)
-
-
-def discounted_visitation(mdp: MDP, policy) -> torch.Tensor:
+def discounted_visitation(mdp: MDP, policy: Numbers) -> torch.Tensor:
     """nu(s) = (1 - discount) sum_t discount^t Pr[s_t = s], (S,), summing to one. Eq. (2.7).
 
     The exact solution of nu = (1 - discount) start + discount P_pi^T nu, Eq. (2.9). Terminal

@@ -78,6 +78,6 @@ def location(max_cars: int, requests: float, returns: float) -> tuple[torch.Tens
 def capped_poisson(mean: float, cap: int) -> torch.Tensor:
     """Pr[min(X, cap) = k] for k = 0 .. cap, (cap + 1,), where X is Poisson. Eq. (5.13)."""
     k = torch.arange(cap, dtype=torch.float64)
-    mean = torch.tensor(mean, dtype=torch.float64)
-    below = torch.exp(torch.xlogy(k, mean) - mean - torch.lgamma(k + 1))
+    expected = torch.tensor(mean, dtype=torch.float64)
+    below = torch.exp(torch.xlogy(k, expected) - expected - torch.lgamma(k + 1))
     return torch.cat([below, (1 - below.sum()).clamp_min(0).reshape(1)])

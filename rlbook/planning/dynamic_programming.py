@@ -5,18 +5,19 @@ hands back what it has; `residual` says how far that is from done.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import TypeVar
 
 import torch
 
+from rlbook.ground import require
+from rlbook.ground.draws import draw_one
 from rlbook.ground.progress import progress
-from rlbook.ground.require import first_index, numbers, require_shape
+from rlbook.ground.require import Numbers, first_index, numbers, require_shape
 from rlbook.planning.bellman import (
     action_values,
-    bellman_expectation_backup,
     bellman_optimality_backup,
-    discounted_visitation,
     greedy_actions,
     policy_values,
 )
@@ -35,6 +36,7 @@ class Solution:
         sweeps: how many times every state was backed up (policy iteration: its rounds).
         residual: max_s |(T V)(s) - V(s)| at the last backup, the last change of the values.
         action_values: (S, A), from `q_value_iteration` only.
+        interrupted: whether the stop button ended it.
     """
 
     values: torch.Tensor
@@ -42,9 +44,56 @@ class Solution:
     sweeps: int
     residual: float
     action_values: torch.Tensor | None = None
+    interrupted: bool = False
 
 
-def start_values(mdp: MDP, initial_values) -> torch.Tensor:
+@dataclass(frozen=True, eq=False)
+class Iterate:
+    """Where a method stands: it yields one after another, from its start on."""
+
+    values: torch.Tensor
+    """(S,), V; or (S, A), Q."""
+    sweeps: int = 0
+    residual: float = torch.inf
+    settled: bool = False
+    """Nothing is left to be done."""
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyIterate(Iterate):
+    policy: torch.Tensor = field(kw_only=True)
+    """(S,) or (S, A)."""
+
+
+AnIterate = TypeVar("AnIterate", bound=Iterate)
+
+
+def converged(
+    what: str, iterates: Iterator[AnIterate], limit: int | None
+) -> tuple[AnIterate, bool]:
+    """The first iterate that is settled, or the last one before the limit or the stop button.
+
+    Args:
+        limit: of sweeps; without one, a million of them are a divergence, which raises.
+
+    Returns:
+        The iterate, and whether it was interrupted.
+    """
+    last = next(iterates)
+    most = MAX_SWEEPS if limit is None else limit
+    try:
+        with progress(total=limit, description=what) as bar:
+            while not last.settled and last.sweeps < most:
+                before, last = last, next(iterates)
+                bar.update(last.sweeps - before.sweeps)
+    except KeyboardInterrupt:
+        return last, True
+    if limit is None and not last.settled:
+        raise ValueError(f"{what}: not settled after {MAX_SWEEPS} rounds; do the values diverge?")
+    return last, False
+
+
+def start_values(mdp: MDP, initial_values: Numbers | None) -> torch.Tensor:
     """(S,) values to start from: zero by default, and 0 at terminal states."""
     if initial_values is None:
         return torch.zeros_like(mdp.reward[:, 0])
@@ -56,46 +105,17 @@ def start_values(mdp: MDP, initial_values) -> torch.Tensor:
     return values
 
 
-def rounds(what: str, tolerance: float, limit: int | None) -> Iterator[int]:
-    """1, 2, ... up to the limit, with a progress bar; without a limit, a divergence raises."""
-    if not tolerance > 0:
-        raise ValueError(f"tolerance must be positive, got {tolerance}")
-    with progress(total=limit, description=what) as bar:
-        for number in range(1, (MAX_SWEEPS if limit is None else limit) + 1):
-            yield number
-            bar.update()
-    if limit is None:
-        raise ValueError(f"{what}: not settled after {MAX_SWEEPS} rounds; do the values diverge?")
-
-
 # ---------------------------------------------------------------- all states at once
-
-
-__all__ = [
-    "Solution",
-    "action_values",
-    "asynchronous_value_iteration",
-    "bellman_expectation_backup",
-    "bellman_optimality_backup",
-    "discounted_visitation",
-    "greedy_actions",
-    "modified_policy_iteration",
-    "policy_evaluation",
-    "policy_iteration",
-    "policy_values",
-    "q_value_iteration",
-    "value_iteration",
-]
 
 
 def policy_evaluation(
     mdp: MDP,
-    policy,
+    policy: Numbers,
     *,
     method: str = "exact",
     tolerance: float = 1e-8,
     max_sweeps: int | None = None,
-    initial_values=None,
+    initial_values: Numbers | None = None,
 ) -> Solution:
     """The values V^pi of a policy, the solution of V = r_pi + discount P_pi V. Eq. (5.2).
 
@@ -110,21 +130,24 @@ def policy_evaluation(
 
     Source: Sutton & Barto (2018), section 4.1.
     """
+    require.one_of("method", method, "exact", "iterative")
     chain, policy = mdp.induced_chain(policy), torch.as_tensor(policy)
     if method == "exact":
         values = policy_values(chain)
         residual = (bellman_optimality_backup(chain, values) - values).abs().max()
         return Solution(values, policy, 1, float(residual))
-    if method != "iterative":
-        raise ValueError(f'method must be "exact" or "iterative", got {method!r}')
     evaluated = value_iteration(  # the chain has one action: its maximum is no choice
         chain, tolerance=tolerance, max_sweeps=max_sweeps, initial_values=initial_values
     )
-    return Solution(evaluated.values, policy, evaluated.sweeps, evaluated.residual)
+    return replace(evaluated, policy=policy)
 
 
 def value_iteration(
-    mdp: MDP, *, tolerance: float = 1e-8, max_sweeps: int | None = None, initial_values=None
+    mdp: MDP,
+    *,
+    tolerance: float = 1e-8,
+    max_sweeps: int | None = None,
+    initial_values: Numbers | None = None,
 ) -> Solution:
     """V_{k+1} = T V_k in every state, until the change is below `tolerance`. Eq. (4.1).
 
@@ -136,15 +159,20 @@ def value_iteration(
 
     Source: Sutton & Barto (2018), section 4.4.
     """
-    values, sweep, residual = start_values(mdp, initial_values), 0, torch.inf
-    with suppress(KeyboardInterrupt):
-        for sweep in rounds("value iteration", tolerance, max_sweeps):  # noqa: B007
+    require.positive("tolerance", tolerance)
+
+    def iterates() -> Iterator[Iterate]:
+        values = start_values(mdp, initial_values)
+        yield Iterate(values)
+        for sweep in count(1):
             backed_up = bellman_optimality_backup(mdp, values)
             residual = float((backed_up - values).abs().max())
             values = backed_up
-            if residual < tolerance:
-                break
-    return Solution(values, greedy_actions(mdp, values), sweep, residual)
+            yield Iterate(values, sweep, residual, residual < tolerance)
+
+    last, interrupted = converged("value iteration", iterates(), max_sweeps)
+    policy = greedy_actions(mdp, last.values)
+    return Solution(last.values, policy, last.sweeps, last.residual, interrupted=interrupted)
 
 
 def q_value_iteration(
@@ -158,21 +186,24 @@ def q_value_iteration(
 
     Source: Sutton & Barto (2018), Eq. 4.2 used as an update.
     """
-    values, sweep, residual = start_values(mdp, None), 0, torch.inf
-    q = action_values(mdp, values)
-    with suppress(KeyboardInterrupt):
-        for sweep in rounds("Q-value iteration", tolerance, max_sweeps):  # noqa: B007
+    require.positive("tolerance", tolerance)
+
+    def iterates() -> Iterator[Iterate]:
+        q = action_values(mdp, start_values(mdp, None))
+        yield Iterate(q)
+        for sweep in count(1):
             backed_up = action_values(mdp, q.amax(dim=-1))
             residual = float((backed_up - q)[mdp.allowed].abs().max())
             q = backed_up
-            if residual < tolerance:
-                break
-    best = q.max(dim=-1)
-    return Solution(best.values, best.indices, sweep, residual, q)
+            yield Iterate(q, sweep, residual, residual < tolerance)
+
+    last, interrupted = converged("Q-value iteration", iterates(), max_sweeps)
+    values, policy = last.values.max(dim=-1)
+    return Solution(values, policy, last.sweeps, last.residual, last.values, interrupted)
 
 
 def policy_iteration(
-    mdp: MDP, *, initial_policy=None, max_iterations: int | None = None
+    mdp: MDP, *, initial_policy: Numbers | None = None, max_iterations: int | None = None
 ) -> Solution:
     """Evaluate exactly, act greedily, repeat until nothing changes. Eqs. (5.2) and (5.9).
 
@@ -186,23 +217,28 @@ def policy_iteration(
 
     Source: Howard (1960); Sutton & Barto (2018), section 4.3.
     """
-    policy = initial_policy
-    if policy is None:
-        policy = mdp.allowed.to(mdp.reward) / mdp.allowed.sum(dim=1, keepdim=True)
+    uniform = mdp.allowed.to(mdp.reward) / mdp.allowed.sum(dim=1, keepdim=True)
+    first = uniform if initial_policy is None else initial_policy
     rounding = max(1e-10, 100 * torch.finfo(mdp.reward.dtype).eps)
-    values, iteration, residual = start_values(mdp, None), 0, torch.inf
-    with suppress(KeyboardInterrupt):
-        for iteration in rounds("policy iteration", 1.0, max_iterations):  # noqa: B007
-            policy = torch.as_tensor(policy, device=mdp.reward.device)
+
+    def iterates() -> Iterator[PolicyIterate]:
+        policy = torch.as_tensor(first, device=mdp.reward.device)
+        values, residual = start_values(mdp, None), torch.inf
+        yield PolicyIterate(values, policy=policy)
+        for iteration in count(1):
             values = policy_values(mdp.induced_chain(policy))
+            yield PolicyIterate(values, iteration - 1, residual, policy=policy)
             best = bellman_optimality_backup(mdp, values)
             residual = float((best - values).abs().max())
             better = best > values + rounding * values.abs().max().clamp_min(1)
-            if policy.ndim == 1 and not better.any():
-                break
-            greedy = greedy_actions(mdp, values)
-            policy = torch.where(better, greedy, policy) if policy.ndim == 1 else greedy
-    return Solution(values, policy, iteration, residual)
+            settled = policy.ndim == 1 and not better.any()
+            if not settled:
+                greedy = greedy_actions(mdp, values)
+                policy = torch.where(better, greedy, policy) if policy.ndim == 1 else greedy
+            yield PolicyIterate(values, iteration, residual, settled, policy=policy)
+
+    last, interrupted = converged("policy iteration", iterates(), max_iterations)
+    return Solution(last.values, last.policy, last.sweeps, last.residual, interrupted=interrupted)
 
 
 def modified_policy_iteration(
@@ -211,7 +247,7 @@ def modified_policy_iteration(
     evaluation_sweeps: int = 20,
     tolerance: float = 1e-8,
     max_sweeps: int | None = None,
-    initial_values=None,
+    initial_values: Numbers | None = None,
 ) -> Solution:
     """Act greedily, then only `evaluation_sweeps` backups of that policy, repeat. Eq. (5.16).
 
@@ -220,23 +256,26 @@ def modified_policy_iteration(
 
     Source: Puterman & Shin (1978).
     """
-    if evaluation_sweeps < 0:
-        raise ValueError(f"evaluation_sweeps must be 0 or more, got {evaluation_sweeps}")
-    values, sweeps, residual = start_values(mdp, initial_values), 0, torch.inf
-    with suppress(KeyboardInterrupt):
-        for _ in rounds("modified policy iteration", tolerance, None):
-            best, policy = bellman_optimality_backup(mdp, values), None
-            residual, sweeps = float((best - values).abs().max()), sweeps + 1
-            if residual < tolerance or (max_sweeps is not None and sweeps >= max_sweeps):
-                values = best
-                break
+    require.at_least("evaluation_sweeps", evaluation_sweeps, 0)
+    require.positive("tolerance", tolerance)
+
+    def iterates() -> Iterator[Iterate]:
+        values, sweeps = start_values(mdp, initial_values), 0
+        yield Iterate(values)
+        while True:
+            best, sweeps = bellman_optimality_backup(mdp, values), sweeps + 1
+            residual = float((best - values).abs().max())
+            yield Iterate(best, sweeps, residual, residual < tolerance)
             policy, values = greedy_actions(mdp, values), best
             chain = mdp.induced_chain(policy, must_end=False)
             left = evaluation_sweeps if max_sweeps is None else max_sweeps - sweeps - 1
             for _ in range(min(evaluation_sweeps, left)):
-                values = bellman_optimality_backup(chain, values)
-                sweeps += 1
-    return Solution(values, greedy_actions(mdp, values), sweeps, residual)
+                values, sweeps = bellman_optimality_backup(chain, values), sweeps + 1
+                yield Iterate(values, sweeps, residual)
+
+    last, interrupted = converged("modified policy iteration", iterates(), max_sweeps)
+    policy = greedy_actions(mdp, last.values)
+    return Solution(last.values, policy, last.sweeps, last.residual, interrupted=interrupted)
 
 
 # ---------------------------------------------------------------- one state at a time, in any order
@@ -249,7 +288,7 @@ def asynchronous_value_iteration(
     num_updates: int,
     horizon: int | None = None,
     generator: torch.Generator | None = None,
-    initial_values=None,
+    initial_values: Numbers | None = None,
 ) -> Solution:
     """V(s) <- (T V)(s) for one state at a time, each update using all earlier ones. Eq. (4.10).
 
@@ -268,29 +307,35 @@ def asynchronous_value_iteration(
 
     Source: Bertsekas (1982); Barto, Bradtke & Singh (1995) for trajectories.
     """
-    if order not in ("in_place", "random", "trajectory"):
-        raise ValueError(f'order must be "in_place", "random" or "trajectory", got {order!r}')
+    require.one_of("order", order, "in_place", "random", "trajectory")
     if order != "in_place" and generator is None:
         raise ValueError(f'order="{order}" draws random states: give a generator')
-    values, s, age, update = start_values(mdp, initial_values), None, 0, 0
-    actions = torch.arange(mdp.num_actions, device=values.device)
-    with suppress(KeyboardInterrupt):
-        for update in rounds("asynchronous value iteration", 1.0, num_updates):
+    values = start_values(mdp, initial_values)
+
+    def iterates() -> Iterator[Iterate]:
+        s, age = 0, 0
+        actions = torch.arange(mdp.num_actions, device=values.device)
+        yield Iterate(values)
+        for update in count(1):
             if order == "in_place":
                 s = (update - 1) % mdp.num_states
             elif order == "random":
                 s = int(
                     torch.randint(mdp.num_states, (), generator=generator, device=values.device)
                 )
-            elif s is None or bool(mdp.terminal[s]) or age == horizon:
-                s, age = int(torch.multinomial(mdp.start, 1, generator=generator)), 0
+            elif update == 1 or bool(mdp.terminal[s]) or age == horizon:
+                s, age = draw_one(mdp.start, generator), 0
             successors, probabilities = mdp.kernel.gather(torch.full_like(actions, s), actions)
             q = mdp.reward[s] + mdp.discount * (probabilities * values[successors]).sum(-1)
             a = int(q.masked_fill(~mdp.allowed[s], -torch.inf).argmax())
             values[s] = q[a]
             if order == "trajectory":
-                k = int(torch.multinomial(probabilities[a], 1, generator=generator))
+                k = draw_one(probabilities[a], generator)
                 s, age = int(successors[a, k]), age + 1
+            yield Iterate(values, update)
+
+    last, interrupted = converged("asynchronous value iteration", iterates(), num_updates)
     residual = float((bellman_optimality_backup(mdp, values) - values).abs().max())
-    sweeps = -(-update // mdp.num_states)
-    return Solution(values, greedy_actions(mdp, values), sweeps, residual)
+    sweeps = -(-last.sweeps // mdp.num_states)
+    policy = greedy_actions(mdp, values)
+    return Solution(values, policy, sweeps, residual, interrupted=interrupted)

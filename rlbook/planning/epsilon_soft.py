@@ -3,6 +3,7 @@
 import torch
 
 from rlbook.formulas.exploration import epsilon_greedy_policy
+from rlbook.ground import require
 from rlbook.planning.mdp import MDP
 
 
@@ -18,8 +19,7 @@ def epsilon_soft_model(mdp: MDP, epsilon: float) -> MDP:
 
     Source: Sutton & Barto (2018), section 5.4.
     """
-    if not 0 <= epsilon <= 1:
-        raise ValueError(f"epsilon must be in [0, 1], got {epsilon}")
+    require.within("epsilon", epsilon, 0, 1)
     S, A = mdp.reward.shape
     pairs = torch.arange(S * A, device=mdp.reward.device)
     next_states, chances = mdp.kernel.gather(pairs // A, pairs % A)

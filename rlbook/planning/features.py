@@ -6,6 +6,8 @@ is exact: the averages over states are weighted sums, the fixed points linear eq
 
 import torch
 
+from rlbook.ground import require
+from rlbook.ground.require import Numbers
 from rlbook.planning.mdp import MDP
 
 
@@ -19,13 +21,14 @@ def state_aggregation(num_states: int, num_groups: int) -> torch.Tensor:
 
     Source: Sutton & Barto (2018), section 9.3.
     """
-    if not 1 <= num_groups <= num_states:
-        raise ValueError(f"num_groups must be in 1 .. {num_states}, got {num_groups}")
+    require.within("num_groups", num_groups, 1, num_states)
     group = torch.arange(num_states) * num_groups // num_states
     return torch.nn.functional.one_hot(group, num_groups).to(torch.float64)
 
 
-def tile_indices(points: torch.Tensor, *, low, high, tiles: int, tilings: int) -> torch.Tensor:
+def tile_indices(
+    points: torch.Tensor, *, low: Numbers, high: Numbers, tiles: int, tilings: int
+) -> torch.Tensor:
     """Which tile of each tiling a point lies in. Eq. (10b.2).
 
     A tiling is a grid of cells as wide as (high - low) / tiles, one cell more than `tiles` on
@@ -47,11 +50,9 @@ def tile_indices(points: torch.Tensor, *, low, high, tiles: int, tilings: int) -
 
     Source: Sutton & Barto (2018), section 9.5.4, with its displacement vectors of odd numbers.
     """
-    if points.ndim == 0 or not points.is_floating_point():
-        got = f"{points.dtype} {tuple(points.shape)}"
-        raise ValueError(f"points must be floating point (..., D), got {got}")
-    if tiles < 1 or tilings < 1:
-        raise ValueError(f"tiles and tilings must be positive, got {tiles} and {tilings}")
+    require.real("points", points, "(..., D)")
+    require.at_least("tiles", tiles, 1)
+    require.at_least("tilings", tilings, 1)
     D = points.shape[-1]
     low, high = (torch.as_tensor(bound).to(points).expand(D) for bound in (low, high))
     if not (low < high).all():
@@ -66,7 +67,9 @@ def tile_indices(points: torch.Tensor, *, low, high, tiles: int, tilings: int) -
     return k * (tiles + 1) ** D + (cells * strides).sum(-1)
 
 
-def tile_features(points: torch.Tensor, *, low, high, tiles: int, tilings: int) -> torch.Tensor:
+def tile_features(
+    points: torch.Tensor, *, low: Numbers, high: Numbers, tiles: int, tilings: int
+) -> torch.Tensor:
     """Tile coding: a 1 for the tile of each tiling that a point lies in, else 0. Eq. (10b.2).
 
     Args:

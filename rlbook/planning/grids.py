@@ -5,14 +5,14 @@ values reshape to the picture. A wall is never entered and its value is 0.
 Actions follow Gymnasium's FrozenLake: 0 left, 1 down, 2 right, 3 up.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
-from rlbook.ground.require import check_discount
+from rlbook.ground import require
 from rlbook.planning.kernels import EVERY, SuccessorKernel, check_size
-from rlbook.planning.mdp import MDP, check_reachability
+from rlbook.planning.mdp import MDP
+from rlbook.planning.mdp_checks import check_reachability, check_rewards
 
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # (row, column): left, down, right, up
 FREE, WALL, START = ".", "#", "S"
@@ -31,12 +31,14 @@ class GridKernel:
     slip: float
     dtype: torch.dtype = torch.float64
 
-    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
-        """sum_s' P(s'|s, a) V(s') for one action after another: (..., S) -> 4 times (..., S)."""
-        near = [values.index_select(-1, cells) for cells in self.near[:, states]]
-        sides = [near[1] + near[3], near[0] + near[2]]
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
+        cells = self.near[:, states]
+        near = values.index_select(-1, cells.flatten()).unflatten(-1, cells.shape)  # (..., 4, s)
+        sides = [near[..., 1, :] + near[..., 3, :], near[..., 0, :] + near[..., 2, :]]
+        near.mul_(1 - self.slip)
         for a in range(4):
-            yield near[a].mul_(1 - self.slip).add_(sides[a % 2], alpha=self.slip / 2)
+            near[..., a, :].add_(sides[a % 2], alpha=self.slip / 2)
+        return near.movedim(-2, -1)
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The three successors (S, 4, 3) of each pair, and their probabilities."""
@@ -54,12 +56,13 @@ class GridKernel:
         check_size(self.near.shape[1], 4)
         return SuccessorKernel.from_rows(*self.rows()).dense()
 
-    def gather(self, states: torch.Tensor, actions: torch.Tensor):
-        """The successors (N, 3) and their probabilities (N, 3) of N state-action pairs."""
+    def gather(
+        self, states: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         next_states, probabilities = self.rows()
         return next_states[states, actions].long(), probabilities[states, actions]
 
-    def to(self, device) -> "GridKernel":
+    def to(self, device: str | torch.device) -> "GridKernel":
         return GridKernel(self.near.to(device), self.slip, self.dtype)
 
 
@@ -81,9 +84,8 @@ class GridWorld:
     step_reward: float = -1.0
     slip: float = 0.0
 
-    def __post_init__(self):
-        if not 0 <= self.slip <= 1:
-            raise ValueError(f"slip must be in [0, 1], got {self.slip}")
+    def __post_init__(self) -> None:
+        require.within("slip", self.slip, 0, 1)
 
     @classmethod
     def from_text(
@@ -121,7 +123,8 @@ class GridWorld:
 
     @property
     def shape(self) -> tuple[int, int]:
-        return tuple(self.walls.shape)
+        H, W = self.walls.shape
+        return H, W
 
     def state(self, row: int, column: int) -> int:
         """The number of a cell."""
@@ -137,7 +140,7 @@ class GridWorld:
             table: True stores three successors for each pair, with the reward of each; False
                 only the four neighbours of each cell, a third of the time and of the memory.
         """
-        check_discount(discount)
+        require.check_discount(discount)
         terminal = (self.walls | self.ends).flatten()
         kernel = GridKernel(self._near(), self.slip)
         starts = self.starts if self.starts.any() else ~(self.walls | self.ends)
@@ -154,12 +157,13 @@ class GridWorld:
                 start=start,
                 terminal=terminal,
             )
-        paid = torch.stack(list(kernel.expectations(entry)), dim=0)  # (4, S)
+        paid = kernel.expectations(entry).T  # (4, S)
         reward = torch.where(terminal, 0, paid + self.step_reward).T
         allowed = torch.ones_like(reward, dtype=torch.bool)
+        check_rewards(reward, ~terminal.unsqueeze(1) & allowed)
         if discount == 1:
             check_reachability(kernel, terminal, allowed)
-        return MDP(kernel, reward, float(discount), start, terminal, allowed)
+        return MDP._checked(kernel, reward, discount, start, terminal, allowed)
 
     def _near(self) -> torch.Tensor:
         """(4, S) int32: where each move leads, from each cell.

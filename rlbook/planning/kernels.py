@@ -1,18 +1,26 @@
 """How an MDP stores P(s'|s, a), and the one thing every backup asks of it: an expectation.
 
-The classes answer the same calls, so that the formulas above them are written once:
-`expectations(values)`, `under(policy)`, `dense()` and `gather(states, actions)`.
-An expectation is handed out one action at a time, for a slice of the states: a backup then
-never holds large temporaries, which at 10^6 states cost more time than the arithmetic.
+The classes answer the calls of `Kernel`, so that the formulas above them are written once.
+An expectation is handed out for a slice of the states, the actions first in memory: a backup
+that goes through `blocks` never holds large temporaries, which at 10^6 states cost more time
+than the arithmetic.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 MAX_DENSE_ENTRIES = 10**8
+STATES_AT_A_TIME = 65_536  # temporaries of this size stay in the cache: 4 times faster at 10^6
 EVERY = slice(None)
+
+
+def blocks(num_states: int) -> Iterator[slice]:
+    """The states 0 .. S - 1 in slices of `STATES_AT_A_TIME`."""
+    for start in range(0, num_states, STATES_AT_A_TIME):
+        yield slice(start, start + STATES_AT_A_TIME)
 
 
 def check_size(num_states: int, num_actions: int) -> None:
@@ -22,6 +30,31 @@ def check_size(num_states: int, num_actions: int) -> None:
             f"a dense (S, A, S) array of ({num_states}, {num_actions}, {num_states}) is too large; "
             "build the MDP from K successors per state, MDP.from_successors"
         )
+
+
+class Kernel(Protocol):
+    """P(s'|s, a), however it is stored."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the probabilities."""
+
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
+        """sum_s' P(s'|s, a) V(s') of these states s and every action: (..., S) -> (..., s, A)."""
+
+    def under(self, policy: torch.Tensor) -> "Kernel":
+        """The kernel of the chain, with one action, that a policy (S,) or (S, A) induces."""
+
+    def dense(self) -> torch.Tensor:
+        """P as one array (S, A, S); raises ValueError where that would not fit."""
+
+    def gather(
+        self, states: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The successors (N, K) and their probabilities (N, K) of N state-action pairs."""
+
+    def to(self, device: str | torch.device) -> "Kernel":
+        """The same on another device."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +67,10 @@ class DenseKernel:
     def dtype(self) -> torch.dtype:
         return self.transition.dtype
 
-    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
-        """sum_s' P(s'|s, a) V(s') for one action after another: (..., S) -> A times (..., S)."""
-        for a in range(self.transition.shape[1]):
-            yield values @ self.transition[states, a].T
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
+        actions = range(self.transition.shape[1])
+        ahead = [values @ self.transition[states, a].T for a in actions]
+        return torch.stack(ahead).movedim(0, -1)
 
     def under(self, policy: torch.Tensor) -> "DenseKernel":
         """The kernel of the chain that a policy induces, (S, 1, S): see SuccessorKernel."""
@@ -49,13 +82,14 @@ class DenseKernel:
     def dense(self) -> torch.Tensor:
         return self.transition
 
-    def gather(self, states: torch.Tensor, actions: torch.Tensor):
-        """The successors (N, K) and their probabilities (N, K) of N state-action pairs."""
+    def gather(
+        self, states: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         probabilities = self.transition[states, actions]
         successors = torch.arange(probabilities.shape[-1], device=states.device)
         return successors.expand_as(probabilities), probabilities
 
-    def to(self, device) -> "DenseKernel":
+    def to(self, device: str | torch.device) -> "DenseKernel":
         return DenseKernel(self.transition.to(device))
 
 
@@ -72,7 +106,7 @@ class SuccessorKernel:
     probabilities: torch.Tensor  # (A, K, S)
 
     @classmethod
-    def from_rows(cls, next_states: torch.Tensor, probabilities: torch.Tensor):
+    def from_rows(cls, next_states: torch.Tensor, probabilities: torch.Tensor) -> "SuccessorKernel":
         """The kernel from arrays that put the state first, (S, A, K)."""
         next_states = next_states.permute(1, 2, 0).to(torch.int32).contiguous()
         return cls(next_states, probabilities.permute(1, 2, 0).contiguous())
@@ -81,14 +115,18 @@ class SuccessorKernel:
     def dtype(self) -> torch.dtype:
         return self.probabilities.dtype
 
-    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> Iterator[torch.Tensor]:
-        """sum_k p_k(s, a) V(s'_k) for one action after another: (..., S) -> A times (..., S)."""
-        next_states, probabilities = self.next_states[..., states], self.probabilities[..., states]
-        for successors, chances in zip(next_states, probabilities, strict=True):
-            total = chances[0] * values.index_select(-1, successors[0])
-            for k in range(1, len(chances)):
-                total = total.addcmul_(chances[k], values.index_select(-1, successors[k]))
-            yield total
+    def expectations(self, values: torch.Tensor, states: slice = EVERY) -> torch.Tensor:
+        """sum_k p_k(s, a) V(s'_k) of these states s and every action: (..., S) -> (..., s, A)."""
+        chances = self.probabilities[..., states]  # (A, K, s)
+        total = chances[:, 0] * self._ahead(values, 0, states)
+        for k in range(1, chances.shape[1]):
+            total = total.addcmul_(chances[:, k], self._ahead(values, k, states))
+        return total.movedim(-2, -1)
+
+    def _ahead(self, values: torch.Tensor, k: int, states: slice) -> torch.Tensor:
+        """V of the successors of number k, (..., A, s)."""
+        successors = self.next_states[:, k, states]
+        return values.index_select(-1, successors.flatten()).unflatten(-1, successors.shape)
 
     def under(self, policy: torch.Tensor) -> "SuccessorKernel":
         """The kernel of the chain that a policy induces: one action, K or A K successors.
@@ -111,10 +149,11 @@ class SuccessorKernel:
         index = self.next_states.permute(2, 0, 1).to(torch.int64)  # (S, A, K)
         return dense.scatter_add_(-1, index, self.probabilities.permute(2, 0, 1))
 
-    def gather(self, states: torch.Tensor, actions: torch.Tensor):
-        """The successors (N, K) and their probabilities (N, K) of N state-action pairs."""
+    def gather(
+        self, states: torch.Tensor, actions: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         successors = self.next_states[actions, :, states].to(torch.int64)
         return successors, self.probabilities[actions, :, states]
 
-    def to(self, device) -> "SuccessorKernel":
+    def to(self, device: str | torch.device) -> "SuccessorKernel":
         return SuccessorKernel(self.next_states.to(device), self.probabilities.to(device))

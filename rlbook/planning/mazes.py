@@ -2,9 +2,8 @@
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import minimum_spanning_tree
 
+from rlbook.ground import require
 from rlbook.planning.grids import GridWorld
 
 
@@ -33,10 +32,11 @@ def random_maze(
     Raises:
         ValueError: a size below 3, openings outside [0, 1], a goal that is no room.
     """
-    if min(height, width) < 3:
-        raise ValueError(f"height and width must be at least 3, got {height} and {width}")
-    if not 0 <= openings <= 1:
-        raise ValueError(f"openings must be in [0, 1], got {openings}")
+    from scipy.sparse import csgraph, csr_array  # takes half a second
+
+    require.at_least("height", height, 3)
+    require.at_least("width", width, 3)
+    require.within("openings", openings, 0, 1)
     for row, column in goals:
         if not (0 < row < height - 1 and 0 < column < width - 1 and row % 2 and column % 2):
             raise ValueError(f"goal ({row}, {column}) is no room: rooms have odd coordinates")
@@ -46,7 +46,7 @@ def random_maze(
     other = np.concatenate([rooms[:, 1:].ravel(), rooms[1:].ravel()])
     draws = torch.rand(2, len(one), generator=generator, dtype=torch.float64).numpy()
     graph = csr_array((draws[0] + 1, (one, other)), shape=(rooms.size, rooms.size))
-    tree = minimum_spanning_tree(graph).tocoo()
+    tree = csgraph.minimum_spanning_tree(graph).tocoo()
     extra = draws[1] < openings
     walls = torch.ones(height, width, dtype=torch.bool)
     walls[1 : 2 * rows : 2, 1 : 2 * columns : 2] = False

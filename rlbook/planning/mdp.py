@@ -4,11 +4,15 @@ Conventions of the whole book: r_t is the reward for a_t; P(s'|s, a) is the prob
 s_{t+1} = s'; a terminal state leads to itself with reward 0, so its value is 0.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
+from rlbook.ground import require
+from rlbook.ground.draws import random_distributions
 from rlbook.ground.require import (
+    Numbers,
     check_discount,
     first_index,
     flags,
@@ -16,16 +20,28 @@ from rlbook.ground.require import (
     numbers,
     require_shape,
 )
-from rlbook.planning.kernels import DenseKernel, SuccessorKernel
+from rlbook.planning.kernels import DenseKernel, Kernel, SuccessorKernel
+from rlbook.planning.mdp_checks import (
+    check_next_states,
+    check_policy,
+    check_probabilities,
+    check_reachability,
+    check_rewards,
+    check_start,
+    check_terminal_rows,
+)
+
+if TYPE_CHECKING:
+    import gymnasium as gym
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class MDP:
     """A finite MDP (S, A, P, r, discount, start). Build one with `from_arrays`,
     `from_successors`, `from_gymnasium`, `random`, or from text with `rlbook.planning.grids`.
 
     Attributes:
-        kernel: holds P(s'|s, a); `kernel.expect(values)` is sum_s' P(s'|s, a) V(s').
+        kernel: holds P(s'|s, a); `kernel.expectations(values)` is sum_s' P(s'|s, a) V(s').
         reward: (S, A), r(s, a) = E[r_t | s_t = s, a_t = a]. Eq. (2.2).
         discount: in [0, 1].
         start: (S,), the distribution of s_0.
@@ -33,19 +49,48 @@ class MDP:
         allowed: (S, A) bool, the actions that exist in each state.
         successor_reward: R(s, a, s') beside each successor, (S, A, S) or (S, A, K); None
             where the reward does not depend on s'.
+        all_allowed: whether every action exists everywhere.
     """
 
-    kernel: DenseKernel | SuccessorKernel
+    kernel: Kernel
     reward: torch.Tensor
     discount: float
     start: torch.Tensor
     terminal: torch.Tensor
     allowed: torch.Tensor
-    successor_reward: torch.Tensor | None = None
-    all_allowed: bool = field(init=False)
+    successor_reward: torch.Tensor | None
+    all_allowed: bool
 
-    def __post_init__(self):
-        object.__setattr__(self, "all_allowed", bool(self.allowed.all()))
+    def __init__(self, *parts: object, **named: object) -> None:
+        raise TypeError(
+            "build an MDP with MDP.from_arrays, from_successors, from_gymnasium or random, or "
+            "with GridWorld.mdp: they check the model"
+        )
+
+    @classmethod
+    def _checked(
+        cls,
+        kernel: Kernel,
+        reward: torch.Tensor,
+        discount: float,
+        start: torch.Tensor,
+        terminal: torch.Tensor,
+        allowed: torch.Tensor,
+        successor_reward: torch.Tensor | None = None,
+    ) -> "MDP":
+        """An MDP of parts that the caller has checked."""
+        mdp = object.__new__(cls)
+        vars(mdp).update(
+            kernel=kernel,
+            reward=reward,
+            discount=float(discount),
+            start=start,
+            terminal=terminal,
+            allowed=allowed,
+            successor_reward=successor_reward,
+            all_allowed=bool(allowed.all()),
+        )
+        return mdp
 
     @property
     def num_states(self) -> int:
@@ -67,15 +112,29 @@ class MDP:
             f"discount {self.discount:g})"
         )
 
-    def to(self, device) -> "MDP":
+    def to(self, device: str | torch.device) -> "MDP":
         """The same model on another device."""
-        names = ("kernel", "reward", "start", "terminal", "allowed", "successor_reward")
-        moved = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return replace(self, **{name: value.to(device) for name, value in moved.items()})
+        detail = self.successor_reward
+        return MDP._checked(
+            self.kernel.to(device),
+            self.reward.to(device),
+            self.discount,
+            self.start.to(device),
+            self.terminal.to(device),
+            self.allowed.to(device),
+            None if detail is None else detail.to(device),
+        )
 
     @classmethod
     def from_arrays(
-        cls, transition, reward, *, discount: float, start=None, terminal=None, allowed=None
+        cls,
+        transition: Numbers,
+        reward: Numbers,
+        *,
+        discount: float,
+        start: Numbers | None = None,
+        terminal: Numbers | None = None,
+        allowed: Numbers | None = None,
     ) -> "MDP":
         """An MDP from a dense kernel.
 
@@ -103,14 +162,14 @@ class MDP:
     @classmethod
     def from_successors(
         cls,
-        next_states,
-        probabilities,
-        reward,
+        next_states: Numbers,
+        probabilities: Numbers,
+        reward: Numbers,
         *,
-        discount,
-        start=None,
-        terminal=None,
-        allowed=None,
+        discount: float,
+        start: Numbers | None = None,
+        terminal: Numbers | None = None,
+        allowed: Numbers | None = None,
     ) -> "MDP":
         """An MDP in which every pair has at most K successors: 10^6 states fit in memory.
 
@@ -130,7 +189,17 @@ class MDP:
         )
 
     @classmethod
-    def _build(cls, kind, successors, probabilities, reward, discount, start, terminal, allowed):
+    def _build(
+        cls,
+        kind: type[DenseKernel] | type[SuccessorKernel],
+        successors: torch.Tensor,
+        probabilities: torch.Tensor,
+        reward: Numbers,
+        discount: float,
+        start: Numbers | None,
+        terminal: Numbers | None,
+        allowed: Numbers | None,
+    ) -> "MDP":
         """Check everything, then store: the one road to an MDP of either layout."""
         S, A, K = probabilities.shape
         device = probabilities.device
@@ -151,7 +220,7 @@ class MDP:
         live = live.unsqueeze(-1)  # other rows return to their state, with reward 0
         if kind is DenseKernel:
             probabilities = torch.where(live, probabilities, (successors == itself).to(reward))
-            kernel = DenseKernel(probabilities)
+            kernel: Kernel = DenseKernel(probabilities)
         else:
             successors = torch.where(live, successors, itself)
             first = (torch.arange(K, device=device) == 0).to(reward)
@@ -165,10 +234,10 @@ class MDP:
         mean = mean.T.contiguous().T  # action first in memory, as a sweep reads it
         if discount == 1:
             check_reachability(kernel, terminal, allowed)
-        return cls(kernel, mean, float(discount), start, terminal, allowed, detail)
+        return cls._checked(kernel, mean, discount, start, terminal, allowed, detail)
 
     @classmethod
-    def from_gymnasium(cls, env, *, discount: float) -> "MDP":
+    def from_gymnasium(cls, env: "gym.Env", *, discount: float) -> "MDP":
         """The model of a Gymnasium environment that exposes it as `env.unwrapped.P`.
 
         A transition marked done leads to one added absorbing state, the last, whatever state
@@ -176,8 +245,10 @@ class MDP:
         FrozenLake-v1, CliffWalking-v1 and Taxi-v4 have a model. Time limits are not part of it.
         """
         table = getattr(env.unwrapped, "P", None)
-        if table is None:
-            raise ValueError(f"{env} exposes no model: it has no attribute P")
+        law = getattr(env.unwrapped, "initial_state_distrib", None)
+        if table is None or law is None:
+            missing = "P" if table is None else "initial_state_distrib"
+            raise ValueError(f"{env} exposes no model: it has no attribute {missing}")
         S, A = len(table), len(table[0])
         K = max(len(rows) for actions in table.values() for rows in actions.values())
         next_states = torch.full((S + 1, A, K), S)
@@ -188,7 +259,7 @@ class MDP:
                     next_states[s, a, k] = S if done else int(next_state)
                     probabilities[s, a, k], reward[s, a, k] = float(probability), float(r)
         start = torch.zeros(S + 1, dtype=torch.float64)
-        start[:S] = torch.as_tensor(env.unwrapped.initial_state_distrib)
+        start[:S] = torch.as_tensor(law)
         terminal = torch.arange(S + 1) == S
         return cls.from_successors(
             next_states, probabilities, reward, discount=discount, start=start, terminal=terminal
@@ -199,22 +270,22 @@ class MDP:
         cls, states: int, actions: int, *, discount: float, generator: torch.Generator
     ) -> "MDP":
         """A random dense MDP: rows of P uniform on the simplex, rewards standard normal."""
-        if states < 1 or actions < 1:
-            raise ValueError(f"states and actions must be positive, got {states} and {actions}")
-        like = {"dtype": torch.float64, "device": generator.device}
-        weights = torch.empty(states, actions, states, **like).exponential_(generator=generator)
-        transition = weights / weights.sum(-1, keepdim=True)
-        reward = torch.randn(states, actions, generator=generator, **like)
+        require.at_least("states", states, 1)
+        require.at_least("actions", actions, 1)
+        transition = random_distributions(states, actions, states, generator=generator)
+        reward = torch.randn(
+            states, actions, generator=generator, dtype=torch.float64, device=generator.device
+        )
         return cls.from_arrays(transition, reward, discount=discount)
 
-    def policy_probabilities(self, policy) -> torch.Tensor:
+    def policy_probabilities(self, policy: Numbers) -> torch.Tensor:
         """A policy as probabilities (S, A), from (S,) actions or (S, A) probabilities, checked."""
         policy = check_policy(numbers(policy, self.reward.device), self.allowed)
         if policy.ndim == 1:
             policy = torch.nn.functional.one_hot(policy.long(), self.num_actions)
         return policy.to(self.reward)
 
-    def induced_chain(self, policy, *, must_end: bool = True) -> "MDP":
+    def induced_chain(self, policy: Numbers, *, must_end: bool = True) -> "MDP":
         """The Markov chain with rewards that a policy induces: an MDP with one action.
 
         P_pi(s, s') = sum_a pi(a|s) P(s'|s, a), r_pi(s) = sum_a pi(a|s) r(s, a). Eq. (2.4).
@@ -236,114 +307,4 @@ class MDP:
         allowed = torch.ones_like(reward, dtype=torch.bool)
         if self.discount == 1 and must_end:
             check_reachability(kernel, self.terminal, allowed, under=" under this policy")
-        return MDP(kernel, reward, self.discount, self.start, self.terminal, allowed)
-
-
-# ---------------------------------------------------------------- what a model must satisfy
-
-
-SUM_TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-5}
-
-
-def check_next_states(next_states: torch.Tensor) -> None:
-    """Successors are integers in [0, S)."""
-    if next_states.ndim != 3 or next_states.is_floating_point():
-        got = f"{next_states.dtype} {tuple(next_states.shape)}"
-        raise ValueError(f"next_states must be integers (S, A, K), got {got}")
-    outside = (next_states < 0) | (next_states >= next_states.shape[0])
-    if outside.any():
-        s, a, k = first_index(outside)
-        raise ValueError(
-            f"next_states[{s}, {a}, {k}] is {int(next_states[s, a, k])} (state {s}, action {a}); "
-            f"there are {next_states.shape[0]} states"
-        )
-
-
-def check_probabilities(probabilities: torch.Tensor, live: torch.Tensor) -> None:
-    """Rows (S, A, :) of live pairs are distributions."""
-    bad = ~(probabilities >= 0) & live.unsqueeze(-1)  # catches NaN too
-    if bad.any():
-        s, a, k = first_index(bad)
-        raise ValueError(
-            f"probability {float(probabilities[s, a, k])} at state {s}, action {a}, entry {k}: "
-            "probabilities must be 0 or more"
-        )
-    total = probabilities.sum(-1)
-    bad = ~((total - 1).abs() <= SUM_TOLERANCE[probabilities.dtype]) & live
-    if bad.any():
-        s, a = first_index(bad)
-        raise ValueError(
-            f"the row of state {s}, action {a} sums to {float(total[s, a]):.10g}, not 1"
-        )
-
-
-def check_rewards(reward: torch.Tensor, live: torch.Tensor) -> None:
-    """Rewards (S, A, ...) of live pairs are finite numbers."""
-    bad = ~reward.isfinite() & live.view(*live.shape, *[1] * (reward.ndim - 2))
-    if bad.any():
-        s, a, *rest = first_index(bad)
-        value = float(reward[(s, a, *rest)])
-        raise ValueError(f"reward {value} at state {s}, action {a}: rewards must be finite")
-
-
-def check_terminal_rows(successors, probabilities, reward, terminal) -> None:
-    """A terminal state's rows are zero or lead back to it; its rewards are 0."""
-    states = terminal.nonzero().flatten()
-    rows = probabilities[states]
-    leaves = (rows != 0) & (successors.expand_as(probabilities)[states] != states.view(-1, 1, 1))
-    for wrong, what in ((leaves, "leads elsewhere"), (reward[states] != 0, "has a reward")):
-        if wrong.any():
-            i, a, *_ = first_index(wrong)
-            raise ValueError(f"state {int(states[i])} is terminal, but its action {a} {what}")
-
-
-def check_start(start, terminal: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The start distribution (S,); uniform over the states that are not terminal by default."""
-    if start is None:
-        start = (~terminal).to(like)
-        return start / start.sum().clamp_min(1)
-    start = require_shape("start", numbers(start).to(like), terminal.shape)
-    if not (start >= 0).all() or abs(float(start.sum()) - 1) > SUM_TOLERANCE[like.dtype]:
-        raise ValueError(f"start is no distribution: it sums to {float(start.sum()):.10g}")
-    return start
-
-
-def check_reachability(kernel, terminal, allowed, under: str = "") -> None:
-    """At discount 1 every state must be able to reach a terminal one (`under` a policy).
-
-    Grows the set of states that can, one step at a time, until nothing is added.
-    """
-    reaches, grown = None, terminal
-    while reaches is None or not torch.equal(grown, reaches):
-        reaches = grown
-        for a, expected in enumerate(kernel.expectations(reaches.to(kernel.dtype))):
-            grown = grown | ((expected > 0) & allowed[:, a])
-    if not reaches.all():
-        raise ValueError(
-            f"discount 1 needs an end: state {int((~reaches).nonzero()[0])} cannot reach a "
-            f"terminal state{under}"
-        )
-
-
-def check_policy(policy: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    """A policy, as it came: (S,) integers, or (S, A) probabilities."""
-    S, A = allowed.shape
-    if policy.ndim == 1 and not policy.is_floating_point():
-        outside = (require_shape("policy", policy, (S,)) < 0) | (policy >= A)
-        if outside.any():
-            s = first_index(outside)[0]
-            raise ValueError(f"policy[{s}] is {int(policy[s])}; there are {A} actions")
-        forbidden = ~allowed.gather(1, policy.long().unsqueeze(1))  # (S, 1)
-    else:
-        require_shape("policy", policy, (S, A))
-        wrong = ~((policy >= 0).all(dim=1) & ((policy.sum(dim=1) - 1).abs() < 1e-6))
-        if wrong.any():
-            s = first_index(wrong)[0]
-            row = policy[s].tolist()
-            raise ValueError(f"policy[{s}] is no distribution over actions: {row}")
-        forbidden = (policy > 0) & ~allowed
-    if forbidden.any():
-        s, a = first_index(forbidden)
-        a = int(policy[s]) if policy.ndim == 1 else a
-        raise ValueError(f"policy takes action {a} in state {s}, where it is not allowed")
-    return policy
+        return MDP._checked(kernel, reward, self.discount, self.start, self.terminal, allowed)

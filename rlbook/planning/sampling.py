@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import torch
 
-from rlbook.ground.draws import draw
-from rlbook.ground.require import first_index, require_shape
+from rlbook.ground import require
+from rlbook.ground.draws import draw, draws
+from rlbook.ground.require import Numbers
 from rlbook.planning.mdp import MDP
 
 
-class Trajectories(NamedTuple):
+class Walks(NamedTuple):
     """What N walkers did in T steps, time last.
 
     A walker that has entered a terminal state stays there: its further rewards are 0, its
@@ -32,11 +33,7 @@ class Trajectories(NamedTuple):
 
 def sample_starts(mdp: MDP, num_walkers: int, generator: torch.Generator) -> torch.Tensor:
     """States s_0 from the start distribution, (num_walkers,) int64."""
-    cumulative = mdp.start.to(torch.float64).cumsum(0)
-    uniform = torch.rand(
-        num_walkers, dtype=torch.float64, device=generator.device, generator=generator
-    )
-    return torch.searchsorted(cumulative, uniform * cumulative[-1], right=True)
+    return draws(mdp.start, num_walkers, generator)
 
 
 def sample_transitions(
@@ -62,8 +59,8 @@ def sample_transitions(
 
 
 def sample_trajectories(
-    mdp: MDP, policy, num_walkers: int, num_steps: int, generator: torch.Generator
-) -> Trajectories:
+    mdp: MDP, policy: Numbers, num_walkers: int, num_steps: int, generator: torch.Generator
+) -> Walks:
     """num_walkers independent walkers under a policy, from the start distribution.
 
     Args:
@@ -74,12 +71,12 @@ def sample_trajectories(
     Raises:
         ValueError: no valid policy, or fewer than one walker or step.
     """
-    if num_walkers < 1 or num_steps < 1:
-        raise ValueError(f"needs a walker and a step, got {num_walkers} and {num_steps}")
+    require.at_least("num_walkers", num_walkers, 1)
+    require.at_least("num_steps", num_steps, 1)
     probabilities = mdp.policy_probabilities(policy)
-    like = {"dtype": torch.int64, "device": mdp.reward.device}
-    states = torch.empty(num_walkers, num_steps + 1, **like)
-    actions = torch.empty(num_walkers, num_steps, **like)
+    device = mdp.reward.device
+    states = torch.empty(num_walkers, num_steps + 1, dtype=torch.int64, device=device)
+    actions = torch.empty_like(states[:, 1:])
     rewards = torch.empty_like(actions, dtype=mdp.reward.dtype)
     terminated = torch.empty_like(actions, dtype=torch.bool)
     state = states[:, 0] = sample_starts(mdp, num_walkers, generator)
@@ -88,10 +85,12 @@ def sample_trajectories(
         actions[:, t] = action
         state, rewards[:, t], terminated[:, t] = _step(mdp, state, action, generator)
         states[:, t + 1] = state
-    return Trajectories(states, actions, rewards, terminated)
+    return Walks(states, actions, rewards, terminated)
 
 
-def _step(mdp: MDP, states: torch.Tensor, actions: torch.Tensor, generator: torch.Generator):
+def _step(
+    mdp: MDP, states: torch.Tensor, actions: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """One step of N walkers whose states and actions are known to be good, all (N,)."""
     successors, probabilities = mdp.kernel.gather(states, actions)  # (N, K)
     chosen = draw(probabilities, generator)
@@ -104,7 +103,7 @@ def _step(mdp: MDP, states: torch.Tensor, actions: torch.Tensor, generator: torc
 
 
 def _check_pairs(mdp: MDP, states: torch.Tensor, actions: torch.Tensor) -> None:
-    require_shape("actions", actions, states.shape)
+    require.require_shape("actions", actions, states.shape)
     for name, given, number in (
         ("states", states, mdp.num_states),
         ("actions", actions, mdp.num_actions),
@@ -113,11 +112,11 @@ def _check_pairs(mdp: MDP, states: torch.Tensor, actions: torch.Tensor) -> None:
             raise ValueError(f"{name} must be integers, got {given.dtype}")
         outside = (given < 0) | (given >= number)
         if outside.any():
-            index = first_index(outside)
+            index = require.first_index(outside)
             got = int(given[tuple(index)])
             raise ValueError(f"{name}{index} is {got}; there are {number} {name}")
     forbidden = ~mdp.allowed[states, actions]
     if forbidden.any():
-        index = tuple(first_index(forbidden))
-        s, a = int(states[index]), int(actions[index])
+        where = tuple(require.first_index(forbidden))
+        s, a = int(states[where]), int(actions[where])
         raise ValueError(f"action {a} is not allowed in state {s}")

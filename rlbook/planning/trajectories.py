@@ -95,11 +95,12 @@ def all_trajectories(mdp: MDP, max_steps: int) -> Trajectories:
 
 def _padded(finished: list[list[torch.Tensor]]) -> Trajectories:
     T = len(finished)
-    fields = []
-    for k in range(3):
+
+    def whole(k: int) -> torch.Tensor:
         parts = [group[k] for group in finished]
-        parts = [torch.nn.functional.pad(x, (0, T - x.shape[1])) for x in parts]
-        fields.append(torch.cat(parts))
+        return torch.cat([torch.nn.functional.pad(x, (0, T - x.shape[1])) for x in parts])
+
     lengths = torch.cat([torch.full_like(g[3], t + 1) for t, g in enumerate(finished)])
     valid = torch.arange(T, device=lengths.device) < lengths[:, None]
-    return Trajectories(*fields, valid, torch.cat([group[3] for group in finished]))
+    world = torch.cat([group[3] for group in finished])
+    return Trajectories(whole(0), whole(1), whole(2), valid, world)

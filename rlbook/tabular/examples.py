@@ -2,6 +2,7 @@
 
 import torch
 
+from rlbook.ground import require
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.episodes import Episodes
 from rlbook.tabular.tasks import TabularTask
@@ -50,8 +51,8 @@ def long_walk(num_states: int = 1000, reach: int = 100) -> MDP:
 
     Source: Sutton & Barto (2018), example 9.1.
     """
-    if num_states < 1 or reach < 1:
-        raise ValueError(f"num_states, reach must be positive, got {num_states} and {reach}")
+    require.at_least("num_states", num_states, 1)
+    require.at_least("reach", reach, 1)
     S = num_states + 2
     here = torch.arange(S)
     jumps = torch.cat([torch.arange(-reach, 0), torch.arange(1, reach + 1)])
@@ -75,8 +76,7 @@ def maximisation_bias(num_actions: int = 10) -> TabularTask:
 
     Source: Sutton & Barto (2018), example 6.7.
     """
-    if num_actions < 2:
-        raise ValueError(f"num_actions must be at least 2, got {num_actions}")
+    require.at_least("num_actions", num_actions, 2)
     A, B, end = range(3)
     next_states = torch.full((3, num_actions, 1), end)
     next_states[A, 1] = B

@@ -241,16 +241,16 @@ class Step(NamedTuple):
 @contextmanager
 def watched() -> Iterator[list[Step]]:
     """The gradient steps of a training inside: models as they were before, loss, gradient."""
-    steps, minimize = [], Loop.minimize
+    steps, gradient_step = [], Loop.gradient_step
 
     def watch(loop, loss, *names):
         weights = [p for model in loop.models.values() for p in model.parameters()]
         gradient = torch.autograd.grad(loss, weights, retain_graph=True)
         steps.append(Step(copy.deepcopy(loop.models), loss.detach(), flat(gradient)))
-        return minimize(loop, loss, *names)
+        return gradient_step(loop, loss, *names)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Loop, "minimize", watch)
+        patch.setattr(Loop, "gradient_step", watch)
         yield steps
 
 
@@ -290,13 +290,14 @@ def train_peer(trainer, step_ended) -> None:
 
 
 class Ones(Arithmetic):
-    """Each 1 pays: a new model never finds a sum, and without rewards there is no gradient."""
+    """Each 1 pays: a new model never finds a sum, and where all rewards are 0, so are all
+    advantages, and neither the surrogate nor its clip is at work."""
 
     def reward(self, prompt: str, answer: str) -> float:
         return float(answer.count("1"))
 
 
-def second_grpo_step(settings: grpo.Config) -> tuple[Step, grpo.Batch]:
+def second_grpo_step(settings: grpo.Config) -> tuple[Step, grpo.AnswerGroups]:
     """In float64, with its batch; the policy is no longer the reference then."""
     batches, collect = [], grpo.collect
 
@@ -311,7 +312,7 @@ def second_grpo_step(settings: grpo.Config) -> tuple[Step, grpo.Batch]:
     return steps[1], batches[1]
 
 
-def slow_grpo_loss(policy, batch: grpo.Batch, settings: grpo.Config) -> torch.Tensor:
+def slow_grpo_loss(policy, batch: grpo.AnswerGroups, settings: grpo.Config) -> torch.Tensor:
     """-(ratio A - kl_coef k3), the mean over an answer's tokens and over answers, one by one."""
     (Q, G), reference, losses = batch.rewards.shape, endless().double(), []
     prompts, answers = batch.prompts.tokens, batch.answers.tokens
@@ -336,7 +337,7 @@ def scores(model, prompt: torch.Tensor, answer: torch.Tensor) -> torch.Tensor:
     return logits[prompt.shape[1] - 1 : -1].log_softmax(-1)[range(answer.shape[1]), answer[0]]
 
 
-def check_grpo_of_trl(trainer, step: Step, batch: grpo.Batch) -> None:
+def check_grpo_of_trl(trainer, step: Step, batch: grpo.AnswerGroups) -> None:
     """TRL's loss and gradient on our second batch, in float32, from the same policy."""
     policy = copy.deepcopy(trainer.model)
     policy.load_state_dict(step.models["policy"].state_dict())
@@ -361,7 +362,7 @@ def bench_grpo(benchmark, steps, kl_coef, tmp_path):
 
     First compares loss and gradient of the second step with slow code, and with TRL's.
     """
-    policy = LanguageModel(endless(), TOKENIZER)
+    policy, task = LanguageModel(endless(), TOKENIZER), Ones()
     sizes = {"num_prompts": 8, "group_size": 8, "max_new_tokens": 16, "num_steps": steps}
     settings = grpo.Config(**sizes, kl_coef=kl_coef)
     second, batch = second_grpo_step(settings)
@@ -378,7 +379,7 @@ def bench_grpo(benchmark, steps, kl_coef, tmp_path):
     model.config._name_or_path = folder  # where TRL looks for the reference
     trainer = trl.GRPOTrainer(
         model,
-        reward_funcs=lambda prompts, completions, **_: list(map(TASK.reward, prompts, completions)),
+        reward_funcs=lambda prompts, completions, **_: list(map(task.reward, prompts, completions)),
         args=trl.GRPOConfig(**peer_settings(tmp_path, steps), **sizes, **objective),
         train_dataset=datasets.Dataset.from_dict({"prompt": questions(8 * steps)}),
         processing_class=TOKENIZER,
@@ -388,7 +389,8 @@ def bench_grpo(benchmark, steps, kl_coef, tmp_path):
     check_grpo_of_trl(trainer, second, batch)
 
     def ours(step_ended):
-        grpo.train(policy, TASK, settings, progress=False, on_step=step_ended)
+        result = grpo.train(policy, task, settings, progress=False, on_step=step_ended)
+        assert result.log["reward"].std() > 0, "the rewards do not vary"
 
     race = Race({"ours": ours, "TRL": lambda step_ended: train_peer(trainer, step_ended)})
     race.report(benchmark)
@@ -448,7 +450,7 @@ def check_reward_model_of_trl(trainer, step: Step, drawn: list[int]) -> None:
 
 
 @OLD_NAME
-def bench_reward_model(benchmark, steps, monkeypatch, tmp_path):
+def bench_reward_model(benchmark, steps, tmp_path):
     """64 pairs, both texts of 24 tokens.
 
     First compares loss and gradient of the first step with slow code, and with TRL's.
@@ -469,9 +471,7 @@ def bench_reward_model(benchmark, steps, monkeypatch, tmp_path):
     check_reward_model_of_trl(trainer, first, drawn)
 
     def ours(step_ended):
-        log = Loop.log  # the last thing that a step does
-        monkeypatch.setattr(Loop, "log", lambda *a, **k: (log(*a, **k), step_ended()))
-        reward_model.train(model, pairs(1000), settings, progress=False)
+        reward_model.train(model, pairs(1000), settings, progress=False, on_step=step_ended)
 
     race = Race({"ours": ours, "TRL": lambda step_ended: train_peer(trainer, step_ended)})
     race.report(benchmark)

@@ -41,7 +41,7 @@ def check_first_update(config: ppo.Config, k: int = 9) -> None:
     torch.testing.assert_close(loss[k], slow, **FLOAT32)
 
 
-def in_their_units(batch: ppo.Batch, returns: torch.Tensor, critic):
+def in_their_units(batch: ppo.RolloutBatch, returns: torch.Tensor, critic):
     """Returns in units of their standard deviation in the rollout, and the values in the same."""
     mean, std = returns.mean(1, keepdim=True), returns.std(1, correction=0, keepdim=True)
     scaled = batch._replace(returns=(batch.returns - mean) / std)

@@ -67,15 +67,15 @@ def check_first_update(config: reinforce.Config, k: int = 9) -> None:
     train = lambda: reinforce.train("CartPole-v1", config, progress=False)  # noqa: E731
     (based,), (update,) = calls_of(train, reinforce, "baseline", "policy_loss")
     policy, rollout, weights = update.args
-    kind, value, *_ = based.args
-    network, value, loss = policy.run(k), run_module(value, k), 0.0
+    kind, critic, *_ = based.args
+    network, critic, loss = policy.run(k), run_module(critic, k), 0.0
     for e in range(config.num_envs):
         T = int(rollout.valid[k, e].sum())
         seen, actions = rollout.observations[k, e, :T], rollout.actions[k, e, :T]
         ended = rollout.terminated[k, e, :T] | rollout.truncated[k, e, :T]
         assert ended.tolist() == [False] * (T - 1) + [True]
         A = torch.tensor(returns_of([1.0] * T))
-        A = A - value(seen)[:, 0].detach() if kind == "value" else A
+        A = A - critic(seen)[:, 0].detach() if kind == "value" else A
         torch.testing.assert_close(weights[k, e, :T], A, **FLOAT32)
         log_pi = network(seen).log_softmax(-1)[range(T), actions]
         loss = loss - (A * log_pi).sum() / config.num_envs

@@ -81,8 +81,8 @@ def blanks_of(attempt) -> int:
         return 0
     indices = [n.slice for n in ast.walk(tree) if isinstance(n, ast.Subscript)]
     no_blanks = {id(node) for index in indices for node in ast.walk(index)}
-    bare = [n.value for n in ast.walk(tree) if isinstance(n, ast.Expr)]  # a body that is missing
-    no_blanks |= {id(node) for node in bare}
+    no_blanks |= {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}  # a missing body
+    no_blanks |= {id(n.body) for n in ast.walk(tree) if isinstance(n, ast.Lambda)}
     dots = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value is ...]
     return sum(id(node) not in no_blanks for node in dots)
 

@@ -1,7 +1,7 @@
 """Checkers of chapter 1, RL basics."""
 
-import gymnasium
 import torch
+from gymnasium.envs.toy_text import FrozenLakeEnv
 
 from rlbook.book.exercises.expectations import WrongAnswer, expect_close
 from rlbook.ground.seeding import generator
@@ -144,7 +144,7 @@ def _lake_actions(result) -> list[int]:
 
 
 def _lake_rules() -> dict:
-    return gymnasium.make("FrozenLake-v1").unwrapped.P
+    return FrozenLakeEnv().P
 
 
 def _lake_outcome(actions: list[int]) -> tuple[float, dict[tuple[int, int], float], float]:

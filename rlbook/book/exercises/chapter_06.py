@@ -95,6 +95,7 @@ def check_bill(attempt) -> str:
     for discount in (0.9, 0.5, 0.99):
         mdp = MDP.random(6, 3, discount=discount, generator=rng)
         q = q_value_iteration(mdp, tolerance=1e-13).action_values
+        assert q is not None
         policy = torch.rand(6, 3, generator=rng, dtype=torch.float64)
         policy = policy / policy.sum(1, keepdim=True)
         values = policy_evaluation(mdp, policy).values

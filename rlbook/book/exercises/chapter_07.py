@@ -140,7 +140,7 @@ def _values(
     G = 0.0
     for states, rewards in episodes:
         G = G if leak else 0.0
-        returns = []
+        returns: list[float] = []
         for t in reversed(range(len(states))):
             G = discount**t * rewards[t] + G if clock else rewards[t] + discount * G
             returns.insert(0, G)

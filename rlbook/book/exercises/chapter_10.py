@@ -73,7 +73,8 @@ def _expected_sarsa_slips(target, rewards, q, terminated, epsilon, discount) -> 
 
 def _dyna(q, steps, replays, alpha, discount, mistake: str = "") -> torch.Tensor:
     """Dyna-Q, or one of its usual mistakes."""
-    q, model, later = q.clone(), {}, []
+    q, later = q.clone(), []
+    model: dict[tuple[int, int], list] = {}
 
     def update(s, a, r, s_next, terminated):
         masked = terminated and mistake != "mask"
@@ -117,17 +118,16 @@ DYNA_SLIPS = {
 
 def check_dyna_q(attempt) -> str:
     """dyna_q(Q, steps, replays, alpha, discount): the table after learning and planning."""
-    like = {"dtype": torch.float64}
     way = [(0, 0, -1.0, 1, False), (1, 1, -1.0, 2, False), (2, 0, 5.0, 3, True)]
     changed = [(0, 0, 0.5, 1, False), (0, 0, 2.0, 2, False), (2, 1, 1.0, 3, True)]
     rng = generator(1003)
-    random = torch.randn(4, 2, generator=rng, **like)
+    random = torch.randn(4, 2, generator=rng, dtype=torch.float64)
     random[3] = 7.0  # the end: its row must not enter
-    cases = (
-        ("three steps, no replays", torch.zeros(4, 2, **like), way, [[], [], []]),
+    cases: tuple[tuple[str, torch.Tensor, list, list], ...] = (
+        ("three steps, no replays", torch.zeros(4, 2, dtype=torch.float64), way, [[], [], []]),
         (
             "a table of zeros, and replays backwards from the goal",
-            torch.zeros(4, 2, **like),
+            torch.zeros(4, 2, dtype=torch.float64),
             way,
             [[], [(0, 0)], [(1, 1), (0, 0)]],
         ),

@@ -7,7 +7,7 @@ from rlbook.ground.seeding import generator
 from rlbook.planning.exact_gradients import softmax_policy_gradient
 from rlbook.planning.mdp import MDP
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 EPISODES = (  # states, the terminal one last: a plain path, one with returns, one of one step
     ("an episode that visits no state twice", [0, 1, 2, 3, 5]),
     ("an episode that returns to a state", [2, 1, 2, 2, 3, 1, 5]),
@@ -32,8 +32,8 @@ def check_semi_gradient_episode(attempt) -> str:
     """semi_gradient_episode(w, X, states, rewards, next_states, terminated, alpha, gamma)."""
     rng, alpha, gamma = generator(1102), 0.3, 0.8
     for words, path in EPISODES:
-        X, w = torch.randn(6, 3, generator=rng, **F64), torch.randn(3, generator=rng, **F64)
-        rewards = torch.randn(len(path) - 1, generator=rng, **F64).tolist()
+        X, w = torch.randn(6, 3, generator=rng, dtype=F64), torch.randn(3, generator=rng, dtype=F64)
+        rewards = torch.randn(len(path) - 1, generator=rng, dtype=F64).tolist()
         steps = (path[:-1], rewards, path[1:], [s == 5 for s in path[1:]])
         case = (w, X, steps)
         expect_close(
@@ -63,8 +63,8 @@ def check_softmax_score(attempt) -> str:
     """softmax_score(theta, X, a) -> (F,), the gradient of log pi(a)."""
     rng = generator(1103)
     for scale, words in ((1.0, "random features"), (400.0, "features so large that exp overflows")):
-        theta = torch.randn(5, generator=rng, **F64)
-        X = scale * torch.randn(4, 5, generator=rng, **F64)
+        theta = torch.randn(5, generator=rng, dtype=F64)
+        X = scale * torch.randn(4, 5, generator=rng, dtype=F64)
         pi = (X @ theta).softmax(-1)
         for a in range(4):
             score = X[a] - pi @ X
@@ -82,7 +82,7 @@ def check_softmax_score(attempt) -> str:
                     "policy, not with equal weights.": X[a] - X.mean(0),
                     "The sign is wrong: that makes the action less likely.": -score,
                     "That is the derivative with respect to the logits; theta is behind them: "
-                    "multiply by the features.": torch.eye(4, **F64)[a] - pi,
+                    "multiply by the features.": torch.eye(4, dtype=F64)[a] - pi,
                 },
             )
     return "The features of what you did, minus those of what you usually do."
@@ -113,10 +113,10 @@ def check_policy_gradient(attempt) -> str:
     rng = generator(1104)
     for states, actions, gamma in ((2, 2, 0.5), (5, 3, 0.9), (4, 2, 0.0)):
         mdp = MDP.random(states, actions, discount=gamma, generator=rng)
-        start = torch.rand(states, generator=rng, **F64)
+        start = torch.rand(states, generator=rng, dtype=F64)
         start /= start.sum()
         mdp = MDP.from_arrays(mdp.transition, mdp.reward, discount=gamma, start=start)
-        logits = torch.randn(states, actions, generator=rng, **F64)
+        logits = torch.randn(states, actions, generator=rng, dtype=F64)
         case = (mdp.transition, mdp.reward, start, gamma, logits)
         expected = softmax_policy_gradient(mdp, logits)
         policy = logits.softmax(-1)
@@ -166,10 +166,10 @@ def _clipped(gradients, max_norm, *, kind="run"):
 def check_clip_per_run(attempt) -> str:
     """clip_per_run(gradients, max_norm) -> list of tensors."""
     rng = generator(1105)
-    sizes = torch.tensor([0.01, 1.0, 30.0], **F64)  # one run is short, one is wild
+    sizes = torch.tensor([0.01, 1.0, 30.0], dtype=F64)  # one run is short, one is wild
     shapes = ((3, 4, 5), (3, 1, 5), (3, 5, 2))
     gradients = [
-        sizes.view(-1, 1, 1) * torch.randn(shape, generator=rng, **F64) for shape in shapes
+        sizes.view(-1, 1, 1) * torch.randn(shape, generator=rng, dtype=F64) for shape in shapes
     ]
     got = attempt(list(gradients), 2.0)
     on = "three runs with a short, a middling and a wild gradient, max_norm 2"
@@ -200,7 +200,7 @@ def check_clip_per_run(attempt) -> str:
             "Nothing was clipped.": joined(gradients),
         },
     )
-    zero = [torch.zeros(2, 3, 1, **F64)]
+    zero = [torch.zeros(2, 3, 1, dtype=F64)]
     expect_close(
         torch.as_tensor(attempt(zero, 1.0)[0]), zero[0], on="a gradient of zero",
         hint="Do not divide by a norm of 0.",

@@ -5,7 +5,7 @@ import torch
 from rlbook.book.exercises.expectations import expect_close, expect_shape, expect_true
 from rlbook.ground.seeding import generator
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 LENGTHS = torch.tensor([4, 2, 1])
 
 
@@ -13,7 +13,7 @@ def _returns(rewards, discount: float) -> torch.Tensor:
     """(E, T), G_t, rewards behind the end being 0."""
     T = rewards.shape[1]
     powers = torch.tensor(
-        [[discount ** (k - t) if k >= t else 0.0 for t in range(T)] for k in range(T)], **F64
+        [[discount ** (k - t) if k >= t else 0.0 for t in range(T)] for k in range(T)], dtype=F64
     )
     return rewards @ powers
 
@@ -23,9 +23,9 @@ def check_reinforce_weights(attempt) -> str:
     rng = generator(1202)
     valid = torch.arange(4) < LENGTHS[:, None]
     for discount, words in ((0.5, "discount 0.5"), (1.0, "discount 1"), (0.0, "discount 0")):
-        clean = torch.randn(3, 4, generator=rng, **F64).masked_fill(~valid, 0.0)
+        clean = torch.randn(3, 4, generator=rng, dtype=F64).masked_fill(~valid, 0.0)
         dirty = clean.masked_fill(~valid, 7.0)
-        powers = discount ** torch.arange(4, **F64)
+        powers = discount ** torch.arange(4, dtype=F64)
         G, all_G = _returns(clean, discount), _returns(dirty, discount)
         expected = powers * G
         expect_close(
@@ -61,7 +61,7 @@ def check_leave_one_out(attempt) -> str:
     """leave_one_out(returns) -> (E,), each return minus the mean of the others."""
     rng = generator(1203)
     for E in (2, 5, 8):
-        G = 10 + 3 * torch.randn(E, generator=rng, **F64)
+        G = 10 + 3 * torch.randn(E, generator=rng, dtype=F64)
         own = G - G.mean()
         expected = own * E / (E - 1)
         expect_close(
@@ -81,9 +81,9 @@ def check_leave_one_out(attempt) -> str:
                 "estimate, and its mean is not the gradient.": own / G.std(),
             },
         )
-    same = torch.full((4,), 3.0, **F64)
+    same = torch.full((4,), 3.0, dtype=F64)
     expect_close(
-        attempt(same), torch.zeros(4, **F64), on="four equal returns", hint="Nobody was better."
+        attempt(same), torch.zeros(4, dtype=F64), on="four equal returns", hint="Nobody was better."
     )
     return (
         "It is E / (E - 1) times the version with the own return: exactly what Eq. (12.13) lacks."
@@ -123,7 +123,7 @@ def check_reinforce_loss(attempt) -> str:
     rng = generator(1204)
     valid = torch.arange(4) < LENGTHS[:, None]
     on = "three episodes of 4, 2 and 1 steps"
-    leaves = [torch.randn(3, 4, generator=rng, **F64) for _ in range(3)]
+    leaves = [torch.randn(3, 4, generator=rng, dtype=F64) for _ in range(3)]
     log_probs, returns, values = leaves
     log_probs = -log_probs.abs()
     expected = -((returns - values) * valid).detach() / 3

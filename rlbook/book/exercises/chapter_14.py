@@ -5,16 +5,19 @@ import torch
 from rlbook.book.exercises.expectations import expect_close, expect_shape, expect_true
 from rlbook.ground.seeding import generator
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 
 
 def check_expected_td_error(attempt) -> str:
     """expected_td_error(P, R, values, terminal, discount) -> (S, A)."""
     rng = generator(1402)
     for S, A, discount in ((4, 2, 0.5), (6, 3, 0.9), (3, 2, 1.0)):
-        P = torch.rand(S, A, S, generator=rng, **F64)
+        P = torch.rand(S, A, S, generator=rng, dtype=F64)
         P = P / P.sum(-1, keepdim=True)
-        R, values = torch.randn(S, A, S, generator=rng, **F64), torch.randn(S, generator=rng, **F64)
+        R, values = (
+            torch.randn(S, A, S, generator=rng, dtype=F64),
+            torch.randn(S, generator=rng, dtype=F64),
+        )
         terminal = torch.arange(S) == S - 1
         later = torch.where(terminal, 0.0, values)
         mean = lambda V, P=P, R=R, g=discount: (P * (R + g * V)).sum(-1)  # noqa: E731
@@ -54,7 +57,7 @@ WRONG_MASKS = (
 def check_actor_critic_losses(attempt) -> str:
     """actor_critic_losses(log_probs, values, next_values, rewards, ends..., discount)."""
     rng = generator(1403)
-    numbers = torch.randn(4, 6, generator=rng, **F64)
+    numbers = torch.randn(4, 6, generator=rng, dtype=F64)
     log_probs, values, next_values = (x.clone().requires_grad_() for x in numbers[:3])
     rewards, discount = numbers[3], 0.9
     terminated = torch.tensor([0, 1, 0, 0, 1, 0], dtype=torch.bool)
@@ -125,11 +128,11 @@ def check_episodes_to_prefer_returns(attempt) -> str:
                 "The TD error's variance shrinks with E, too: subtract it.": mc / b2,
             }
         expect_close(
-            torch.as_tensor(got, **F64),
-            torch.tensor(expected, **F64),
+            torch.as_tensor(got, dtype=F64),
+            torch.tensor(expected, dtype=F64),
             on=words,
             hint="(v_MC - v_TD) / b^2, with its two special cases.",
-            mistakes={k: torch.tensor(x, **F64) for k, x in mistakes.items()},
+            mistakes={k: torch.tensor(x, dtype=F64) for k, x in mistakes.items()},
         )
     return "Ten times less error of the critic buys a hundred times more episodes."
 

@@ -7,7 +7,7 @@ import torch
 from rlbook.book.exercises.expectations import expect_close, expect_true
 from rlbook.ground.seeding import generator
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 
 
 def check_guaranteed_gain(attempt) -> str:
@@ -18,11 +18,11 @@ def check_guaranteed_gain(attempt) -> str:
         ("two policies that are far apart", 2.0, 0.9),
         ("a short horizon, discount 0.5", 0.5, 0.5),
     ):
-        logits, change = torch.randn(2, 6, 3, generator=rng, **F64)
+        logits, change = torch.randn(2, 6, 3, generator=rng, dtype=F64)
         old, new = logits.softmax(-1), (logits + scale * change).softmax(-1)
-        q = torch.randn(6, 3, generator=rng, **F64)
+        q = torch.randn(6, 3, generator=rng, dtype=F64)
         advantages = q - (old * q).sum(-1, keepdim=True)
-        visits = torch.rand(6, generator=rng, **F64)
+        visits = torch.rand(6, generator=rng, dtype=F64)
         visits = visits / visits.sum()
         inputs = (old, new, advantages, visits, discount)
         expect_close(
@@ -81,9 +81,9 @@ GAIN_SLIPS = {
 def check_conjugate_gradient(attempt) -> str:
     """solve(matvec, b, iterations): conjugate gradients from x = 0, a finished one stays put."""
     rng = generator(1504)
-    half = torch.randn(5, 5, generator=rng, **F64)
-    matrix = half @ half.T + torch.eye(5, **F64)
-    b = torch.randn(5, generator=rng, **F64)
+    half = torch.randn(5, 5, generator=rng, dtype=F64)
+    matrix = half @ half.T + torch.eye(5, dtype=F64)
+    b = torch.randn(5, generator=rng, dtype=F64)
     for iterations in (1, 2, 3, 5):
         expect_close(
             attempt(lambda v: matrix @ v, b.clone(), iterations),
@@ -95,8 +95,8 @@ def check_conjugate_gradient(attempt) -> str:
             },
         )
     for words, H, rhs in (
-        ("b = 0, from the first step on", matrix, torch.zeros(5, **F64)),
-        ("2 I, solved after one step, and nine steps more", 2 * torch.eye(5, **F64), b),
+        ("b = 0, from the first step on", matrix, torch.zeros(5, dtype=F64)),
+        ("2 I, solved after one step, and nine steps more", 2 * torch.eye(5, dtype=F64), b),
     ):
         got = attempt(lambda v, H=H: H @ v, rhs.clone(), 10)
         expect_true(
@@ -137,14 +137,14 @@ CG_SLIPS = {
 
 def check_line_search(attempt) -> str:
     """line_search(evaluate, theta, step, start_value, max_kl): each run's fraction, (R,)."""
-    peaks = torch.tensor([2.0, 0.3, 0.1, -1.0, 9.0, math.nan], **F64)
-    start = torch.zeros(6, 1, **F64)
+    peaks = torch.tensor([2.0, 0.3, 0.1, -1.0, 9.0, math.nan], dtype=F64)
+    start = torch.zeros(6, 1, dtype=F64)
 
     def evaluate(x):
         return 1 - (x[:, 0] - peaks) ** 2, x[:, 0] ** 2 / 2
 
     value = 1 - peaks**2
-    step = torch.tensor([1.0, 1.0, 1.0, 1.0, 3.0, 1.0], **F64)[:, None]
+    step = torch.tensor([1.0, 1.0, 1.0, 1.0, 3.0, 1.0], dtype=F64)[:, None]
     arguments = (evaluate, start, step, value, 0.2)
     expect_close(
         attempt(*arguments),

@@ -5,16 +5,16 @@ import torch
 from rlbook.book.exercises.expectations import WrongAnswer, expect_close, expect_true
 from rlbook.ground.seeding import generator
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 
 
 def check_clipped_gradient(attempt) -> str:
     """clipped_gradient(ratio, advantages, epsilon): (B,)."""
     rng = generator(1602)
-    random = torch.rand(30, generator=rng, **F64) * 2 + 0.01
-    signs = torch.randn(30, generator=rng, **F64)
-    corners = torch.tensor([1.5, 1.5, 0.5, 0.5, 1.0, 1.0], **F64)
-    both_signs = torch.tensor([2.0, -2, 2, -2, 2, -2], **F64)
+    random = torch.rand(30, generator=rng, dtype=F64) * 2 + 0.01
+    signs = torch.randn(30, generator=rng, dtype=F64)
+    corners = torch.tensor([1.5, 1.5, 0.5, 0.5, 1.0, 1.0], dtype=F64)
+    both_signs = torch.tensor([2.0, -2, 2, -2, 2, -2], dtype=F64)
     for words, ratio, A, epsilon in (
         ("ratios above, below and at 1", corners, both_signs, 0.2),
         ("thirty random ratios", random, signs, 0.2),
@@ -93,7 +93,7 @@ def check_ppo_clip_loss(attempt) -> str:
     """ppo_clip_loss(log_probs, old_log_probs, returns, values, epsilon): a number."""
     rng = generator(1603)
     for words, spread in (("a batch in which nothing is clipped", 0.01), ("a random batch", 0.5)):
-        old, step, returns, values = torch.randn(4, 50, generator=rng, **F64)
+        old, step, returns, values = torch.randn(4, 50, generator=rng, dtype=F64)
         old = old - 2
         new = (old + spread * step.tanh()).requires_grad_()
         critic = values.clone().requires_grad_()
@@ -126,9 +126,9 @@ def check_ppo_clip_loss(attempt) -> str:
 def check_reverse_optimum(attempt) -> str:
     """reverse_optimum(old, advantages, beta): (..., A)."""
     rng = generator(1604)
-    logits, A = torch.randn(2, 5, 4, generator=rng, **F64)
+    logits, A = torch.randn(2, 5, 4, generator=rng, dtype=F64)
     old = logits.softmax(-1)
-    uniform = torch.full((5, 4), 0.25, **F64)
+    uniform = torch.full((5, 4), 0.25, dtype=F64)
     for words, policy, beta in (
         ("a uniform old policy, beta 1", uniform, 1.0),
         ("five random states, beta 1", old, 1.0),

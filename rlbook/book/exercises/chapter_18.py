@@ -7,17 +7,17 @@ from rlbook.book.exercises.expectations import WrongAnswer, expect_close
 from rlbook.formulas.preferences import ranking_log_prob
 from rlbook.ground.seeding import generator
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 
 
 def check_ranking_loss(attempt) -> str:
     """ranking_loss(rewards): (B, K) -> (B,)."""
     rng = generator(1802)
-    two = torch.tensor([[1.0, 0.0], [0.0, 3.0]], **F64)
+    two = torch.tensor([[1.0, 0.0], [0.0, 3.0]], dtype=F64)
     for words, rewards in (
         ("two rankings of two answers", two),
-        ("five random rankings of four answers", torch.randn(5, 4, generator=rng, **F64)),
-        ("one ranking of five answers", torch.randn(1, 5, generator=rng, **F64)),
+        ("five random rankings of four answers", torch.randn(5, 4, generator=rng, dtype=F64)),
+        ("one ranking of five answers", torch.randn(1, 5, generator=rng, dtype=F64)),
     ):
         K = rewards.shape[1]
         better, worse = torch.triu_indices(K, K, offset=1)
@@ -43,7 +43,7 @@ def check_ranking_loss(attempt) -> str:
                 "All K x K differences enter, also those of an answer with itself and those "
                 "with the worse one first.": all_pairs.mean((1, 2)),
                 "The differences of an answer with itself, 0 each, enter as well.": (
-                    (losses.sum(1) + K * torch.tensor(2.0, **F64).log()) / (K * (K + 1) / 2)
+                    (losses.sum(1) + K * torch.tensor(2.0, dtype=F64).log()) / (K * (K + 1) / 2)
                 ),
                 "That is the mean over all rankings: return one number for each.": losses.mean(),
                 "The logarithm is missing: -sigma is no log-likelihood.": (
@@ -111,11 +111,11 @@ def check_reward_loss(attempt) -> str:
         ("twenty texts of different lengths", 10, 8, 1.0),
         ("rewards that differ by thousands", 10, 8, 1000.0),
     ):
-        hidden = torch.randn(2 * B, L, 4, generator=rng, **F64)
+        hidden = torch.randn(2 * B, L, 4, generator=rng, dtype=F64)
         lengths = torch.randint(1, L + 1, (2 * B,), generator=rng)
         lengths[0], lengths[1] = L, L - 2
         mask = torch.arange(L) < lengths[:, None]
-        head = (torch.randn(4, generator=rng, **F64) * scale).requires_grad_()
+        head = (torch.randn(4, generator=rng, dtype=F64) * scale).requires_grad_()
         arguments = hidden, mask, head.detach()
         loss = attempt(hidden, mask, head)
         right = _reward_loss(*arguments)
@@ -137,10 +137,10 @@ def check_reward_loss(attempt) -> str:
 def check_zermelo_step(attempt) -> str:
     """zermelo_step(wins, strength): (A, A), (A,) -> (A,)."""
     rng = generator(1804)
-    three = torch.tensor([[0, 2, 1], [1, 0, 3], [1, 1, 0]], **F64)
+    three = torch.tensor([[0, 2, 1], [1, 0, 3], [1, 1, 0]], dtype=F64)
     random = torch.randint(1, 20, (5, 5), generator=rng).double().fill_diagonal_(0)
     for words, wins in (("three answers", three), ("five random answers", random)):
-        strength = torch.rand(len(wins), generator=rng, **F64) + 0.2
+        strength = torch.rand(len(wins), generator=rng, dtype=F64) + 0.2
         strength = strength / strength.sum()
         n, both = wins + wins.T, strength[:, None] + strength
         right = wins.sum(1) / (n / both).sum(1)

@@ -14,7 +14,7 @@ from rlbook.formulas.preferences import preference_probability
 from rlbook.ground.seeding import generator
 from rlbook.language.solvable.model import AnswerTree, SolvableLM, exact_kl
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 
 
 def _rewards(scores, log_probs, ref_log_probs, mask, beta, mistake: str = "") -> torch.Tensor:
@@ -57,8 +57,8 @@ def check_rewards_of_tokens(attempt) -> str:
         ("the same answers without a price", torch.arange(4) < lengths[:, None], 0.0),
     ):
         B = len(mask)
-        scores = torch.randn(B, generator=rng, **F64)
-        log_probs, refs = -torch.rand(2, B, 4, generator=rng, **F64)
+        scores = torch.randn(B, generator=rng, dtype=F64)
+        log_probs, refs = -torch.rand(2, B, 4, generator=rng, dtype=F64)
         log_probs.requires_grad_()
         arguments = (scores, log_probs.detach(), refs, mask, beta)
         got = attempt(scores, log_probs, refs, mask, beta)
@@ -90,9 +90,9 @@ def check_train_dpo(attempt) -> str:
     tree = AnswerTree(("yes", "no", "stop"), max_length=3)
     for words, beta in (("a small model, beta 0.5", 0.5), ("a small model, beta 2", 2.0)):
         model = SolvableLM(tree, num_prompts=2)
-        model.logits.data += torch.randn(model.logits.shape, generator=rng, **F64) / 2
+        model.logits.data += torch.randn(model.logits.shape, generator=rng, dtype=F64) / 2
         ref = model.answer_log_probs().detach()[0]
-        rewards = torch.randn(ref.shape, generator=rng, **F64)
+        rewards = torch.randn(ref.shape, generator=rng, dtype=F64)
         prefers = preference_probability(
             *torch.broadcast_tensors(rewards.unsqueeze(2), rewards.unsqueeze(1))
         )
@@ -146,7 +146,7 @@ def _bisect(function, target) -> float:
 def check_price_for(attempt) -> str:
     """price_for(ref_log_probs, rewards, target): beta."""
     rng = generator(1904)
-    logits, rewards = torch.randn(2, 3, 8, generator=rng, **F64)
+    logits, rewards = torch.randn(2, 3, 8, generator=rng, dtype=F64)
     ref = logits.log_softmax(-1)
     for words, R, target in (
         ("three prompts with eight answers, 0.3 nats", rewards, 0.3),
@@ -159,19 +159,19 @@ def check_price_for(attempt) -> str:
         got = attempt(ref, R, target)
         expect_shape(got, (), on=words)
         expect_close(
-            torch.as_tensor(float(got), **F64),
-            torch.as_tensor(expected, **F64),
+            torch.as_tensor(float(got), dtype=F64),
+            torch.as_tensor(expected, dtype=F64),
             on=words,
             rtol=1e-6,
             hint="The KL of the optimum at your price is "
             f"{float(_kl_at(ref, R, max(float(got), 1e-6))):.4g}.",
             mistakes={
-                "That is 1 / beta.": torch.as_tensor(1 / expected, **F64),
+                "That is 1 / beta.": torch.as_tensor(1 / expected, dtype=F64),
                 "That is for the sum of the KLs over the prompts, not their mean.": (
-                    torch.as_tensor(total, **F64)
+                    torch.as_tensor(total, dtype=F64)
                 ),
                 "That is for KL(reference || policy): the policy comes first.": (
-                    torch.as_tensor(swapped, **F64)
+                    torch.as_tensor(swapped, dtype=F64)
                 ),
             },
         )

@@ -7,7 +7,7 @@ from rlbook.formulas.group_advantages import outcome_advantages, process_advanta
 from rlbook.ground.seeding import generator
 from rlbook.language.grpo_loss import Config, grpo_loss
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 LARGE = 123456789.1
 """Three of it have a mean that differs from it, by rounding."""
 
@@ -15,14 +15,14 @@ LARGE = 123456789.1
 def check_group_advantages(attempt) -> str:
     """group_advantages(rewards): (Q, G) -> (Q, G)."""
     rng = generator(2002)
-    random = torch.randn(5, 6, generator=rng, **F64)
+    random = torch.randn(5, 6, generator=rng, dtype=F64)
     right_or_wrong = (random > 0.5).double()
     right_or_wrong[1] = 1.0
     for words, r in (
         ("five groups of six random rewards", random),
         ("rewards 0 and 1, one group all right", right_or_wrong),
-        ("a group whose rewards are all 0.1", torch.full((2, 3), 0.1, **F64)),
-        ("equal rewards of a hundred million", torch.full((2, 3), LARGE, **F64)),
+        ("a group whose rewards are all 0.1", torch.full((2, 3), 0.1, dtype=F64)),
+        ("equal rewards of a hundred million", torch.full((2, 3), LARGE, dtype=F64)),
     ):
         centred = r - r.mean(1, keepdim=True)
         deviation = r.std(1, correction=0, keepdim=True)
@@ -67,9 +67,9 @@ def _process(r, ends, num_tokens: int, mistake: str = "") -> torch.Tensor:
 def check_step_advantages(attempt) -> str:
     """step_advantages(step_rewards, step_ends, num_tokens): (G, K), (G, K) -> (G, T)."""
     rng = generator(2003)
-    hand = torch.tensor([[1.0, 0.0], [1.0, 1.0]], **F64), torch.tensor([[1, 3], [0, 3]])
+    hand = torch.tensor([[1.0, 0.0], [1.0, 1.0]], dtype=F64), torch.tensor([[1, 3], [0, 3]])
     ends = torch.rand(5, 8, generator=rng).argsort(1)[:, :3].sort(1).values
-    random = torch.randn(5, 3, generator=rng, **F64), ends
+    random = torch.randn(5, 3, generator=rng, dtype=F64), ends
     for words, (r, ends), T in (
         ("two answers of four tokens and two steps", hand, 4),
         ("five random answers of eight tokens and three steps", random, 8),
@@ -104,7 +104,9 @@ def check_mended_loss(attempt) -> str:
     rng = generator(2004)
     lengths = torch.tensor([5, 2, 3, 1])[:, None]
     mask = torch.arange(5) < lengths
-    rows = [torch.where(mask, x, 0.0) for x in torch.randn(4, 4, 5, generator=rng, **F64).tanh()]
+    rows = [
+        torch.where(mask, x, 0.0) for x in torch.randn(4, 4, 5, generator=rng, dtype=F64).tanh()
+    ]
     beta = 0.3
     config = Config(kl_coef=beta)
     for words, pad in (("four answers of 1 to 5 tokens", 0), ("the same with more padding", 4)):
@@ -112,7 +114,14 @@ def check_mended_loss(attempt) -> str:
         real = torch.nn.functional.pad(mask, (0, pad))
         log_probs = log_probs.clone().requires_grad_()
         loss = attempt(log_probs, old, ref, A, real, beta)
-        want = grpo_loss(log_probs, old, ref, A, real, config)
+        want = grpo_loss(
+            log_probs,
+            old_log_probs=old,
+            ref_log_probs=ref,
+            advantages=A,
+            completion_mask=real,
+            config=config,
+        )
         losses = -torch.minimum(
             (log_probs - old).exp() * A, (log_probs - old).exp().clamp(0.8, 1.2) * A
         ) + beta * ((ref - log_probs).exp() - (ref - log_probs) - 1)

@@ -5,11 +5,11 @@ import torch
 from rlbook.book.exercises.expectations import WrongAnswer, expect_close, expect_true
 from rlbook.ground.seeding import generator
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 
 
 def _random_chain(rng, states: int) -> torch.Tensor:
-    weights = torch.empty(states, states, **F64).exponential_(generator=rng)
+    weights = torch.empty(states, states, dtype=F64).exponential_(generator=rng)
     return weights / weights.sum(1, keepdim=True)
 
 
@@ -28,8 +28,8 @@ def check_unrolled(attempt) -> str:
     rng = generator(6502)
     for states, gamma, m in ((4, 0.8, 5), (3, 0.9, 1), (4, 0.8, 0), (2, 0.5, 2)):
         P_pi = _random_chain(rng, states)
-        phi, wrong = torch.randn(2, states, 2, generator=rng, **F64)
-        eye = torch.eye(states, **F64)
+        phi, wrong = torch.randn(2, states, 2, generator=rng, dtype=F64)
+        eye = torch.eye(states, dtype=F64)
         true = torch.linalg.solve(eye - gamma * P_pi, phi)
         for words, last in (("the true grad_V", true), ("a wrong grad_V", wrong)):
             case = (phi, P_pi, last, gamma)
@@ -78,7 +78,7 @@ def _constant(P_pi, start, terminal, mistake: str = ""):
     """The length and mu, or what a usual mistake makes of them."""
     live = ~terminal
     chain = P_pi[live][:, live]
-    eye = torch.eye(len(chain), **F64)
+    eye = torch.eye(len(chain), dtype=F64)
     system = eye - (chain if mistake == "transposed" else chain.T)
     visits = torch.linalg.solve(system, start[live])
     mu, length = torch.zeros_like(start), visits.sum()
@@ -95,15 +95,15 @@ def check_hidden_constant(attempt) -> str:
     ):
         P_pi, terminal = _random_chain(rng, states), torch.zeros(states, dtype=torch.bool)
         terminal[ends] = True
-        P_pi[terminal] = torch.eye(states, **F64)[terminal]
-        start = torch.rand(states, generator=rng, **F64).masked_fill(terminal, 0.0)
+        P_pi[terminal] = torch.eye(states, dtype=F64)[terminal]
+        start = torch.rand(states, generator=rng, dtype=F64).masked_fill(terminal, 0.0)
         case = (P_pi, start / start.sum(), terminal)
         answer = attempt(*case)
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise WrongAnswer(f"On {words}: return the pair length, mu.")
         length, mu = _constant(*case)
         swapped = _constant(*case, mistake="transposed")
-        stretched = 1 / torch.linalg.solve(torch.eye(states, **F64) - 0.5 * P_pi, case[1]).sum()
+        stretched = 1 / torch.linalg.solve(torch.eye(states, dtype=F64) - 0.5 * P_pi, case[1]).sum()
         expect_close(
             answer[0],
             length,
@@ -140,7 +140,7 @@ def check_hidden_constant(attempt) -> str:
 def _average_reward_gradient(P, r, logits, mistake: str = ""):
     pi = logits.softmax(-1)
     P_pi, r_pi = torch.einsum("sa,sat->st", pi, P), (pi * r).sum(-1)
-    eye, ones = torch.eye(len(r_pi), **F64), torch.ones_like(r_pi)
+    eye, ones = torch.eye(len(r_pi), dtype=F64), torch.ones_like(r_pi)
     mu = torch.linalg.solve(eye - P_pi.T + torch.outer(ones, ones), ones)
     if mistake == "uniform":
         mu = ones / len(ones)
@@ -164,9 +164,9 @@ def check_average_reward_gradient(attempt) -> str:
     """average_reward_gradient(P, r, logits): (S, A)."""
     rng = generator(6505)
     for states, actions in ((2, 2), (4, 3)):
-        P = torch.empty(states, actions, states, **F64).exponential_(generator=rng)
+        P = torch.empty(states, actions, states, dtype=F64).exponential_(generator=rng)
         P = P / P.sum(-1, keepdim=True)
-        r, logits = torch.randn(2, states, actions, generator=rng, **F64)
+        r, logits = torch.randn(2, states, actions, generator=rng, dtype=F64)
         case, wrong = (P, r, logits), _average_reward_gradient
         answer = attempt(*case)
         words = f"a random world, {states} states, {actions} actions"

@@ -6,7 +6,7 @@ from rlbook.book.exercises.expectations import WrongAnswer, describe
 from rlbook.formulas.returns import generalized_advantage_estimate
 from rlbook.ground.seeding import generator
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 
 
 def _gae(mistake: str = ""):
@@ -125,7 +125,7 @@ SCORE_MISTAKES = (
 def check_sees_no_future(attempt) -> str:
     """sees_no_future(score, model, tokens, V) -> bool."""
     rng, V = generator(6702), 6
-    embed, head = torch.randn(2, V, 4, generator=rng, **F64)
+    embed, head = torch.randn(2, V, 4, generator=rng, dtype=F64)
     tokens = torch.randint(V, (5,), generator=rng)
 
     def model(x):

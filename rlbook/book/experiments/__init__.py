@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlbook.book.experiments.recipes import machine, versions
-from rlbook.book.experiments.sources import source_hash
+from rlbook.book.experiments.sources import hash_of
 from rlbook.book.paths import DATA
 from rlbook.ground.progress import progress
 
@@ -117,7 +117,7 @@ def store(name: str, experiment: Experiment, directory: Path = DATA) -> Stored:
     recipe = {
         "command": command(name),
         "config": experiment.config,
-        "source_sha256": source_hash(experiment),
+        "source_sha256": hash_of(experiment),
         "arrays": {key: [str(x.dtype), list(x.shape)] for key, x in sorted(arrays.items())},
         "data_sha256": hashlib.sha256(content).hexdigest(),
         "machine": machine(),
@@ -142,7 +142,7 @@ def stale(name: str, experiment: Experiment, directory: Path = DATA) -> str | No
         return str(error)
     if recipe["config"] != json.loads(json.dumps(experiment.config)):
         return f"the config of {name} has changed since it was computed; run {command(name)}"
-    if recipe["source_sha256"] != source_hash(experiment):
+    if recipe["source_sha256"] != hash_of(experiment):
         return f"the source under {name} has changed since it was computed; run {command(name)}"
     return None
 

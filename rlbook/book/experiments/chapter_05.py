@@ -1,6 +1,7 @@
 """Chapter 5: value, modified policy and policy iteration as the discount tends to 1."""
 
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from rlbook.planning.dynamic_programming import (
 from rlbook.planning.mazes import random_maze
 from rlbook.planning.mdp import MDP
 
+F64 = torch.float64
 METHODS = ("value iteration", "modified policy iteration", "policy iteration")
 
 
@@ -65,13 +67,12 @@ def sparse_model(
 
     Source: Archibald, McKinnon & Thomas (1995).
     """
-    like = {"dtype": torch.float64}
-    places = torch.rand(states, actions, states, generator=generator, **like)
-    weights = torch.empty(states, actions, successors, **like).exponential_(generator=generator)
+    places = torch.rand(states, actions, states, generator=generator, dtype=F64)
+    weights = torch.empty(states, actions, successors, dtype=F64).exponential_(generator=generator)
     chosen = places.argsort(-1)[..., :successors]
     chances = weights / weights.sum(-1, keepdim=True)
-    transition = torch.zeros(states, actions, states, **like).scatter(-1, chosen, chances)
-    reward = torch.randn(states, actions, generator=generator, **like)
+    transition = torch.zeros(states, actions, states, dtype=F64).scatter(-1, chosen, chances)
+    reward = torch.randn(states, actions, generator=generator, dtype=F64)
     return MDP.from_arrays(transition, reward, discount=discount)
 
 
@@ -122,7 +123,7 @@ def without_counts(arrays: dict) -> dict:
     return {"within_accuracy": arrays["within_accuracy"]}
 
 
-COMMON = {
+COMMON: dict[str, Any] = {
     "seed": 5,
     "runs": 10,
     "log_horizons": [1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0],  # discount 1 - 10^-x

@@ -6,7 +6,7 @@ from rlbook.book.experiments import Experiment
 from rlbook.formulas.exploration import greedy_policy
 from rlbook.planning.dynamic_programming import q_value_iteration
 from rlbook.planning.mdp import MDP
-from rlbook.tabular import greedy_returns, q_learning
+from rlbook.tabular import ControlConfig, greedy_returns, q_learning
 from rlbook.tabular.tasks import tabular_task
 
 
@@ -30,6 +30,7 @@ def taxi(config: dict, progress) -> dict:
     torch.set_num_threads(1)
     task = tabular_task("Taxi-v4", discount=config["discount"])
     optimal = q_value_iteration(task.mdp, tolerance=1e-12).action_values
+    assert optimal is not None
     policy = greedy_policy(optimal)
     matter, values = reached(task.mdp, policy), optimal.amax(-1)
     runs, settings, errors = config["runs"], config["settings"], []
@@ -39,18 +40,18 @@ def taxi(config: dict, progress) -> dict:
         errors.append((q.amax(-1) - values)[:, matter].abs().amax(-1))
         return greedy_returns(task, q)
 
-    result = q_learning(
-        task,
-        run_ids=list(range(config["first_run"], config["first_run"] + runs)) * len(settings),
+    run_ids = list(range(config["first_run"], config["first_run"] + runs)) * len(settings)
+    method = ControlConfig(
         num_steps=config["steps"],
         step_size=1.0,
         epsilon=epsilon,
         initial_q=start.view(-1, 1, 1).expand(-1, *optimal.shape),
-        seed=config["seed"],
         evaluate_every=config["evaluate_every"],
         evaluate=evaluate,
     )
+    result = q_learning(task, method, run_ids=run_ids, seed=config["seed"])
     shape = (len(settings), runs, -1)
+    assert result.evaluations is not None
     return {
         "returns": result.evaluations.view(shape).numpy(),
         "errors": torch.stack(errors, dim=1).view(shape).numpy(),

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments.short_runs import in_batches, learning_envs
 from rlbook.deep import reinforce
+from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.ground.seeding import Streams
 
 LONGEST = 1000
@@ -80,16 +81,14 @@ def _play(chance: np.ndarray, uniforms: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def learn(config: reinforce.Config, run_ids: list[int], seed: int, updates: int | None):
-    envs = learning_envs("CartPole-v1", config, run_ids, seed)
-    envs.reset = interrupted_after(updates, envs.reset)
+    envs = learning_envs("CartPole-v1", config, run_ids, seed, ControlEnvs, resets=updates)
     return reinforce.train(envs, config, run_ids=run_ids, seed=seed, progress=False)
 
 
 def hundred(config: dict, progress) -> dict:
     """Returns: (runs, evaluations), each a mean over 100 greedy episodes; the last one counts."""
     settings = reinforce.Config(num_evals=2, evaluation_episodes=100)
-    runs, batch = config["runs"], config["batch"]
-    parts = [list(range(k, min(k + batch, runs))) for k in range(0, runs, batch)]
+    parts = in_batches(config["runs"], config["batch"])
     results = [learn(settings, ids, config["seed"], config["updates"]) for ids in progress(parts)]
     return {
         "returns": np.concatenate([x.evaluation_returns for x in results]),

@@ -38,8 +38,9 @@ from dataclasses import replace
 import numpy as np
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments.short_runs import in_batches, learning_envs
 from rlbook.deep import dqn
+from rlbook.deep.parts.envs.native import ControlEnvs
 
 NEWEST = dqn.Config().transitions_per_rollout
 VARIANTS: dict[str, dict] = {
@@ -54,8 +55,7 @@ VARIANTS: dict[str, dict] = {
 
 
 def learn(config: dqn.Config, run_ids: list[int], seed: int, stop_after: int | None):
-    envs = learning_envs("CartPole-v1", config, run_ids, seed)
-    envs.step = interrupted_after(stop_after, envs.step)
+    envs = learning_envs("CartPole-v1", config, run_ids, seed, ControlEnvs, steps=stop_after)
     return dqn.train(envs, config, run_ids=run_ids, seed=seed, progress=False)
 
 
@@ -88,8 +88,8 @@ def hundred(config: dict, progress) -> dict:
     Returns:
         returns: (runs, evaluations), each a mean over 100 greedy episodes; the last one counts.
     """
-    settings, runs, batch = dqn.Config(num_evals=2, evaluation_episodes=100), config["runs"], 20
-    parts = [list(range(k, min(k + batch, runs))) for k in range(0, runs, batch)]
+    settings = dqn.Config(num_evals=2, evaluation_episodes=100)
+    parts = in_batches(config["runs"], 20)
     results = [
         learn(settings, ids, config["seed"], config["stop_after"]) for ids in progress(parts)
     ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from rlbook.book.experiments import Experiment
 from rlbook.book.experiments.chapter_17 import WrongFlags
-from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments.short_runs import in_batches, learning_envs
 from rlbook.deep import actor_critic
 
 SEARCH = """
@@ -51,17 +51,16 @@ VARIANTS: dict[str, dict] = {
 
 def learn(settings, config: dict, run_ids: list[int], *, wrong: str = "nothing"):
     """Train these runs on CartPole-v1; `wrong` is what the environments say wrongly of ends."""
-    envs = learning_envs("CartPole-v1", settings, run_ids, config["seed"], WrongFlags)
+    seed, stop = config["seed"], config["stop_after"]
+    envs = learning_envs("CartPole-v1", settings, run_ids, seed, WrongFlags, steps=stop)
     envs.wrong = wrong
-    envs.step = interrupted_after(config["stop_after"], envs.step)
-    return actor_critic.train(envs, settings, run_ids=run_ids, seed=config["seed"], progress=False)
+    return actor_critic.train(envs, settings, run_ids=run_ids, seed=seed, progress=False)
 
 
 def forty(config: dict, progress) -> dict:
     """Returns: (runs, evaluations), each a mean over 100 greedy episodes; the last one counts."""
     settings = actor_critic.Config(num_evals=2, evaluation_episodes=100)
-    runs, batch = config["runs"], config["batch"]
-    parts = [list(range(k, min(k + batch, runs))) for k in range(0, runs, batch)]
+    parts = in_batches(config["runs"], config["batch"])
     results = [learn(settings, config, ids) for ids in progress(parts)]
     return {"returns": np.concatenate([x.evaluation_returns for x in results])}
 

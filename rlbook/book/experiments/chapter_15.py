@@ -110,7 +110,7 @@ EXPERIMENTS = {
                 "discount": 0.995,
                 "lambda_": 0.98,
                 "damping": 0.01,
-                "anneal": False,
+                "anneal_max_kl": False,
             },
         },
         {"radii": [0.01], "total_steps": 5_120, "num_evals": 2},

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments.short_runs import in_batches, learning_envs
 from rlbook.deep import actor_critic, ppo, trpo
+from rlbook.deep.parts.envs.native import ControlEnvs
 
 SEARCH = """
  steps  E x T    epochs, minibatches, learning rate, discount, lambda: solved, mean return; else
@@ -69,8 +70,8 @@ TASKS: dict[str, dict] = {
 def learn(agent, task: str, settings, config: dict, run_ids: list[int] | None = None):
     """The runs of one agent with these settings; 0 .. runs - 1 unless run_ids are given."""
     run_ids, seed = run_ids or list(range(config["runs"])), config["seed"]
-    envs = learning_envs(task, settings, run_ids, seed)
-    envs.step = interrupted_after(config["stop_after"], envs.step)
+    stop = config["stop_after"]
+    envs = learning_envs(task, settings, run_ids, seed, ControlEnvs, steps=stop)
     return agent.train(envs, settings, run_ids=run_ids, seed=seed, progress=False)
 
 
@@ -95,15 +96,11 @@ def four_agents(config: dict, progress) -> dict:
     """
     found = {}
     for task in progress(config["tasks"]):
-        results = [learn(*_at(name, task), config) for name in config["agents"]]
+        agents = [settings_of(name, task) for name in config["agents"]]
+        results = [learn(agent, task, settings, config) for agent, settings in agents]
         found[f"returns_{task}"] = np.stack([x.evaluation_returns for x in results])
         found[f"steps_{task}"] = np.stack([x.env_steps for x in results])
     return found
-
-
-def _at(name: str, task: str):
-    agent, settings = settings_of(name, task)
-    return agent, task, settings
 
 
 def hundred(config: dict, progress) -> dict:
@@ -114,8 +111,8 @@ def hundred(config: dict, progress) -> dict:
             one counts.
     """
     base = ppo.Config(total_steps=80_000, num_epochs=4, lambda_=0.99, num_evals=2)
-    base, runs, batch = replace(base, evaluation_episodes=100), config["runs"], 20
-    parts = [list(range(k, min(k + batch, runs))) for k in range(0, runs, batch)]
+    base, runs = replace(base, evaluation_episodes=100), config["runs"]
+    parts = in_batches(runs, 20)
     cases = [(replace(base, surrogate=name), ids) for name in config["surrogates"] for ids in parts]
     results = [
         learn(ppo, "CartPole-v1", settings, config, ids) for settings, ids in progress(cases)

@@ -5,23 +5,25 @@ had the higher final return, 500 after 4 epochs with learning rate 3e-3 and 32 u
 epochs with 1e-3 and 64. The time limit was chosen there too, after trying 25, 50 and 100 steps.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import interrupted_after, learning_envs
+from rlbook.book.experiments.short_runs import learning_envs
 from rlbook.deep import ppo
-from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.deep.parts.envs.native import ControlEnvs
 
-SETTINGS = {
-    "num_envs": 16,
-    "num_epochs": 4,
-    "num_minibatches": 4,
-    "learning_rate": 3e-3,
-    "hidden_sizes": (32, 32),
-    "num_evals": 6,
-    "evaluation_episodes": 20,
-}
+SETTINGS = ppo.Config(
+    num_envs=16,
+    num_epochs=4,
+    num_minibatches=4,
+    learning_rate=3e-3,
+    hidden_sizes=(32, 32),
+    num_evals=6,
+    evaluation_episodes=20,
+)
 TASKS: dict[str, dict] = {
     "CartPole-v1": {"total_steps": 25_600, "rollout_steps": 64, "discount": 0.99},
     "Pendulum-v1": {"total_steps": 51_200, "rollout_steps": 128, "discount": 0.95},
@@ -33,7 +35,7 @@ class WrongFlags(ControlEnvs):
 
     wrong = "nothing"
 
-    def step(self, actions) -> Step:
+    def step(self, actions) -> EnvStep:
         step = super().step(actions)
         ended = step.terminated | step.truncated
         if self.wrong == "terminations":  # a termination is reported as a truncation
@@ -46,10 +48,9 @@ class WrongFlags(ControlEnvs):
 def learn(task: str, config: dict, *, lambda_=0.95, wrong="nothing", limit=None):
     """PPO in `task`, runs 0 .. runs - 1, learning from episodes of at most `limit` steps."""
     seed, run_ids = config["seed"], list(range(config["runs"]))
-    settings = ppo.Config(**SETTINGS, **TASKS[task], lambda_=lambda_)
-    envs = learning_envs(task, settings, run_ids, seed, WrongFlags)
+    settings, stop = replace(SETTINGS, **TASKS[task], lambda_=lambda_), config["stop_after"]
+    envs = learning_envs(task, settings, run_ids, seed, WrongFlags, steps=stop)
     envs.wrong, envs.max_episode_steps = wrong, limit or envs.max_episode_steps
-    envs.step = interrupted_after(config["stop_after"], envs.step)
     return ppo.train(envs, settings, run_ids=run_ids, seed=seed, progress=False)
 
 

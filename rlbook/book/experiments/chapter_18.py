@@ -5,6 +5,8 @@ names: the network learned the mean of the opinions soon, their sum and words th
 with the product slowly. So the chapter's annotators go by the mean (`annotators.Tone`).
 """
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
@@ -16,8 +18,9 @@ from rlbook.language.annotators import Comparisons, Tone, compare
 from rlbook.language.pretraining import pretrained
 from rlbook.language.tasks.reviews import Reviews
 
-ANNOTATORS = {"noise": 1.0, "random_share": 0.1, "temperature": 0.7}
-"""Those of the chapter's live runs, too."""
+RANDOM_SHARE = 0.1
+annotate = partial(compare, noise=1.0, random_share=RANDOM_SHARE, temperature=0.7)
+"""The annotators of the chapter's live runs, too."""
 
 SEARCH = """
 noise, share, pairs   steps x pairs  learning rates  accuracy   bound   correlation
@@ -52,17 +55,17 @@ def number_of_pairs(config: dict, progress) -> dict:
         bayes_accuracy, floor: what no model can exceed, or get below, on the held-out pairs.
     """
     task, lm = Tone(), pretrained(Reviews(), progress=False)
-    held_out = compare(lm, task, 1000, seed=188, **ANNOTATORS)
+    held_out = annotate(lm, task, 1000, seed=188)
     p = held_out.probability
     shape = len(config["numbers"]), config["runs"]
     found = {name: np.zeros(shape) for name in ("accuracy", "test_loss", "train_loss")}
     for run in progress(range(config["runs"])):
-        pool = compare(lm, task, config["pool"], seed=config["seed"] + run, **ANNOTATORS)
+        pool = annotate(lm, task, config["pool"], seed=config["seed"] + run)
         for k, n in enumerate(config["numbers"]):
             model = reward_model.RewardModel(lm.model, lm.tokenizer)
-            share = ANNOTATORS["random_share"]
-            settings = reward_model.Config(num_steps=config["num_steps"], random_share=share)
-            reward_model.train(model, pool.pairs()[:n], settings, seed=run, progress=False)
+            settings = reward_model.Config(num_steps=config["num_steps"], random_share=RANDOM_SHARE)
+            result = reward_model.train(model, pool.pairs()[:n], settings, seed=run, progress=False)
+            model = result.models["reward_model"]
             d = differences(model, held_out)
             found["accuracy"][k, run] = held_out.accuracy(d, torch.zeros_like(d))
             loss = -(p * logsigmoid(d) + (1 - p) * logsigmoid(-d))
@@ -83,19 +86,17 @@ def long_training(config: dict, progress) -> dict:
         bayes_accuracy: what no model can exceed.
     """
     task, lm = Tone(), pretrained(Reviews(), progress=False)
-    held_out = compare(lm, task, 1000, seed=188, **ANNOTATORS)
-    pool = compare(lm, task, config["pool"], seed=config["seed"], **ANNOTATORS)
-    settings = reward_model.Config(
-        num_steps=config["num_steps"], random_share=ANNOTATORS["random_share"]
-    )
+    held_out = annotate(lm, task, 1000, seed=188)
+    pool = annotate(lm, task, config["pool"], seed=config["seed"])
+    settings = reward_model.Config(num_steps=config["num_steps"], random_share=RANDOM_SHARE)
     losses, accuracy = [], []
     for run in progress(range(config["runs"])):
         model = reward_model.RewardModel(lm.model, lm.tokenizer)
-        # Called with each batch's gradient, before the step.
-        model.head.weight.register_hook(interrupted_after(config["stop_after"], lambda g: None))
-        result = reward_model.train(model, pool.pairs(), settings, seed=run, progress=False)
-        losses.append(result.log["loss"].numpy())
-        d = differences(model, held_out)
+        end = interrupted_after(config["stop_after"], lambda step, values: None)
+        options = {"seed": run, "progress": False, "on_step": end}
+        result = reward_model.train(model, pool.pairs(), settings, **options)
+        losses.append(result.log["loss"])
+        d = differences(result.models["reward_model"], held_out)
         right = float(held_out.accuracy(d, torch.zeros_like(d)))
         accuracy.append(float("nan") if result.interrupted else right)
     return {

@@ -5,7 +5,10 @@ minibatches, learning rates 1e-3 and 2e-3), on seed 0 and with the hidden utilit
 numbers of comparisons and the price are those of the chapter's text.
 """
 
+from functools import partial
+
 import numpy as np
+from transformers import PreTrainedModel
 
 from rlbook.book.experiments import Experiment
 from rlbook.book.experiments.short_runs import interrupted_after
@@ -18,18 +21,18 @@ from rlbook.language.sampling import write
 from rlbook.language.scoring import each_answer
 from rlbook.language.tasks.reviews import Reviews
 
-ANNOTATORS = {"noise": 0.4, "random_share": 0.05}
-"""Those of the chapter's live run, too."""
+annotate = partial(compare, noise=0.4, random_share=0.05)
+"""The annotators of the chapter's live run, too."""
 PROMPTS = ["review of the camera", "review of the novel", "review of the bakery"]
 
 
 def train_judge(sft, task, num_pairs: int, run: int, num_steps: int):
     """A reward model from this many comparisons."""
     judge = reward_model.RewardModel(sft.model, sft.tokenizer)
-    pairs = compare(sft, task, num_pairs, seed=1000 + run, **ANNOTATORS).pairs()
+    pairs = annotate(sft, task, num_pairs, seed=1000 + run).pairs()
     settings = reward_model.Config(num_steps=num_steps)
-    reward_model.train(judge, pairs, settings, seed=run, progress=False)
-    return judge
+    result = reward_model.train(judge, pairs, settings, seed=run, progress=False)
+    return result.models["reward_model"]
 
 
 def overoptimisation(config: dict, progress) -> dict:
@@ -42,19 +45,19 @@ def overoptimisation(config: dict, progress) -> dict:
     """
     task = Reviews()
     sft = pretrained(task, progress=False)
-    found = {name: [] for name in ("reward", "utility", "kl", "samples")}
+    found: dict[str, list] = {name: [] for name in ("reward", "utility", "kl", "samples")}
     judges, watch = {}, {"utility": each_answer(task.utility)}
     for pairs, price in progress(config["cases"]):
-        rows = {name: [] for name in found}
+        rows: dict[str, list] = {name: [] for name in found}
         for run in range(config["runs"]):
             if (pairs, run) not in judges:
                 judges[pairs, run] = train_judge(sft, task, pairs, run, config["judge_steps"])
             reward = interrupted_after(config["stop_after"], judges[pairs, run].score)
             settings = rlhf.Config(num_steps=config["rounds"], batch_size=64, kl_coef=price)
-            options = {"watch": watch, "seed": run, "progress": False}
-            result = rlhf.train(sft, reward, task, settings, **options)
+            result = rlhf.train(sft, reward, task, settings, watch=watch, seed=run, progress=False)
+            assert isinstance(result.models["policy"], PreTrainedModel)
             for name in ("reward", "utility", "kl"):
-                rows[name].append(result.log[name].numpy())
+                rows[name].append(result.log[name])
             trained = LanguageModel(result.models["policy"], sft.tokenizer)
             limit, rng = task.max_new_tokens, generator(1)
             rows["samples"].append(write(trained, PROMPTS, max_new_tokens=limit, generator=rng)[2])

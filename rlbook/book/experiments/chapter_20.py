@@ -4,6 +4,8 @@ All learners of arithmetic see 128 answers a step, with the learning rate of the
 PPO's other settings are its defaults.
 """
 
+from typing import Any
+
 import numpy as np
 
 from rlbook.book.experiments import Experiment
@@ -13,17 +15,22 @@ from rlbook.language.grpo_loss import Config
 from rlbook.language.pretraining import pretrained
 from rlbook.language.scoring import each_answer
 from rlbook.language.solvable.model import small_world
-from rlbook.language.solvable.training import solvable_loss, train_solvable
+from rlbook.language.solvable.training import SolvableConfig, solvable_loss, train_solvable
 from rlbook.language.tasks.arithmetic import Arithmetic
 
-UNBIASED = {"advantage": "leave_one_out", "aggregate": "constant", "max_length": 1}
-FORMS = {
+UNBIASED: dict[str, Any] = {"advantage": "leave_one_out", "aggregate": "constant", "max_length": 1}
+FORMS: dict[str, dict[str, Any]] = {
     "KL as reward": UNBIASED | {"kl_as": "reward"},
     "k2 of the answer": UNBIASED | {"kl_kind": "k2", "kl_level": "answer"},
     "published": {},
 }
 """What differs from the Config's defaults, which are the published form."""
-SUPERVISION = {"aggregate": "constant", "max_length": 1, "advantage": "centred", "kl_coef": 0.0}
+SUPERVISION: dict[str, Any] = {
+    "aggregate": "constant",
+    "max_length": 1,
+    "advantage": "centred",
+    "kl_coef": 0.0,
+}
 
 
 def without_gradient(config: Config, **options):
@@ -38,18 +45,21 @@ def without_gradient(config: Config, **options):
     return loss
 
 
-def learn(loss, config: dict, group_size: int, num_steps: int, **options):
+def learn(loss, config: dict, group_size: int, num_steps: int, record_every: int):
     """R runs; everything that is not an argument comes from the experiment's config."""
+    settings = SolvableConfig(
+        num_steps=num_steps,
+        group_size=group_size,
+        learning_rate=config["learning_rate"],
+        record_every=record_every,
+    )
     return train_solvable(
         small_world(),
         interrupted_after(config.get("stop_after"), loss),
-        num_steps=num_steps,
-        group_size=group_size,
+        settings,
         num_runs=config["runs"],
         seed=config["seed"],
-        learning_rate=config["learning_rate"],
         progress=False,
-        **options,
     )
 
 
@@ -63,13 +73,13 @@ def against_frontier(config: dict, progress) -> dict:
     """
     groups = {"num_groups": config["num_groups"]}
     sizes = config["num_groups"] * config["group_size"], config["num_steps"]
-    every = {"record_every": config["record_every"]}
+    every = config["record_every"]
     found = []
     for form, beta in progress([(form, beta) for form in FORMS for beta in config["prices"]]):
         loss = solvable_loss(Config(kl_coef=beta, **FORMS[form]), **groups)
-        found.append(learn(loss, config, *sizes, **every))
+        found.append(learn(loss, config, *sizes, every))
     loss = without_gradient(Config(kl_coef=config["prices"][-1]), **groups)
-    without = learn(loss, config, *sizes, **every)
+    without = learn(loss, config, *sizes, every)
     stack = lambda rows: np.stack(rows).reshape(len(FORMS), -1, *rows[0].shape)  # noqa: E731
     return {
         "kl": stack([x.kl.numpy() for x in found]),
@@ -91,13 +101,13 @@ def groups_and_supervision(config: dict, progress) -> dict:
         loss = solvable_loss(Config(supervision=supervision, **SUPERVISION))
         for size in config["sizes"]:
             steps = config["answers"] // size
-            result = learn(loss, config, size, steps, record_every=steps // config["records"])
+            result = learn(loss, config, size, steps, steps // config["records"])
             rows.append(result.reward.numpy())
     return {"reward": np.stack(rows).reshape(2, len(config["sizes"]), *rows[0].shape)}
 
 
-ARITHMETIC = {"num_prompts": 16, "kl_coef": 0.0, "schedule": "linear"}
-LEARNERS = {
+ARITHMETIC: dict[str, Any] = {"num_prompts": 16, "kl_coef": 0.0, "schedule": "linear"}
+LEARNERS: dict[str, dict[str, Any]] = {
     "GRPO, outcome": {},
     "GRPO, process": {"supervision": "process"},
     "REINFORCE, group": UNBIASED | {"clip_epsilon": float("inf")},
@@ -113,14 +123,15 @@ def four_learners(config: dict, progress) -> dict:
     def learn(name: str, run: int):
         sizes = {"num_steps": config["num_steps"], "learning_rate": config["learning_rate"]}
         options = {"seed": config["seed"] + run, "progress": False}
+        settings: grpo.Config | rlhf.Config
         if name in LEARNERS:
             settings = grpo.Config(**sizes, **ARITHMETIC, **LEARNERS[name])
             end = interrupted_after(stop, lambda step, values: None)
-            result = grpo.train(start.copy(), task, settings, on_step=end, **options)
-            return result.log["pass@1"][:stop].numpy()
+            result = grpo.train(start, task, settings, on_step=end, **options)
+            return result.log["pass@1"][:stop]
         settings = rlhf.Config(**sizes, batch_size=128, kl_coef=0.0)
         result = rlhf.train(start, each_answer(task.reward), task, settings, **options)
-        return result.log["reward"][:stop].numpy()
+        return result.log["reward"][:stop]
 
     names = config["learners"]
     found = [learn(name, run) for name in progress(names) for run in range(config["runs"])]

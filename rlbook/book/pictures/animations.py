@@ -21,15 +21,19 @@ from rlbook.book.pictures.drawing import animate_frames, draw_named, figure_fram
 from rlbook.deep import ppo
 from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.deep.parts.envs.physics import CONTROL_TASKS
+from rlbook.deep.parts.policies import CategoricalPolicy, GaussianPolicy
 from rlbook.deep.parts.rollouts import collect
+from rlbook.ground.draws import draw_one
 from rlbook.ground.plotting import COLORS, use_style
 from rlbook.ground.seeding import Streams, generator
 from rlbook.planning.mazes import random_maze
 from rlbook.planning.mdp import MDP
+from rlbook.tabular.control_loop import ControlConfig
 from rlbook.tabular.tasks import tabular_task
 from rlbook.tabular.td_control import q_learning, sarsa
 
 SEED = 2026
+Policy = CategoricalPolicy | GaussianPolicy
 MOST_FRAMES = 60
 
 
@@ -37,7 +41,7 @@ class Show(NamedTuple):
     """Two episodes, and how to draw a moment of one."""
 
     titles: tuple[str, str]
-    episodes: tuple[list, list]
+    episodes: tuple[list, ...]
     """What `draw` shows, step by step, before and after the training."""
     draw: Callable
     every: int = 1
@@ -49,12 +53,14 @@ def control(task: str, config: ppo.Config, draw: Callable, every: int) -> Show:
     result = ppo.train(task, config, run_ids=[0], seed=SEED)
     streams = Streams(SEED, [0]).spawn(1)
     envs = ControlEnvs(CONTROL_TASKS[task], num_envs=1, streams=streams)
-    new = ppo.make_networks(envs, config, streams.generators)["policy"]
+    networks = ppo.make_networks(envs, config, streams.generators)
+    new, trained = networks["policy"], result.networks["policy"]
+    assert isinstance(new, Policy) and isinstance(trained, Policy)
     steps = every * MOST_FRAMES
     noise = new.draw_noise(streams, steps, 1)
     play = {
         "before": lambda s, t: new.sample(s, noise[:, t]),
-        "after": lambda s, t: result.networks["policy"].greedy(s),
+        "after": lambda s, t: trained.greedy(s),
     }
     episodes = []
     for act in play.values():
@@ -69,11 +75,11 @@ def control(task: str, config: ppo.Config, draw: Callable, every: int) -> Show:
 
 def walk(mdp: MDP, policy: torch.Tensor, stream: torch.Generator, most: int) -> list[int]:
     """The states of one episode of a policy (S, A), the last of them where it ends."""
-    state = int(torch.multinomial(mdp.start, 1, generator=stream))
+    state = draw_one(mdp.start, stream)
     states = [state]
     while len(states) < most and not mdp.terminal[state]:
-        action = int(torch.multinomial(policy[state], 1, generator=stream))
-        state = int(torch.multinomial(mdp.transition[state, action], 1, generator=stream))
+        action = draw_one(policy[state], stream)
+        state = draw_one(mdp.transition[state, action], stream)
         states.append(state)
     return states
 
@@ -95,7 +101,8 @@ def ways(states: list[int], columns: int, cells: int) -> list[list[tuple[int, in
 def cliff() -> Show:
     """SARSA on the cliff."""
     task = tabular_task("CliffWalking-v1", discount=1.0)
-    result = sarsa(task, run_ids=[0], num_episodes=500, step_size=0.5, epsilon=0.1, seed=SEED)
+    config = ControlConfig(num_episodes=500, step_size=0.5, epsilon=0.1)
+    result = sarsa(task, config, run_ids=[0], seed=SEED)
     colors = np.full((4, 12), "#FFFFFF", dtype=object)
     colors[3, 1:11] = COLORS["black"]
     colors[3, 11] = COLORS["green"]
@@ -113,8 +120,8 @@ def cliff() -> Show:
 def taxi() -> Show:
     """Q-learning in Taxi, from an optimistic start."""
     task = tabular_task("Taxi-v4", discount=1.0)
-    settings = {"num_steps": 60_000, "step_size": 0.5, "epsilon": 0.05, "initial_q": 20.0}
-    result = q_learning(task, run_ids=[0], seed=SEED, **settings)
+    config = ControlConfig(num_steps=60_000, step_size=0.5, epsilon=0.05, initial_q=20.0)
+    result = q_learning(task, config, run_ids=[0], seed=SEED)
     before, after = before_and_after(task.mdp, result.q[0], 40)
     episodes = tuple([state for state in states if state < 500] for states in (before, after))
     return Show(("before training", "after 60,000 steps of Q-learning"), episodes, scenes.taxi)
@@ -126,7 +133,8 @@ def maze() -> Show:
     starts = torch.zeros_like(world.starts)
     starts[1, 1] = True
     model = replace(world, starts=starts).mdp(discount=0.99)
-    result = q_learning(model, run_ids=[0], num_steps=30_000, step_size=0.5, seed=SEED)
+    config = ControlConfig(num_steps=30_000, step_size=0.5)
+    result = q_learning(model, config, run_ids=[0], seed=SEED)
     colors = np.where(world.walls.numpy(), COLORS["black"], "#FFFFFF").astype(object)
     colors[9, 19] = COLORS["green"]
     walks = before_and_after(model, result.q[0], MOST_FRAMES)

@@ -3,10 +3,12 @@ frames, which become a small animation."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from PIL import Image
@@ -29,12 +31,13 @@ def page(height: float) -> tuple[Figure, Axes]:
 def tint(color: str, strength: float = 0.16) -> tuple[float, float, float]:
     """The colour, thinned with white."""
     red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return tuple(1 - strength * (1 - part) for part in (red, green, blue))
+    return 1 - strength * (1 - red), 1 - strength * (1 - green), 1 - strength * (1 - blue)
 
 
 def write(ax: Axes, x: float, y: float, text: str, *, size: float = 10, **style) -> None:
     """Text, centred on (x, y) unless `ha` or `va` say otherwise."""
-    ax.text(x, y, text, **{"ha": "center", "va": "center", "color": INK, "size": size} | style)
+    style = {"ha": "center", "va": "center", "color": INK} | style
+    ax.text(x, y, text, size=size, **style)
 
 
 def box(
@@ -44,17 +47,18 @@ def box(
     """A rounded box centred on (x, y), its text inside; `dashed` is its edge."""
     color = COLORS[color]
     corner = (x - width / 2, y - height / 2)
-    shape = {"boxstyle": "round,pad=0,rounding_size=0.07", "linewidth": 1.3}
-    shape["linestyle"] = (0, (3, 2)) if dashed else "-"
     ax.add_patch(
-        FancyBboxPatch(corner, width, height, facecolor=tint(color), edgecolor=color, **shape)
-    )
+        FancyBboxPatch(
+            corner, width, height, boxstyle="round,pad=0,rounding_size=0.07", facecolor=tint(color),
+            edgecolor=color, linewidth=1.3, linestyle=(0, (3, 2)) if dashed else "-",
+        )
+    )  # fmt: skip
     write(ax, x, y, text, size=size, **style)
 
 
 def node(ax: Axes, x: float, y: float, radius: float, text: str = "", *, kind="state", size=11):
     """An open circle (kind "state"), a filled dot ("action"), a square ("terminal")."""
-    style = {"edgecolor": INK, "linewidth": 1.4, "zorder": 3}
+    style: dict[str, Any] = {"edgecolor": INK, "linewidth": 1.4, "zorder": 3}
     if kind == "terminal":
         corner = (x - radius, y - radius)
         ax.add_patch(plt.Rectangle(corner, 2 * radius, 2 * radius, facecolor="#D9D9D9", **style))
@@ -97,6 +101,7 @@ def draw_named(
 
 def figure_frame(fig: Figure) -> np.ndarray:
     """The figure as it looks now: (height, width, 3), uint8; a frame of an animation."""
+    assert isinstance(fig.canvas, FigureCanvasAgg)
     fig.canvas.draw()
     return np.asarray(fig.canvas.buffer_rgba())[..., :3].copy()
 

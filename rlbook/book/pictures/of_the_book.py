@@ -35,8 +35,8 @@ def book_map() -> Figure:
     fig, ax = page(6.3)
     at = {}
     for title, (x, y, side), color, (left, bottom, right, top), rows in PARTS:
-        area = {"facecolor": tint(COLORS[color], 0.1), "linewidth": 0}
-        ax.add_patch(plt.Rectangle((left, bottom), right - left, top - bottom, **area))
+        area, face = (right - left, top - bottom), tint(COLORS[color], 0.1)
+        ax.add_patch(plt.Rectangle((left, bottom), *area, facecolor=face, linewidth=0))
         write(ax, x, y, title, size=10.5, ha=side, weight="bold")
         for (column, y), keys in rows.items():
             for i, key in enumerate(keys.split()):

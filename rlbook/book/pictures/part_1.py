@@ -1,5 +1,7 @@
 """Diagrams of Part I: one step, one episode, models, backups, ends, policy iteration, acting."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +12,7 @@ from rlbook.book.pictures.drawing import GREY, INK, WIDTH, arrow, box, node, pag
 from rlbook.ground.plotting import COLORS
 
 BLUE, ORANGE, GREEN, RED = (COLORS[c] for c in ("blue", "orange", "green", "vermillion"))
+Point = tuple[float, float]
 
 
 def agent_environment() -> Figure:
@@ -78,7 +81,7 @@ def _tree(ax: Axes, x: float, root: str, best: bool) -> None:
             arrow(ax, (x + child, middle), (x + child + leaf, bottom), head=False)
             node(ax, x + child + leaf, bottom, radius[kinds[2]], kind=kinds[2])
     node(ax, x, top, radius[root], kind=root)
-    style = {"color": RED, "linewidth": 2.2, "zorder": 4}
+    style: dict[str, Any] = {"color": RED, "linewidth": 2.2, "zorder": 4}
     if best and root == "state":
         ax.add_patch(Arc((x, top), 0.8, 0.8, theta1=238, theta2=302, **style))
     for child in children if best and root == "action" else ():
@@ -196,7 +199,7 @@ def policy_iteration_loop() -> Figure:
         target = base + fraction * (meet - base)
         arrow(ax, tuple(point), tuple(target), color=color, width=1.3)
         point = target
-    node(ax, *meet, 0.07, kind="action")
+    node(ax, meet[0], meet[1], 0.07, kind="action")
     write(ax, 6.36, 1.45, r"$V^*\!, \pi^*$", size=15, ha="left")
     return fig
 
@@ -241,17 +244,17 @@ def can_robot() -> Figure:
     for (x, y), name in ((high, "high\n(0)"), (low, "low\n(1)")):
         node(ax, x, y, 0.42, name, size=11)
 
-    def action(state, dot, name, where, color, bend=0.0):
+    def action(state: Point, dot: Point, name: str, where: Point, color: str):
         direction = np.array(dot) - np.array(state)
         direction = direction / np.hypot(*direction)
         arrow(ax, tuple(state + 0.42 * direction), tuple(dot - 0.07 * direction), color=color,
-              width=1.8, bend=bend)  # fmt: skip
+              width=1.8)  # fmt: skip
         node(ax, *dot, 0.07, kind="action")
         write(ax, *where, name, size=10.5, weight="bold", color=color)
 
-    def outcome(dot, end, words, where, bend, **style):
+    def outcome(dot: Point, end: Point, words: str, where: Point, bend: float):
         arrow(ax, dot, end, bend=bend)
-        write(ax, *where, words, size=10, **style)
+        write(ax, *where, words, size=10)
 
     action(high, (3.65, 2.75), "search", (2.62, 2.5), BLUE)
     outcome((3.72, 2.76), (5.13, 2.07), "0.25, pays 2", (4.95, 2.62), -0.12)
@@ -287,8 +290,8 @@ def acting_from_v_and_q() -> Figure:
             node(ax, x + side, 0.98, 0.11)
             arrow(ax, (x + side, 0.87), (x + side, 0.6))
             corner = (x + side - 0.24, 0.34)
-            style = {"facecolor": tint(COLORS["blue"]), "edgecolor": COLORS["blue"]}
-            ax.add_patch(plt.Rectangle(corner, 0.48, 0.26, **style))
+            blue = COLORS["blue"]
+            ax.add_patch(plt.Rectangle(corner, 0.48, 0.26, facecolor=tint(blue), edgecolor=blue))
             write(ax, x + side, 0.47, "$V(s')$", size=9.5)
     write(ax, 1.95, 0.14, r"then the largest $r + \gamma \sum P\, V$", size=10)
 

@@ -72,13 +72,13 @@ def sarsa_backups() -> Figure:
         node(ax, x, top, 0.065, kind="action")
     write(ax, xs[0] - 0.16, top, "$s_t, a_t$", ha="right", size=11)
     write(ax, xs[0] - 0.2, top - gap, "$s_{t+1}$", ha="right", size=11)
-    blue = {"color": COLORS["blue"]}
+    blue = COLORS["blue"]
     below = top - gap - short
-    write(ax, xs[0], below - 0.28, "$Q(s_{t+1}, a_{t+1})$", **blue)
-    write(ax, xs[3], below - 2 * (gap + short) - 0.28, "$Q(s_{t+3}, a_{t+3})$", **blue)
+    write(ax, xs[0], below - 0.28, "$Q(s_{t+1}, a_{t+1})$", color=blue)
+    write(ax, xs[3], below - 2 * (gap + short) - 0.28, "$Q(s_{t+3}, a_{t+3})$", color=blue)
     for x, label in zip(xs[1:3], (r"mean, weights $\pi$,", "maximum"), strict=True):
-        write(ax, x, below - 0.28, label, **blue)
-        write(ax, x, below - 0.52, "of $Q(s_{t+1}, \\cdot)$", **blue)
+        write(ax, x, below - 0.28, label, color=blue)
+        write(ax, x, below - 0.52, "of $Q(s_{t+1}, \\cdot)$", color=blue)
     angles = np.linspace(-2.42, -0.72, 30)
     arc = xs[2] + 0.28 * np.cos(angles), top - gap + 0.28 * np.sin(angles)
     ax.plot(*arc, color=COLORS["orange"], linewidth=2.2, zorder=3)

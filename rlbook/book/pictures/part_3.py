@@ -1,5 +1,7 @@
 """Diagrams of Part III: tile coding, the run axis, what a rollout records, the loop of DQN, GAE."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
@@ -24,15 +26,18 @@ def tile_coding() -> Figure:
         left, color = 0.5 + 1.75 * k, COLORS[name]
         corner = (left - width * k / K, bottom - width * (3 * k % K) / K)
         for line in range(tiles + 2):
-            style = {"color": color, "linewidth": 1.0, "zorder": 2}
+            style: dict[str, Any] = {"color": color, "linewidth": 1.0, "zorder": 2}
             x, y = corner[0] + width * line, corner[1] + width * line
             ax.plot([x, x], [corner[1], corner[1] + width * (tiles + 1)], **style)
             ax.plot([corner[0], corner[0] + width * (tiles + 1)], [y, y], **style)
         row, column = divmod(number - k * (tiles + 1) ** 2, tiles + 1)
         cell = (corner[0] + column * width, corner[1] + row * width)
         ax.add_patch(plt.Rectangle(cell, width, width, color=tint(color, 0.5), zorder=1))
-        frame = {"fill": False, "edgecolor": INK, "linewidth": 1.8, "zorder": 3}
-        ax.add_patch(plt.Rectangle((left, bottom), side, side, **frame))
+        ax.add_patch(
+            plt.Rectangle(
+                (left, bottom), side, side, fill=False, edgecolor=INK, linewidth=1.8, zorder=3
+            )
+        )
         ax.plot(left + share[0] * side, bottom + share[1] * side, "o", color=INK, ms=5, zorder=4)
         write(ax, left + side / 2, 0.14, f"tiling {k}: feature {number}", size=9.5, color=color)
     return fig

@@ -65,8 +65,10 @@ def grid(ax: Axes, colors: np.ndarray, path: Sequence[tuple[int, int]], marks=()
     rows, columns = colors.shape
     blank(ax, -0.05, columns + 0.05, rows + 0.05, -0.05)
     for row, column in np.ndindex(rows, columns):
-        style = {"facecolor": colors[row, column], "edgecolor": "#CCCCCC", "linewidth": 0.5}
-        ax.add_patch(Rectangle((column, row), 1, 1, **style))
+        face = colors[row, column]
+        ax.add_patch(
+            Rectangle((column, row), 1, 1, facecolor=face, edgecolor="#CCCCCC", linewidth=0.5)
+        )
     for row, column, text in marks:
         ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=8)
     x, y = [column + 0.5 for _, column in path], [row + 0.5 for row, _ in path]

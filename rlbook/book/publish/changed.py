@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rlbook.book.chapters import notebooks
-from rlbook.book.experiments.sources import WHOLE, Modules, Source, Target, reach
+from rlbook.ground.sources import WHOLE, Modules, Source, Target, reach
 
 MAGIC = re.compile(r"^(\s*)[%!].*$", re.MULTILINE)
 How = Literal["changed", "new", "gone"]
@@ -209,7 +209,8 @@ def changes(commit: Commit) -> Changes:
     trees_ = trees(commit)
     old, new = (tree.table() for tree in trees_)
     definitions, arrays = changed_definitions(old, new), changed_arrays(commit)
-    now, reached, used = trees_[1], {}, set()
+    now, reached = trees_[1], {}
+    used: set[Target] = set()
     for path in notebooks(commit.root / "notebooks"):
         name = path.stem
         ways = routes(old, name) | routes(new, name)

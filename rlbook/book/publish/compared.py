@@ -88,7 +88,8 @@ def compare(old: NotebookNode, new: NotebookNode) -> list[Cell]:
 def compare_lines(old: list[str], new: list[str]) -> tuple[list[Number], list[str]]:
     """The numbers that moved in lines of the same words, and a diff of the other lines."""
     numbers, text = [], []
-    both = difflib.SequenceMatcher(None, *(list(map(_words, x)) for x in (old, new)), False)
+    words = [list(map(_words, lines)) for lines in (old, new)]
+    both = difflib.SequenceMatcher(None, words[0], words[1], autojunk=False)
     for kind, i, i_end, j, j_end in both.get_opcodes():
         if kind != "equal":
             text += [f"- {line}" for line in old[i:i_end]] + [f"+ {line}" for line in new[j:j_end]]

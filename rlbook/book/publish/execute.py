@@ -105,6 +105,7 @@ def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False)
     with client.setup_kernel(env=env, stderr=subprocess.DEVNULL):
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
+        assert client.km is not None
         return _peak_megabytes(getattr(client.km.provisioner, "pid", None))
 
 

@@ -53,7 +53,7 @@ class Section:
 @cache
 def sections() -> dict[str, list[Section]]:
     """The sections of every chapter, by the beginning of its file's name: 03, A."""
-    found = {}
+    found: dict[str, list[Section]] = {}
     for chapter in CHAPTERS:
         if chapter.kind == "index":
             continue

@@ -52,7 +52,8 @@ class Report:
 
 def quoted(report: Report, root: Path) -> list[Quote]:
     """Where the notebooks' Markdown and the README hold an old number of this report."""
-    numbers, found = old_numbers(report.cells), []
+    numbers = old_numbers(report.cells)
+    found: list[Quote] = []
     if not numbers:
         return []
     for path in notebooks(root / "notebooks"):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -91,7 +92,8 @@ class Renumbering:
     """One plan, applied to texts; it remembers who cites what is not there."""
 
     def __init__(self, label: str, numbers: Plan):
-        self.label, self.numbers, self.lost = label, numbers, []
+        self.label, self.numbers = label, numbers
+        self.lost: list[str] = []
         self.place = ""
 
     def of(self, numbers: Numbers, what: str, strict: bool = True) -> Callable[[str], str]:
@@ -125,7 +127,8 @@ class Renumbering:
         for kept in [*CODE_OR_FORMULA.finditer(text), None]:
             prose = text[end : kept.start() if kept else None]
             cited = [match.span() for match in EQUATIONS.finditer(prose)]
-            done.append(BARE.sub(lambda m, c=cited: self._bare(m, c, citation), prose))
+            bare = partial(self._bare, cited=cited, new=citation)
+            done.append(BARE.sub(bare, prose))
             if kept:
                 done.append(kept[0])
                 end = kept.end()

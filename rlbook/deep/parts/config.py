@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from rlbook.ground import require
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -22,12 +24,10 @@ class TrainingConfig:
     evaluation_step_cap: int | None = None
     """Where an evaluation episode is cut; by default at the environment's time limit."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
-        if not 0 <= self.discount <= 1:
-            raise ValueError(f"discount must be in [0, 1], got {self.discount}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        self.require_within(0, 1, "discount")
+        self.require_positive("learning_rate")
         self.require_positive_integers("num_envs", "evaluation_episodes")
         if self.num_evals < 2 or int(self.num_evals) != self.num_evals:
             raise ValueError(f"num_evals must be a whole number >= 2, got {self.num_evals}")
@@ -36,12 +36,12 @@ class TrainingConfig:
 
     def require_positive_integers(self, *names: str) -> None:
         for name in names:
-            number = getattr(self, name)
-            if isinstance(number, bool) or number < 1 or int(number) != number:
-                raise ValueError(f"{name} must be a positive whole number, got {number}")
+            require.positive_integer(name, getattr(self, name))
 
     def require_within(self, low: float, high: float, *names: str) -> None:
         for name in names:
-            number = getattr(self, name)
-            if not low <= number <= high:
-                raise ValueError(f"{name} must be in [{low}, {high}], got {number}")
+            require.within(name, getattr(self, name), low, high)
+
+    def require_positive(self, *names: str) -> None:
+        for name in names:
+            require.positive(name, getattr(self, name))

@@ -1,15 +1,34 @@
 """What A2C, TRPO and PPO have in common: a policy and a critic, and the critic's advantages."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import nn
 
+from rlbook.deep.parts.envs.interface import Sizes
 from rlbook.deep.parts.networks import MLP
 from rlbook.deep.parts.normalization import RunningNormalizer
-from rlbook.deep.parts.policies import make_policy
+from rlbook.deep.parts.policies import Policy, make_policy, policy_of
 from rlbook.deep.parts.rollouts import Rollout
 from rlbook.formulas.returns import lambda_returns
+
+
+class ActorCriticConfig(Protocol):
+    """What is read here of the settings of an agent."""
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...]:
+        """Of each network."""
+
+    @property
+    def normalize_observations(self) -> bool: ...
+
+    @property
+    def discount(self) -> float: ...
+
+    @property
+    def lambda_(self) -> float: ...
 
 
 class ScaledCritic(nn.Module):
@@ -45,15 +64,16 @@ class ScaledCritic(nn.Module):
         return (self.returns.var + 1e-8).sqrt().to(like)  # (R, 1)
 
 
-def make_networks(envs, config, generators: Sequence[torch.Generator]) -> dict[str, nn.Module]:
+def make_networks(
+    envs: Sizes, config: ActorCriticConfig, generators: Sequence[torch.Generator]
+) -> dict[str, nn.Module]:
     """The policy pi and the critic V; they share the statistics of the observations, no weights.
 
     Args:
-        config: has hidden_sizes, of each network, and normalize_observations.
         generators: one torch.Generator a run.
     """
     policy = make_policy(envs, config.hidden_sizes, generators)
-    network = MLP((envs.observation_size, *config.hidden_sizes, 1), generators)
+    network: nn.Module = MLP((envs.observation_size, *config.hidden_sizes, 1), generators)
     if config.normalize_observations:
         normalizer = RunningNormalizer(envs.num_runs, envs.observation_size)
         policy.network = nn.Sequential(normalizer, policy.network)
@@ -61,9 +81,17 @@ def make_networks(envs, config, generators: Sequence[torch.Generator]) -> dict[s
     return {"policy": policy, "critic": ScaledCritic(network, envs.num_runs)}
 
 
+def policy_and_critic(networks: nn.ModuleDict) -> tuple[Policy, ScaledCritic]:
+    """The two that `make_networks` made."""
+    critic = networks["critic"]
+    if not isinstance(critic, ScaledCritic):
+        raise ValueError(f"the critic must be a ScaledCritic, got {critic!r}")
+    return policy_of(networks), critic
+
+
 @torch.no_grad()
 def returns_and_advantages(
-    critic: nn.Module, rollout: Rollout, config
+    critic: nn.Module, rollout: Rollout, config: ActorCriticConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The lambda-returns G_t, and the advantages G_t - V(s_t): (R, E, T) each. Eq. (14.12).
 
@@ -71,10 +99,14 @@ def returns_and_advantages(
 
     Args:
         critic: V, (R, E, T, obs) -> (R, E, T).
-        config: has discount and lambda_.
     """
     values, next_values = critic(rollout.observations), critic(rollout.next_observations)
-    ends = rollout.terminated, rollout.truncated
-    horizon = {"discount": config.discount, "lambda_": config.lambda_}
-    returns = lambda_returns(rollout.rewards, next_values, *ends, **horizon)
+    returns = lambda_returns(
+        rollout.rewards,
+        next_values,
+        rollout.terminated,
+        rollout.truncated,
+        discount=config.discount,
+        lambda_=config.lambda_,
+    )
     return returns, returns - values

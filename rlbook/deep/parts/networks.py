@@ -8,9 +8,12 @@ the gradient of a sum of R losses gives each run the gradient that it would have
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
+
+from rlbook.ground import require
 
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
@@ -68,9 +71,9 @@ class Linear(nn.Module):
 
     def run(self, k: int) -> nn.Linear:
         plain = nn.utils.skip_init(nn.Linear, *self.weight.shape[1:])  # leaves torch's seed alone
-        own = {"memory_format": torch.contiguous_format}  # copies, laid out as nn.Linear's
-        plain.weight = nn.Parameter(self.weight[k].detach().T.clone(**own))
-        plain.bias = nn.Parameter(self.bias[k, 0].detach().clone(**own))
+        own = torch.contiguous_format  # copies, laid out as nn.Linear's
+        plain.weight = nn.Parameter(self.weight[k].detach().T.clone(memory_format=own))
+        plain.bias = nn.Parameter(self.bias[k, 0].detach().clone(memory_format=own))
         return plain
 
 
@@ -94,13 +97,13 @@ class MLP(nn.Module):
     ):
         super().__init__()
         hidden = _hidden_layers(sizes, generators, activation)
-        self.layers = nn.Sequential(*hidden, Linear(*sizes[-2:], generators, gain=gain))
+        self.layers = nn.Sequential(*hidden, Linear(sizes[-2], sizes[-1], generators, gain=gain))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(R, ..., in) -> (R, ..., out)."""
         return self.layers(x)
 
-    def run(self, k: int) -> nn.Sequential:
+    def run(self, k: int) -> nn.Module:
         return run_module(self.layers, k)
 
 
@@ -158,13 +161,20 @@ def _hidden_layers(
 ) -> list[nn.Module]:
     if len(sizes) < 2:
         raise ValueError(f"sizes must be (in, hidden, ..., out), got {tuple(sizes)}")
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {list(ACTIVATIONS)}, got {activation!r}")
-    layers = []
+    require.one_of("activation", activation, *ACTIVATIONS)
+    layers: list[nn.Module] = []
     for in_size, out_size in zip(sizes[:-2], sizes[1:-1], strict=True):
         linear = Linear(in_size, out_size, generators, gain=math.sqrt(2))
         layers += [linear, ACTIVATIONS[activation]()]
     return layers
+
+
+@runtime_checkable
+class HasRuns(Protocol):
+    """A module with a run axis."""
+
+    def run(self, k: int) -> nn.Module:
+        """Run k as an ordinary module."""
 
 
 def run_module(module: nn.Module, k: int) -> nn.Module:
@@ -183,7 +193,7 @@ def run_module(module: nn.Module, k: int) -> nn.Module:
         return nn.Sequential(*(run_module(part, k) for part in module))
     if isinstance(module, tuple(ACTIVATIONS.values())):
         return type(module)()
-    if not hasattr(module, "run"):
+    if not isinstance(module, HasRuns):
         raise ValueError(f"module must have a run axis and a method run(k), got {module!r}")
     return module.run(k)
 
@@ -197,8 +207,7 @@ def polyak_update(target: nn.Module, online: nn.Module, tau: float) -> None:
     Source: Lillicrap et al. 2016, "Continuous control with deep reinforcement learning",
     Algorithm 1; Polyak and Juditsky 1992 (averaging of iterates).
     """
-    if not 0 <= tau <= 1:
-        raise ValueError(f"tau must be in [0, 1], got {tau}")
+    require.within("tau", tau, 0, 1)
     pairs = [(*target.parameters(), *target.buffers()), (*online.parameters(), *online.buffers())]
     shapes = [[tuple(x.shape) for x in side] for side in pairs]
     if shapes[0] != shapes[1]:
@@ -227,8 +236,7 @@ def clip_gradients_per_run(parameters: Iterable[nn.Parameter], max_norm: float) 
     Source: Pascanu, Mikolov and Bengio 2013, "On the difficulty of training recurrent neural
     networks", Algorithm 1.
     """
-    if not max_norm > 0:
-        raise ValueError(f"max_norm must be positive, got {max_norm}")
+    require.positive("max_norm", max_norm)
     gradients = _gradients(parameters)
     norms = _norms(gradients)
     scale = (max_norm / (norms + 1e-6)).clamp(max=1.0)

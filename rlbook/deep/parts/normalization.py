@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from rlbook.ground import require
+
 
 class RunningNormalizer(nn.Module):
     """(x - mean) / standard deviation of all the data of the run so far, clipped to +-clip.
@@ -23,16 +25,22 @@ class RunningNormalizer(nn.Module):
     var: torch.Tensor
     count: torch.Tensor
 
-    def __init__(self, num_runs: int, size: int, *, clip: float = 10.0, device=None):
+    def __init__(
+        self,
+        num_runs: int,
+        size: int,
+        *,
+        clip: float = 10.0,
+        device: str | torch.device | None = None,
+    ):
         super().__init__()
         if num_runs < 1 or size < 1:
             raise ValueError(f"num_runs and size must be at least 1, got {num_runs} and {size}")
-        if not clip > 0:
-            raise ValueError(f"clip must be positive, got {clip}")
-        options = {"dtype": torch.float64, "device": device}
-        self.register_buffer("mean", torch.zeros(num_runs, size, **options))
-        self.register_buffer("var", torch.ones(num_runs, size, **options))
-        self.register_buffer("count", torch.zeros(num_runs, 1, **options))
+        require.positive("clip", clip)
+        F64 = torch.float64
+        self.register_buffer("mean", torch.zeros(num_runs, size, dtype=F64, device=device))
+        self.register_buffer("var", torch.ones(num_runs, size, dtype=F64, device=device))
+        self.register_buffer("count", torch.zeros(num_runs, 1, dtype=F64, device=device))
         self.clip = clip
 
     @torch.no_grad()
@@ -91,8 +99,23 @@ class RunningNormalizer(nn.Module):
             raise ValueError(f"observations must be floating point, got {observations.dtype}")
 
 
+def normalizer_of(network: nn.Module) -> RunningNormalizer:
+    """The one that a network begins with.
+
+    Raises:
+        ValueError: it begins with none; with normalize_observations=False there is none.
+    """
+    first = network[0] if isinstance(network, nn.Sequential) else network
+    if not isinstance(first, RunningNormalizer):
+        raise ValueError(f"network must begin with a RunningNormalizer, got {first!r}")
+    return first
+
+
 class Normalizer(nn.Module):
     """One run of a RunningNormalizer, as it stood: (..., size) -> the same shape."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
 
     def __init__(self, mean: torch.Tensor, scale: torch.Tensor, clip: float):
         super().__init__()

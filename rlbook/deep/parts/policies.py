@@ -8,15 +8,22 @@ distribution, and is the function that `run_module(policy, k)` computes for one 
 
 import math
 from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 from torch.distributions import Categorical, Independent, Normal
 
+from rlbook.deep.parts.envs.interface import Sizes
 from rlbook.deep.parts.networks import MLP, Linear, run_module
+from rlbook.deep.parts.normalization import RunningNormalizer, normalizer_of
 from rlbook.formulas.divergences import kl_categorical, kl_gaussian
 from rlbook.formulas.policy_gradients import entropy_bonus
 from rlbook.ground.draws import inverse_cdf
+from rlbook.ground.seeding import Streams
+
+Parameters = Any
+"""Logits, or (mean, log_std): for the policy that gave them to read, and for nobody else."""
 
 
 class CategoricalPolicy(nn.Module):
@@ -34,7 +41,14 @@ class CategoricalPolicy(nn.Module):
         """(R, ..., observation) -> the logits, (R, ..., A)."""
         return self.network(observations)
 
-    parameters_of = forward
+    def parameters_of(self, observations: torch.Tensor) -> Parameters:
+        """The same, for `kl` and `log_prob_and_entropy_of`."""
+        return self.forward(observations)
+
+    @property
+    def normalizer(self) -> RunningNormalizer:
+        """Of the observations; a ValueError without one."""
+        return normalizer_of(self.network)
 
     @staticmethod
     def kl(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
@@ -66,7 +80,7 @@ class CategoricalPolicy(nn.Module):
         """Both, of what `parameters_of` gave: for losses that need the parameters too."""
         return _taken(parameters, actions), entropy_bonus(parameters)
 
-    def draw_noise(self, streams, *shape: int) -> torch.Tensor:
+    def draw_noise(self, streams: Streams, *shape: int) -> torch.Tensor:
         """Uniform on [0, 1): (R, *shape)."""
         return streams.uniform(*shape)
 
@@ -111,6 +125,10 @@ class GaussianPolicy(nn.Module):
         """mean and log_std, both (R, ..., A); they keep their numbers when the policy moves on."""
         return self.network(observations), self._log_std_for(observations).clone()
 
+    def parameters_of(self, observations: torch.Tensor) -> Parameters:
+        """The same, for `kl` and `log_prob_and_entropy_of`."""
+        return self.forward(observations)
+
     def _actions_shape(self, observations: torch.Tensor) -> tuple[int, ...]:
         shape = tuple(observations.shape)
         if len(shape) < 3 or shape[0] != len(self.log_std):
@@ -122,10 +140,15 @@ class GaussianPolicy(nn.Module):
         shape = self._actions_shape(observations)  # (R, ..., A)
         return self.log_std.view(shape[0], *[1] * (len(shape) - 2), shape[-1]).expand(shape)
 
-    parameters_of = forward
+    @property
+    def normalizer(self) -> RunningNormalizer:
+        """Of the observations; a ValueError without one."""
+        return normalizer_of(self.network)
 
     @staticmethod
-    def kl(old: tuple[torch.Tensor, ...], new: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    def kl(
+        old: tuple[torch.Tensor, torch.Tensor], new: tuple[torch.Tensor, torch.Tensor]
+    ) -> torch.Tensor:
         """KL(old || new) of what `parameters_of` gave, (R, ..., A) -> (R, ...). Eq. (16.2)."""
         return kl_gaussian(*old, *new)
 
@@ -160,7 +183,7 @@ class GaussianPolicy(nn.Module):
         log_probs = -(0.5 * standardised.square() + log_std + 0.5 * math.log(2 * math.pi))
         return log_probs.sum(-1), _normal_entropy(log_std)
 
-    def draw_noise(self, streams, *shape: int) -> torch.Tensor:
+    def draw_noise(self, streams: Streams, *shape: int) -> torch.Tensor:
         """Standard normal: (R, *shape, A)."""
         return streams.normal(*shape, self.log_std.shape[-1])
 
@@ -193,8 +216,41 @@ class GaussianNetwork(nn.Module):
         return mean, self.log_std.expand_as(mean)
 
 
+Policy = CategoricalPolicy | GaussianPolicy
+
+
+def policy_of(networks: nn.ModuleDict) -> Policy:
+    """networks["policy"], which `make_policy` made."""
+    policy = networks["policy"]
+    if not isinstance(policy, CategoricalPolicy | GaussianPolicy):
+        raise ValueError(f"the policy must be one of make_policy, got {policy!r}")
+    return policy
+
+
+@runtime_checkable
+class Acting(Protocol):
+    """What acts in environments; DQN's is no distribution that has parameters."""
+
+    def draw_noise(self, streams: Streams, *shape: int) -> torch.Tensor:
+        """Random numbers for `sample`, (R, *shape, ...)."""
+
+    def sample(self, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """(R, ..., observation) -> actions (R, ...), or (R, ..., A)."""
+
+    def greedy(self, observations: torch.Tensor) -> torch.Tensor:
+        """(R, ..., observation) -> actions, without noise."""
+
+
+def acting(networks: nn.ModuleDict) -> Acting:
+    """networks["policy"], of any agent."""
+    policy = networks["policy"]
+    if not isinstance(policy, Acting):
+        raise ValueError(f"the policy must have draw_noise, sample and greedy, got {policy!r}")
+    return policy
+
+
 def make_policy(
-    envs,
+    envs: Sizes,
     hidden_sizes: Sequence[int],
     generators: Sequence[torch.Generator],
     *,
@@ -205,17 +261,16 @@ def make_policy(
     The last layer has gain 0.01: at first, nearly uniform, or with mean nearly 0.
 
     Args:
-        envs: has observation_size, num_actions (None if actions are continuous), action_size
-            and num_runs.
         generators: one torch.Generator a run.
     """
     if len(generators) != envs.num_runs:
         raise ValueError(f"generators must be one a run, {envs.num_runs}, got {len(generators)}")
-    discrete = envs.num_actions is not None
-    outputs = envs.num_actions if discrete else envs.action_size
+    outputs = envs.action_size if envs.num_actions is None else envs.num_actions
+    if outputs is None:
+        raise ValueError("envs must have num_actions or action_size, and has neither")
     sizes = (envs.observation_size, *hidden_sizes, outputs)
     network = MLP(sizes, generators, activation=activation, gain=0.01)
-    return CategoricalPolicy(network) if discrete else GaussianPolicy(network)
+    return GaussianPolicy(network) if envs.num_actions is None else CategoricalPolicy(network)
 
 
 def _taken(logits: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:

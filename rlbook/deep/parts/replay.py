@@ -6,10 +6,12 @@ from typing import NamedTuple
 import torch
 
 from rlbook.deep.parts.rollouts import Rollout
+from rlbook.ground import require
+from rlbook.ground.require import require_shape
 from rlbook.ground.seeding import Streams
 
 
-class Batch(NamedTuple):
+class Transitions(NamedTuple):
     """B transitions of each run, drawn uniformly, with replacement, from its own memory.
 
     Of n steps each, if `n_step_transitions` made them: then s' is s_{t+m}, m steps later.
@@ -31,7 +33,7 @@ class Batch(NamedTuple):
     """(R, B) bool: False where no step was taken; leave these out of the loss."""
 
 
-def n_step_transitions(rollout: Rollout, n: int, *, discount: float) -> Batch:
+def n_step_transitions(rollout: Rollout, n: int, *, discount: float) -> Transitions:
     """Transitions that span n steps: their target is G + discount^m max_a Q(s_{t+m}, a).
 
     G = r_t + discount r_{t+1} + ... + discount^(m-1) r_{t+m-1}, where m = n, or less where the
@@ -48,8 +50,7 @@ def n_step_transitions(rollout: Rollout, n: int, *, discount: float) -> Batch:
 
     Source: Sutton & Barto (2018), Eq. 7.1; Hessel et al. 2018, "Rainbow".
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    require.at_least("n", n, 1)
     T = rollout.rewards.shape[-1]
     goes_on = ~(rollout.terminated | rollout.truncated)  # (R, E, T)
     goes_on[..., -1] = False
@@ -62,7 +63,7 @@ def n_step_transitions(rollout: Rollout, n: int, *, discount: float) -> Batch:
         rewards += torch.where(longer, discounts * rollout.rewards.gather(-1, last), 0.0)
         discounts = torch.where(longer, discount * discounts, discounts)
     where = last.unsqueeze(-1).expand_as(rollout.next_observations)
-    return Batch(
+    return Transitions(
         observations=rollout.observations,
         actions=rollout.actions,
         rewards=rewards,
@@ -103,24 +104,23 @@ class Replay:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
-        sizes = {"num_runs": num_runs, "capacity": capacity, "observation_size": observation_size}
-        for name, number in sizes.items():
-            if isinstance(number, bool) or number < 1 or int(number) != number:
-                raise ValueError(f"{name} must be a positive whole number, got {number}")
-        like = {"device": device, "dtype": dtype}
+        require.positive_integer("num_runs", num_runs)
+        require.positive_integer("capacity", capacity)
+        require.positive_integer("observation_size", observation_size)
         self.capacity, self.size, self._next = capacity, 0, 0
-        self._memory = Batch(
-            observations=torch.zeros(num_runs, capacity, observation_size, **like),
-            actions=torch.zeros(num_runs, capacity, dtype=torch.long, device=device),
-            rewards=torch.zeros(num_runs, capacity, **like),
-            next_observations=torch.zeros(num_runs, capacity, observation_size, **like),
-            terminated=torch.zeros(num_runs, capacity, dtype=torch.bool, device=device),
-            discounts=torch.zeros(num_runs, capacity, **like),
-            valid=torch.zeros(num_runs, capacity, dtype=torch.bool, device=device),
+        one, vector = (num_runs, capacity), (num_runs, capacity, observation_size)
+        self._memory = Transitions(
+            observations=torch.zeros(vector, dtype=dtype, device=device),
+            actions=torch.zeros(one, dtype=torch.long, device=device),
+            rewards=torch.zeros(one, dtype=dtype, device=device),
+            next_observations=torch.zeros(vector, dtype=dtype, device=device),
+            terminated=torch.zeros(one, dtype=torch.bool, device=device),
+            discounts=torch.zeros(one, dtype=dtype, device=device),
+            valid=torch.zeros(one, dtype=torch.bool, device=device),
         )
         self._first = torch.arange(num_runs, device=device).unsqueeze(1) * capacity  # (R, 1)
 
-    def add(self, new: Batch) -> None:
+    def add(self, new: Transitions) -> None:
         """Store transitions, oldest first.
 
         Args:
@@ -131,10 +131,8 @@ class Replay:
             ValueError: other shapes, or more transitions than the capacity.
         """
         middle = new.rewards.shape[1:]
-        for name, kept, x in zip(Batch._fields, self._memory, new, strict=True):
-            wanted = (kept.shape[0], *middle, *kept.shape[2:])
-            if x.shape != wanted:
-                raise ValueError(f"{name} must have shape {wanted}, got {tuple(x.shape)}")
+        for name, kept, x in zip(Transitions._fields, self._memory, new, strict=True):
+            require_shape(name, x, (kept.shape[0], *middle, *kept.shape[2:]))
         count = middle.numel()
         if count > self.capacity:
             raise ValueError(f"{count} transitions do not fit a capacity of {self.capacity}")
@@ -146,11 +144,11 @@ class Replay:
         self._next = (self._next + count) % self.capacity
         self.size = min(self.size + count, self.capacity)
 
-    def sample(self, batch_size: int, streams: Streams) -> Batch:
+    def sample(self, batch_size: int, streams: Streams) -> Transitions:
         """B transitions of each run, uniformly and with replacement; see `batches`."""
         return next(self.batches(1, batch_size, streams))
 
-    def batches(self, count: int, batch_size: int, streams: Streams) -> Iterator[Batch]:
+    def batches(self, count: int, batch_size: int, streams: Streams) -> Iterator[Transitions]:
         """`count` batches one after another, their random numbers drawn in one block.
 
         Args:
@@ -167,7 +165,7 @@ class Replay:
         for indices in drawn.unbind(1):
             yield self._rows((indices + self._first).flatten())
 
-    def latest(self, count: int) -> Batch:
+    def latest(self, count: int) -> Transitions:
         """The last `count` transitions of each run, in the order in which they were added.
 
         Raises:
@@ -178,9 +176,9 @@ class Replay:
         back = torch.arange(-count, 0, device=self._first.device)
         return self._rows(((self._next + back) % self.capacity + self._first).flatten())
 
-    def _rows(self, flat: torch.Tensor) -> Batch:
+    def _rows(self, flat: torch.Tensor) -> Transitions:
         """Transitions by their place in all runs' rings one behind another, (R * B,)."""
         R = len(self._first)
-        return Batch(
+        return Transitions(
             *(x.flatten(0, 1).index_select(0, flat).view(R, -1, *x.shape[2:]) for x in self._memory)
         )

@@ -1,16 +1,19 @@
 """What `train` hands back: networks, curves, and what is needed to save it and to go on."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.config import TrainingConfig
+from rlbook.deep.parts.envs.interface import BatchedEnvs, close
+from rlbook.deep.parts.envs.make import Env, make_envs
 from rlbook.deep.parts.networks import run_module
+from rlbook.deep.parts.policies import acting
 from rlbook.ground.require import check_device
 from rlbook.ground.saving import load_tensors, save_tensors
 from rlbook.ground.seeding import Streams
@@ -20,7 +23,7 @@ STEP_CAP = 10_000
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class EpisodeReturns:
     """The returns of some episodes of each run."""
 
     returns: torch.Tensor
@@ -31,8 +34,8 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    act: Callable[[torch.Tensor], torch.Tensor], envs, *, step_cap: int | None = None
-) -> Evaluation:
+    act: Callable[[torch.Tensor], torch.Tensor], envs: BatchedEnvs, *, step_cap: int | None = None
+) -> EpisodeReturns:
     """Run the first episode of each environment after a reset.
 
     The first ones: counting all episodes that end within some time would favour short ones.
@@ -54,7 +57,7 @@ def evaluate(
         observations = step.observations
         if t % 16 == 15 and not running.any():  # one look from the host in 16 steps
             break
-    return Evaluation(returns, cut=running)
+    return EpisodeReturns(returns, cut=running)
 
 
 # ---------------------------------------------------------------- results: saving, continuing
@@ -87,8 +90,9 @@ class Result:
     """Seconds, of all runs together."""
     run_ids: list[int]
     seed: int
-    config: Any
-    env: Any
+    config: TrainingConfig
+    env: Env | None
+    """None if the result was loaded from a file, and its environment has no id."""
     spaces: "Spaces"
     continuations: int = 0
     """How often this training was continued."""
@@ -100,8 +104,13 @@ class Result:
         return run_module(self.networks["policy"], self._row(run_id))
 
     def evaluate(
-        self, *, episodes: int = 100, seed: int = UNSEEN, env=None, step_cap: int | None = None
-    ) -> Evaluation:
+        self,
+        *,
+        episodes: int = 100,
+        seed: int = UNSEEN,
+        env: Env | None = None,
+        step_cap: int | None = None,
+    ) -> EpisodeReturns:
         """Greedy episodes of every run: returns (R, episodes).
 
         Args:
@@ -114,9 +123,13 @@ class Result:
         if env is None:
             raise ValueError("env is not known to a result loaded from a file: give it")
         envs = make_envs(env, num_envs=episodes, streams=streams, device=device)
-        return evaluate(self.networks["policy"].greedy, envs, step_cap=step_cap)
+        try:
+            return evaluate(acting(self.networks).greedy, envs, step_cap=step_cap)
+        finally:
+            if envs is not env:
+                close(envs)
 
-    def save(self, path) -> None:
+    def save(self, path: str | os.PathLike) -> None:
         """Write everything to one safetensors file; see `load_result`."""
         tensors = {f"network.{k}": v for k, v in self.networks.state_dict().items()}
         tensors |= {f"state.{name}": tensor for name, tensor in self.state.items()}
@@ -162,7 +175,7 @@ class Spaces:
     device: torch.device
 
     @classmethod
-    def of(cls, envs) -> "Spaces":
+    def of(cls, envs: BatchedEnvs) -> "Spaces":
         return cls(*(getattr(envs, f.name) for f in fields(cls)))
 
     def plain(self) -> dict:
@@ -173,11 +186,15 @@ class Spaces:
     @classmethod
     def from_plain(cls, plain: dict, device: torch.device) -> "Spaces":
         bounds = {n: plain[n] for n in ("action_low", "action_high")}
-        as_tensor = lambda b: None if b is None else torch.tensor(b, device=device)  # noqa: E731
-        return cls(**plain | {n: as_tensor(b) for n, b in bounds.items()}, device=device)
+        tensors = {
+            n: None if b is None else torch.tensor(b, device=device) for n, b in bounds.items()
+        }
+        return cls(**plain | tensors, device=device)
 
 
-def load_result(path, agent: ModuleType, device: str | torch.device = "cpu") -> Result:
+def load_result(
+    path: str | os.PathLike, agent: ModuleType, device: str | torch.device = "cpu"
+) -> Result:
     """A saved result, to look at, to evaluate, or to continue: `train(..., resume=result)`.
 
     Args:
@@ -186,27 +203,44 @@ def load_result(path, agent: ModuleType, device: str | torch.device = "cpu") -> 
     Raises:
         FileNotFoundError, ValueError: no such file; not a file of `save`; of another agent.
     """
+    try:
+        config_class, make_networks = agent.Config, agent.make_networks
+    except AttributeError as error:
+        raise ValueError(f"{path} does not fit {agent.__name__}: {error}") from error
+    return read_result(path, config_class, make_networks, device)
+
+
+def read_result(
+    path: str | os.PathLike,
+    config_class: type[TrainingConfig],
+    make_networks: Callable[..., dict[str, nn.Module]],
+    device: str | torch.device = "cpu",
+) -> Result:
+    """A saved result of the agent with this Config and these networks; see `load_result`."""
     device = check_device(device)
     tensors, metadata = load_tensors(path, device)
-    part = lambda prefix: {  # noqa: E731
-        name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)
-    }
     try:
-        config = agent.Config(**metadata.pop("config"))
+        config = config_class(**metadata.pop("config"))
         spaces = Spaces.from_plain(metadata.pop("spaces"), device)
         generators = [torch.Generator() for _ in metadata["run_ids"]]
-        networks = nn.ModuleDict(agent.make_networks(spaces, config, generators)).to(device)
-        networks.load_state_dict(part("network."))
+        networks = nn.ModuleDict(make_networks(spaces, config, generators)).to(device)
+        networks.load_state_dict(_named(tensors, "network."))
         frozen = {int(run): reason for run, reason in metadata.pop("frozen").items()}
-    except (AttributeError, KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path} does not fit {agent.__name__}: {error}") from error
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path} does not fit {config_class.__module__}: {error}") from error
     return Result(
         networks=networks,
-        **{name: tensors[name].cpu().numpy() for name in ARRAYS},
-        log={name: x.cpu().numpy() for name, x in part("log.").items()},
+        evaluation_returns=tensors["evaluation_returns"].cpu().numpy(),
+        env_steps=tensors["env_steps"].cpu().numpy(),
+        cut_episodes=tensors["cut_episodes"].cpu().numpy(),
+        log={name: x.cpu().numpy() for name, x in _named(tensors, "log.").items()},
         frozen=frozen,
         config=config,
         spaces=spaces,
-        state=part("state."),
+        state=_named(tensors, "state."),
         **metadata,
     )
+
+
+def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): x for k, x in tensors.items() if k.startswith(prefix)}

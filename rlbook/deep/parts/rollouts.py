@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
+from rlbook.deep.parts.envs.interface import BatchedEnvs
+from rlbook.ground import require
+from rlbook.ground.require import require_shape
+
 
 @dataclass(frozen=True, eq=False)
 class Rollout:
@@ -33,7 +37,7 @@ class Rollout:
 
 @torch.no_grad()
 def collect(
-    envs,
+    envs: BatchedEnvs,
     observations: torch.Tensor,
     act: Callable[[torch.Tensor, int], torch.Tensor],
     steps: int,
@@ -54,21 +58,19 @@ def collect(
     Raises:
         ValueError: steps is not positive, or observations do not fit the environments.
     """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}")
+    require.at_least("steps", steps, 1)
     R, E, T = envs.num_runs, envs.num_envs, steps
-    if observations.shape != (R, E, envs.observation_size):
-        wanted = (R, E, envs.observation_size)
-        raise ValueError(f"observations must be {wanted}, got {tuple(observations.shape)}")
+    require_shape("observations", observations, (R, E, envs.observation_size))
     seen = observations.new_zeros(R, E, T, envs.observation_size)
     following = torch.zeros_like(seen)
     rewards = observations.new_zeros(R, E, T)
     terminated, truncated, valid = torch.zeros(3, R, E, T, dtype=torch.bool, device=seen.device)
-    actions, running = None, torch.ones(R, E, dtype=torch.bool, device=seen.device)
+    actions = seen  # until the first step shows their shape
+    running = torch.ones(R, E, dtype=torch.bool, device=seen.device)
     for t in range(T):
         chosen = act(observations, t)
         step = envs.step(chosen)
-        if actions is None:
+        if t == 0:
             actions = chosen.new_zeros(R, E, T, *chosen.shape[2:])
         seen[:, :, t], actions[:, :, t], rewards[:, :, t] = observations, chosen, step.rewards
         following[:, :, t] = step.next_observations
@@ -79,5 +81,14 @@ def collect(
             running = running & ~(step.terminated | step.truncated)
             if t % 16 == 15 and not running.any():  # one look from the host in 16 steps
                 break
-    kept = (seen, actions, rewards, following, terminated, truncated, valid)
-    return Rollout(*(x[:, :, : t + 1] for x in kept), last_observations=observations)
+    taken = slice(t + 1)
+    return Rollout(
+        observations=seen[:, :, taken],
+        actions=actions[:, :, taken],
+        rewards=rewards[:, :, taken],
+        next_observations=following[:, :, taken],
+        terminated=terminated[:, :, taken],
+        truncated=truncated[:, :, taken],
+        valid=valid[:, :, taken],
+        last_observations=observations,
+    )

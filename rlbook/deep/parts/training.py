@@ -6,26 +6,33 @@ An agent's `train` is a page: collect, targets, loss, step.
     training = Training(env, config, make_networks, num_runs=num_runs, seed=seed, ...)
     with training:
         for _ in training.updates(number):
-            training.step(optimizer, loss_of(training.collect(config.rollout_steps)))
+            training.gradient_step(optimizer, loss_of(training.collect(config.rollout_steps)))
     return training.result()
 """
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from tqdm.auto import tqdm
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.envs.make import make_envs
+from rlbook.deep.parts.envs.interface import close
+from rlbook.deep.parts.envs.make import Env, make_envs
 from rlbook.deep.parts.networks import clip_gradients_per_run
-from rlbook.deep.parts.results import Result, Spaces, evaluate
+from rlbook.deep.parts.policies import acting
+from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
 from rlbook.deep.parts.rollouts import Rollout, collect
 from rlbook.ground.frozen_step import frozen_step
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_device
+from rlbook.ground.require import check_device, require_shape
 from rlbook.ground.saving import load_optimizer, optimizer_state
 from rlbook.ground.seeding import Streams
 
@@ -44,7 +51,8 @@ class Training:
         num_runs, run_ids: runs 0 .. num_runs - 1, or these ones. Run k depends on (seed, k) only.
         device: where all tensors live; by default "cpu".
         progress: show a bar.
-        resume: a Result of the same agent, environment and runs, to continue from.
+        resume: a Result of the same agent, environment and runs, to continue from, or the path
+            where one was saved.
 
     Attributes:
         envs, networks, device, run_ids; streams: the agent's own random numbers.
@@ -52,11 +60,12 @@ class Training:
 
     Raises:
         ValueError: before anything is trained, on whatever does not fit.
+        FileNotFoundError: no such file to resume from.
     """
 
     def __init__(
         self,
-        env,
+        env: Env,
         config: TrainingConfig,
         make_networks: Callable[..., dict[str, nn.Module]],
         *,
@@ -65,44 +74,40 @@ class Training:
         device: str | torch.device | None = None,
         seed: int = 0,
         progress: bool = True,
-        resume: Result | None = None,
+        resume: Result | str | os.PathLike | None = None,
     ):
         self.started = time.perf_counter()
         self.config, self.env, self.show_progress = config, env, progress
         self.run_ids = list(range(num_runs) if run_ids is None else run_ids)
         self.device = check_device(device or "cpu")
         self.streams = Streams(seed, self.run_ids, self.device)
-        learning = self.streams.spawn(LEARNING).spawn(resume.continuations + 1 if resume else 0)
-        self.envs = make_envs(env, num_envs=config.num_envs, streams=learning, device=self.device)
-        evaluation = self.streams.spawn(EVALUATION)
-        self.evaluation_envs = self.envs.spawn(config.evaluation_episodes, evaluation)
-        generators = self.streams.spawn(INITIAL_WEIGHTS, "cpu").generators
-        networks = make_networks(self.envs, config, generators)
-        self.networks = nn.ModuleDict(networks).to(self.device)
+        if resume is not None and not isinstance(resume, Result):
+            resume = read_result(resume, type(config), make_networks, self.device)
+        self.resume = resume
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        self.observations = None
+        self.observations: torch.Tensor | None = None
         self.frozen: dict[int, str] = {}
         self.record = Record(len(self.run_ids))
         self.env_steps, self.fraction, self.interrupted = 0, 0.0, False
         self.tensors: dict[str, torch.Tensor] = {}
-        self.resume = resume
-        if resume is not None:
-            resume.check_fits(self.run_ids, seed, self.networks)
-            self.networks.load_state_dict(resume.networks.state_dict())
-            self.streams.load_state(resume.state["streams"])
-            self.frozen = dict(resume.frozen)
-            self.env_steps = int(resume.state["env_steps"])
+        with ExitStack() as made:  # closes what was made if something below fails
+            self._make_envs(made)
+            self._make_networks(make_networks)
+            self._made = made.pop_all()
 
     # --- what an agent calls, in this order
 
-    def optimizer(self, name: str, *networks: nn.Module, learning_rate=None) -> torch.optim.Adam:
+    def optimizer(
+        self, name: str, *networks: nn.Module, learning_rate: float | None = None
+    ) -> torch.optim.Adam:
         """Adam on the parameters of these networks, saved and continued under `name`."""
         parameters = [p for network in networks for p in network.parameters()]
         rate = self.config.learning_rate if learning_rate is None else learning_rate
-        self.optimizers[name] = torch.optim.Adam(parameters, lr=rate, fused=True)
+        adam = torch.optim.Adam(parameters, lr=rate, fused=True)
+        self.optimizers[name] = adam
         if self.resume is not None:
-            load_optimizer(name, self.optimizers[name], self.resume.state)
-        return self.optimizers[name]
+            load_optimizer(name, adam, self.resume.state)
+        return adam
 
     def remember(self, name: str, initial: torch.Tensor) -> torch.Tensor:
         """A tensor that is saved and continued; change it in place."""
@@ -114,9 +119,16 @@ class Training:
     def __enter__(self) -> "Training":
         return self
 
-    def __exit__(self, kind, error, traceback) -> bool:
-        """Ctrl-C, or the stop button of a notebook, ends the training and keeps what it learned."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Ctrl-C, or the stop button of a notebook, ends the training and keeps what it learned.
+        However it ends, the environments that it made are closed; those that came in are not."""
         self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self._made.close()
         return self.interrupted
 
     def updates(self, count: int) -> Iterator[int]:
@@ -148,7 +160,7 @@ class Training:
         self.env_steps += int(rollout.valid.sum()) // self.envs.num_runs
         return rollout
 
-    def step(
+    def gradient_step(
         self,
         optimizer: torch.optim.Optimizer,
         loss: torch.Tensor,
@@ -169,8 +181,7 @@ class Training:
         Returns:
             (R,): the norm of each run's gradient, before it was clipped.
         """
-        if loss.shape != (len(self.run_ids),):
-            raise ValueError(f"loss must be ({len(self.run_ids)},), got {tuple(loss.shape)}")
+        require_shape("loss", loss, (len(self.run_ids),))
         optimizer.zero_grad()
         loss.sum().backward()
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -218,11 +229,37 @@ class Training:
 
     # --- inside
 
-    def _collect(self, observations, steps: int, **options) -> Rollout:
-        policy, E = self.networks["policy"], self.envs.num_envs
+    def _make_envs(self, made: ExitStack) -> None:
+        config, earlier = self.config, self.resume.continuations + 1 if self.resume else 0
+        learning = self.streams.spawn(LEARNING).spawn(earlier)
+        evaluation = self.streams.spawn(EVALUATION)
+        self.envs = make_envs(
+            self.env, num_envs=config.num_envs, streams=learning, device=self.device
+        )
+        if self.envs is not self.env:
+            made.callback(close, self.envs)
+        self.evaluation_envs = self.envs.spawn(config.evaluation_episodes, evaluation)
+        if self.evaluation_envs is not self.env:
+            made.callback(close, self.evaluation_envs)
+
+    def _make_networks(self, make_networks: Callable[..., dict[str, nn.Module]]) -> None:
+        generators = self.streams.spawn(INITIAL_WEIGHTS, "cpu").generators
+        networks = make_networks(self.envs, self.config, generators)
+        self.networks = nn.ModuleDict(networks).to(self.device)
+        if (earlier := self.resume) is not None:
+            earlier.check_fits(self.run_ids, self.streams.seed, self.networks)
+            self.networks.load_state_dict(earlier.networks.state_dict())
+            self.streams.load_state(earlier.state["streams"])
+            self.frozen = dict(earlier.frozen)
+            self.env_steps = int(earlier.state["env_steps"])
+
+    def _collect(
+        self, observations: torch.Tensor, steps: int, *, whole_episodes: bool = False
+    ) -> Rollout:
+        policy, E = acting(self.networks), self.envs.num_envs
         noise = policy.draw_noise(self.streams, steps, E)  # (R, T, E, ...), in one block
         act = lambda seen, t: policy.sample(seen, noise[:, t])  # noqa: E731
-        return collect(self.envs, observations, act, steps, **options)
+        return collect(self.envs, observations, act, steps, whole_episodes=whole_episodes)
 
     def _state(self) -> dict[str, torch.Tensor]:
         state = {"streams": self.streams.state(), "env_steps": torch.tensor(self.env_steps)}
@@ -233,8 +270,8 @@ class Training:
         going = [True] * len(self.run_ids) if active is None else active.tolist()
         return [k for k, run in enumerate(self.run_ids) if run in self.frozen or not going[k]]
 
-    def _evaluate(self, bar) -> None:
-        policy, cap = self.networks["policy"], self.config.evaluation_step_cap
+    def _evaluate(self, bar: tqdm) -> None:
+        policy, cap = acting(self.networks), self.config.evaluation_step_cap
         evaluation = evaluate(policy.greedy, self.evaluation_envs, step_cap=cap)
         returns = evaluation.returns.mean(dim=1)
         returns[self._frozen_rows()] = torch.nan
@@ -265,11 +302,10 @@ class Record:
     def log(self, **values: torch.Tensor) -> None:
         """Numbers of one update, (R,) each."""
         for name, value in values.items():
-            if value.shape != (self.num_runs,):
-                raise ValueError(f"{name} must be ({self.num_runs},), got {tuple(value.shape)}")
+            require_shape(name, value, (self.num_runs,))
             self.logged.setdefault(name, []).append(value.detach().clone())
 
-    def arrays(self, earlier=None) -> dict:
+    def arrays(self, earlier: Result | None = None) -> dict[str, Any]:
         """The fields of a Result; of a training that was continued, after the `earlier` ones."""
         curves = {
             "evaluation_returns": self._stack(self.evaluations),

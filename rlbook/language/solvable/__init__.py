@@ -10,11 +10,12 @@ from rlbook.language.solvable.model import (
     frontier,
     small_world,
 )
-from rlbook.language.solvable.training import solvable_loss, train_solvable
+from rlbook.language.solvable.training import SolvableConfig, solvable_loss, train_solvable
 
 __all__ = [
     "AnswerTree",
     "ExpectedGRPO",
+    "SolvableConfig",
     "SolvableLM",
     "World",
     "exact_kl",

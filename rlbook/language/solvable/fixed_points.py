@@ -15,6 +15,7 @@ import torch
 
 from rlbook.formulas.divergences import answer_kl_estimate, kl_regularized_optimum
 from rlbook.formulas.group_advantages import outcome_advantages
+from rlbook.ground import require
 from rlbook.language.solvable.model import SolvableLM, World, exact_kl, expected_reward
 
 MOST = 100_000
@@ -113,14 +114,10 @@ class ExpectedGRPO:
         kl_kind: str = "k3",
         kl_level: str = "token",
     ):
-        choices = {
-            "advantage": (advantage, ("normalized", "centred", "leave_one_out")),
-            "aggregate": (aggregate, ("answer_mean", "constant")),
-            "kl_as": (kl_as, ("loss", "reward") if advantage != "normalized" else ("loss",)),
-        }
-        for name, (choice, known) in choices.items():
-            if choice not in known:
-                raise ValueError(f"{name} must be one of {known}, got {choice!r}")
+        require.one_of("advantage", advantage, "normalized", "centred", "leave_one_out")
+        require.one_of("aggregate", aggregate, "answer_mean", "constant")
+        prices = ("loss",) if advantage == "normalized" else ("loss", "reward")
+        require.one_of("kl_as", kl_as, *prices)
         self.world, self.advantage, self.kl_as = world, advantage, kl_as
         self.kl_coef = torch.as_tensor(kl_coef, dtype=torch.float64).reshape(-1, 1, 1)
         if not (self.kl_coef > 0).all():

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from rlbook.formulas.divergences import kl_categorical, kl_regularized_optimum
+from rlbook.ground.require import require_shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,9 @@ class SolvableLM(nn.Module):
     Attributes:
         logits: (R, Q, N, V) float64.
     """
+
+    entry: torch.Tensor
+    completion_mask: torch.Tensor
 
     def __init__(self, tree: AnswerTree, num_prompts: int, num_runs: int = 1):
         super().__init__()
@@ -192,10 +196,7 @@ class SolvableLM(nn.Module):
         """
         R, Q, N, V = self.logits.shape
         O = self.tree.num_answers
-        if log_probs.shape not in {(Q, O), (R, Q, O)}:
-            raise ValueError(
-                f"log_probs must be ({Q}, {O}) or ({R}, {Q}, {O}), got {tuple(log_probs.shape)}"
-            )
+        require_shape("log_probs", log_probs, (Q, O), (R, Q, O))
         log_probs = log_probs.to(self.logits)
         if not ((log_probs.exp().sum(-1) - 1).abs() < 1e-6).all():
             raise ValueError("the probabilities exp(log_probs) must sum to 1 over the answers")
@@ -251,8 +252,8 @@ def frontier(
         kl (n,), reward (n,): means over the prompts.
     """
     kl_coefs = torch.as_tensor(kl_coefs, dtype=ref_log_probs.dtype)
-    best = [kl_regularized_optimum(ref_log_probs, rewards, kl_coef=c)[0] for c in kl_coefs]
-    best = torch.stack(best)  # (n, Q, O)
+    optima = [kl_regularized_optimum(ref_log_probs, rewards, kl_coef=c)[0] for c in kl_coefs]
+    best = torch.stack(optima)  # (n, Q, O)
     return exact_kl(best, ref_log_probs).mean(-1), expected_reward(best, rewards).mean(-1)
 
 
@@ -301,9 +302,9 @@ def small_world() -> World:
     bonus[:, end] = 0.7 * said.sum(-1)
     model = SolvableLM(tree, len(RECIPES))
     with torch.no_grad():
-        model.logits += torch.tensor(list(HABITS.values())).to(bonus)[:, None] + bonus
-    wanted = [[word in recipe for word in tree.words] for recipe in RECIPES.values()]
-    wanted = torch.tensor(wanted)[:, tree.tokens]  # (Q, O, T)
+        model.logits.add_(torch.tensor(list(HABITS.values())).to(bonus)[:, None] + bonus)
+    named = [[word in recipe for word in tree.words] for recipe in RECIPES.values()]
+    wanted = torch.tensor(named)[:, tree.tokens]  # (Q, O, T)
     new = said[tree.contexts, tree.tokens] == 0  # (O, T)
     earned = torch.where(wanted & new, 0.5, -0.5).double()
     earned = torch.where(tree.completion_mask & (tree.tokens != end), earned, 0.0)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
+from rlbook.ground import require
+
 WITH_CARRY = [(x, y) for x in range(10) for y in range(10) if x + y >= 10]
 WITHOUT_CARRY = [(x, y) for x in range(10) for y in range(10) if x + y < 10]
 PROMPT = re.compile(r"([1-9])([0-9])\+([1-9])([0-9])=", re.ASCII)
@@ -40,8 +42,7 @@ class Arithmetic:
 
     def __post_init__(self):
         for name in ("carry_share", "careless_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+            require.within(name, getattr(self, name), 0, 1)
 
     def prompts(self, n: int, generator: torch.Generator) -> list[str]:
         """n problems, "47+85=", drawn independently."""

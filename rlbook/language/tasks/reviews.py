@@ -129,7 +129,7 @@ class Reviews:
         length: each word beyond PATIENCE.
         grammar: a text that is not a review.
         """
-        kind, words = KIND.get((prompt.split() or [""])[-1]), answer.split()
+        kind, words = KIND.get((prompt.split() or [""])[-1], ""), answer.split()
         worth = EVERYWHERE | HYPE | WORTH.get(kind, {})
         weights = [DEGREES.get(before, 1.0) for before in ["", *words][: len(words)]]
         values = [w * worth[word] for w, word in zip(weights, words, strict=True) if word in worth]

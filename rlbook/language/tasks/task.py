@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from rlbook.language.tasks.arithmetic import Arithmetic
 from rlbook.language.tasks.reviews import Reviews
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["TASKS", "Arithmetic", "Reviews", "Task", "steps_of_tokens"]
 
@@ -35,8 +38,24 @@ class Task(Protocol):
 TASKS: dict[str, type[Task]] = {"arithmetic": Arithmetic, "reviews": Reviews}
 
 
+class Written(Protocol):
+    """B answers as tokens."""
+
+    @property
+    def tokens(self) -> torch.Tensor:
+        """(B, T) long."""
+
+    @property
+    def completion_mask(self) -> torch.Tensor:
+        """(B, T) bool."""
+
+
 def steps_of_tokens(
-    task: Task, prompts: Sequence[str], answers, tokenizer, max_steps: int | None = None
+    task: Task,
+    prompts: Sequence[str],
+    answers: Written,
+    tokenizer: "PreTrainedTokenizerBase",
+    max_steps: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The rewards of the steps of each answer, and the tokens at which the steps end.
 
@@ -45,7 +64,7 @@ def steps_of_tokens(
 
     Args:
         prompts: B texts.
-        answers: with `tokens` (B, T) and `completion_mask` (B, T), as `sampling.sample` gives.
+        answers: as `sampling.sample` gives them.
         tokenizer: that of the answers; a token may hold several characters, and several steps.
         max_steps: K; the task's by default.
 

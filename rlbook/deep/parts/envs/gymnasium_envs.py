@@ -9,7 +9,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.ground.seeding import Streams
 
 MAX_SEED = 2**31 - 1
@@ -25,7 +25,8 @@ class Description:
     observation_space: spaces.Box
     action_space: spaces.Discrete | spaces.Box
     max_episode_steps: int | None
-    has_vector_entry_point: bool
+    vector_id: str | None
+    """The id, if it has a vector environment of its own."""
 
 
 def probe(env: str | Callable[[], gym.Env]) -> Description:
@@ -47,30 +48,33 @@ def probe(env: str | Callable[[], gym.Env]) -> Description:
         raise ValueError(f"{name} must build a gymnasium.Env, but built {one!r}")
     spec = one.spec
     name = name if spec is None else spec.id
-    check_observation_space(name, one.observation_space)
-    check_action_space(name, one.action_space)
-    one.close()
+    try:
+        observation_space = check_observation_space(name, one.observation_space)
+        action_space = check_action_space(name, one.action_space)
+    finally:
+        one.close()
+    own_vector = isinstance(env, str) and spec is not None and spec.vector_entry_point is not None
     return Description(
         id=None if spec is None else spec.id,
         make=make,
-        observation_space=one.observation_space,
-        action_space=one.action_space,
+        observation_space=observation_space,
+        action_space=action_space,
         max_episode_steps=None if spec is None else spec.max_episode_steps,
-        has_vector_entry_point=isinstance(env, str) and spec.vector_entry_point is not None,
+        vector_id=name if own_vector else None,
     )
 
 
-def check_observation_space(name: str, space: gym.Space) -> None:
-    """Accept vectors of numbers, (obs,)."""
-    if isinstance(space, spaces.Box) and len(space.shape) == 1:
-        return
+def check_observation_space(name: str, space: gym.Space) -> spaces.Box:
+    """The space, if it is one of vectors of numbers, (obs,)."""
+    if isinstance(space, spaces.Box) and space.low.ndim == 1:
+        return space
     if isinstance(space, spaces.Discrete):
         raise ValueError(
             f"{name} has discrete observations ({space}): no network is needed; "
             "use the tables of chapter 09, rlbook.tabular"
         )
     if isinstance(space, spaces.Box):
-        kind = "images" if len(space.shape) == 3 else "arrays"
+        kind = "images" if space.low.ndim == 3 else "arrays"
         found = f"{kind} of shape {space.shape}"
     else:
         found = f"a {type(space).__name__}"
@@ -80,11 +84,12 @@ def check_observation_space(name: str, space: gym.Space) -> None:
     )
 
 
-def check_action_space(name: str, space: gym.Space) -> None:
-    """Accept Discrete, and vectors of real numbers."""
-    vector = isinstance(space, spaces.Box) and len(space.shape) == 1
-    if isinstance(space, spaces.Discrete) or (vector and space.dtype.kind == "f"):
-        return
+def check_action_space(name: str, space: gym.Space) -> spaces.Discrete | spaces.Box:
+    """The space, if it is Discrete, or one of vectors of real numbers."""
+    if isinstance(space, spaces.Discrete):
+        return space
+    if isinstance(space, spaces.Box) and space.low.ndim == 1 and space.low.dtype.kind == "f":
+        return space
     raise ValueError(
         f"{name} takes actions {space}, but the learners give Discrete ones, or a Box of one axis "
         "of real numbers; give a factory that wraps it, with gymnasium.wrappers.TransformAction"
@@ -113,34 +118,45 @@ class GymnasiumEnvs:
         self.description, self.vector_entry_point = description, vector_entry_point
         self.num_runs, self.num_envs = len(streams.run_ids), num_envs
         self.max_episode_steps = description.max_episode_steps
-        fast = vector_entry_point and description.has_vector_entry_point
-        build = vector_envs if fast else sync_envs
-        self.runs = build(description, self.num_runs, num_envs)
+        if vector_entry_point and description.vector_id is not None:
+            self.runs = vector_envs(description.vector_id, self.num_runs, num_envs)
+        else:
+            self.runs = sync_envs(description, self.num_runs, num_envs)
         mode = self.runs[0].metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
             raise ValueError(f"{description.id}: its vector environment has autoreset mode {mode}")
         self.next_step_reset = mode == AutoresetMode.NEXT_STEP
         self._describe(description.observation_space, description.action_space)
-        self._observations = None
+        self._observations: np.ndarray | None = None
 
     def spawn(self, num_envs: int, streams: Streams) -> "GymnasiumEnvs":
         """Other environments of the same kind."""
-        options = {"device": self.device, "dtype": self.dtype}
-        options["vector_entry_point"] = self.vector_entry_point
-        return GymnasiumEnvs(self.description, num_envs=num_envs, streams=streams, **options)
+        return GymnasiumEnvs(
+            self.description,
+            num_envs=num_envs,
+            streams=streams,
+            device=self.device,
+            dtype=self.dtype,
+            vector_entry_point=self.vector_entry_point,
+        )
 
-    def _describe(self, observation_space: spaces.Box, action_space: gym.Space) -> None:
-        self.observation_size = observation_space.shape[0]
-        self.num_actions = self.action_size = self.action_low = self.action_high = None
-        self.action_shape, self._action_space = (self.num_runs, self.num_envs), action_space
+    def _describe(
+        self, observation_space: spaces.Box, action_space: spaces.Discrete | spaces.Box
+    ) -> None:
+        self.observation_size: int = observation_space.low.size
+        self.num_actions: int | None = None
+        self.action_size: int | None = None
+        self.action_low: torch.Tensor | None = None
+        self.action_high: torch.Tensor | None = None
+        self.action_shape: tuple[int, ...] = (self.num_runs, self.num_envs)
+        self._action_space = action_space
         if isinstance(action_space, spaces.Discrete):
             self.num_actions = int(action_space.n)
         else:
-            self.action_size = action_space.shape[0]
-            self.action_low, self.action_high = map(
-                self._tensor, (action_space.low, action_space.high)
-            )
-            self.action_shape += (self.action_size,)
+            self.action_size = action_space.low.size
+            self.action_low = self._tensor(action_space.low)
+            self.action_high = self._tensor(action_space.high)
+            self.action_shape = (self.num_runs, self.num_envs, self.action_size)
 
     def reset(self) -> torch.Tensor:
         """Begin an episode everywhere, with new seeds: observations (R, E, obs)."""
@@ -149,12 +165,13 @@ class GymnasiumEnvs:
             run.reset(seed=seed if isinstance(run, SyncVectorEnv) else seed[0])[0]
             for run, seed in zip(self.runs, seeds, strict=True)
         ]
-        self._observations = np.stack(firsts)
+        observations = np.stack(firsts)
+        self._observations = observations
         self._ended = np.zeros((self.num_runs, self.num_envs), dtype=bool)
-        return self._tensor(self._observations)
+        return self._tensor(observations)
 
-    def step(self, actions: torch.Tensor) -> Step:
-        """Act everywhere; see Step.
+    def step(self, actions: torch.Tensor) -> EnvStep:
+        """Act everywhere; see EnvStep.
 
         Args:
             actions: (R, E) int64 from 0 up, or (R, E, action_size) clipped to the bounds.
@@ -167,8 +184,9 @@ class GymnasiumEnvs:
         steps = [
             run.step(action) for run, action in zip(self.runs, self._actions(actions), strict=True)
         ]
-        observations, rewards, terminated, truncated = (
-            np.stack([step[field] for step in steps]) for field in range(4)
+        observations = np.stack([step[0] for step in steps])
+        rewards, terminated, truncated = (
+            np.stack([np.asarray(step[field]) for step in steps]) for field in (1, 2, 3)
         )
         valid = np.ones_like(terminated)
         next_observations = observations
@@ -182,12 +200,13 @@ class GymnasiumEnvs:
             for run, env in np.argwhere(terminated | truncated):
                 next_observations[run, env] = steps[run][4]["final_obs"][env]
         self._observations, self._ended = observations, terminated | truncated
-        return Step(
-            self._tensor(rewards),
-            *(torch.from_numpy(x).to(self.device) for x in (terminated, truncated)),
-            self._tensor(next_observations),
-            self._tensor(observations),
-            torch.from_numpy(valid).to(self.device),
+        return EnvStep(
+            rewards=self._tensor(rewards),
+            terminated=torch.from_numpy(terminated).to(self.device),
+            truncated=torch.from_numpy(truncated).to(self.device),
+            next_observations=self._tensor(next_observations),
+            observations=self._tensor(observations),
+            valid=torch.from_numpy(valid).to(self.device),
         )
 
     def close(self) -> None:
@@ -199,9 +218,9 @@ class GymnasiumEnvs:
         if actions.shape != self.action_shape:
             raise ValueError(f"actions must be {self.action_shape}, got {tuple(actions.shape)}")
         space, numbers = self._action_space, actions.detach().cpu().numpy()
-        if self.num_actions is not None:
+        if isinstance(space, spaces.Discrete):
             return numbers + int(space.start)
-        return numbers.clip(space.low, space.high).astype(space.dtype)
+        return numbers.clip(space.low, space.high).astype(space.low.dtype)
 
     def _tensor(self, numbers: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.asarray(numbers)).to(self.device, self.dtype, copy=True)
@@ -214,12 +233,19 @@ def sync_envs(description: Description, num_runs: int, num_envs: int) -> list[Ve
         raise ValueError("the factory returned one environment twice; build a new one in each call")
     mode = AutoresetMode.SAME_STEP
     return [
-        SyncVectorEnv([lambda env=env: env for env in envs], copy=False, autoreset_mode=mode)
+        SyncVectorEnv([already_built(env) for env in envs], copy=False, autoreset_mode=mode)
         for envs in built
     ]
 
 
-def vector_envs(description: Description, num_runs: int, num_envs: int) -> list[VectorEnv]:
-    """One of the id's own vector environments for each run."""
-    options = {"num_envs": num_envs, "vectorization_mode": "vector_entry_point"}
-    return [gym.make_vec(description.id, **options) for _ in range(num_runs)]
+def already_built(env: gym.Env) -> Callable[[], gym.Env]:
+    """A function that builds an environment which is built already."""
+    return lambda: env
+
+
+def vector_envs(name: str, num_runs: int, num_envs: int) -> list[VectorEnv]:
+    """One of this id's own vector environments for each run."""
+    return [
+        gym.make_vec(name, num_envs=num_envs, vectorization_mode="vector_entry_point")
+        for _ in range(num_runs)
+    ]

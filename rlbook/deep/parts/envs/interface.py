@@ -3,14 +3,19 @@
 Gymnasium's environments, the torch-native ones and a reader's own come behind this one interface.
 """
 
-from typing import NamedTuple, Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 
 from rlbook.ground.seeding import Streams
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
-class Step(NamedTuple):
+
+class EnvStep(NamedTuple):
     """One step of R x E environments.
 
     `next_observations` is where the action led, `observations` is what to act on next: they differ
@@ -32,6 +37,22 @@ class Step(NamedTuple):
     environments do in a step of its own. Losses, means and normalisers leave it out."""
 
 
+class Sizes(Protocol):
+    """What networks need to know of environments."""
+
+    @property
+    def num_runs(self) -> int: ...
+
+    @property
+    def observation_size(self) -> int: ...
+
+    @property
+    def num_actions(self) -> int | None: ...
+
+    @property
+    def action_size(self) -> int | None: ...
+
+
 class BatchedEnvs(Protocol):
     """R x E environments on one device. An episode that ends is followed by the next at once."""
 
@@ -47,16 +68,25 @@ class BatchedEnvs(Protocol):
     action_low: torch.Tensor | None
     """(action_size,), and the same of action_high; None for discrete actions."""
     action_high: torch.Tensor | None
-    max_episode_steps: int | None
 
-    def spawn(self, num_envs: int, streams: Streams) -> "BatchedEnvs":
+    @property
+    def max_episode_steps(self) -> int | None:
+        """The time limit; None if there is none, or none is known."""
+
+    def spawn(self, num_envs: int, streams: Streams) -> BatchedEnvs:
         """Other environments of the same kind on the same device, for evaluations."""
 
     def reset(self) -> torch.Tensor:
         """Begin an episode everywhere: observations (R, E, obs)."""
 
-    def step(self, actions: torch.Tensor) -> Step:
+    def step(self, actions: torch.Tensor) -> EnvStep:
         """Act everywhere: (R, E) integers, or (R, E, action_size), clipped to the bounds."""
+
+
+def close(envs: BatchedEnvs) -> None:
+    """Close a batch of environments, if it has a method close()."""
+    if hasattr(envs, "close"):
+        envs.close()
 
 
 ATTRIBUTES = (
@@ -65,12 +95,14 @@ ATTRIBUTES = (
 )
 
 
-def has_interface(env: object) -> bool:
+def has_interface(env: object) -> TypeIs[BatchedEnvs]:
     """Whether `env` looks like a batch of environments of ours, complete or not."""
     return callable(getattr(env, "step", None)) and hasattr(env, "num_runs")
 
 
-def check_interface(envs: BatchedEnvs, *, num_runs: int, num_envs: int, device: torch.device):
+def check_interface(
+    envs: BatchedEnvs, *, num_runs: int, num_envs: int, device: torch.device
+) -> None:
     """Check a batch of environments that somebody else built.
 
     Raises:

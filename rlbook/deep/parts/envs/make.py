@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 
+import gymnasium as gym
 import torch
 
 from rlbook.deep.parts.envs.gymnasium_envs import GymnasiumEnvs, probe
-from rlbook.deep.parts.envs.interface import BatchedEnvs, Step, check_interface, has_interface
+from rlbook.deep.parts.envs.interface import BatchedEnvs, EnvStep, check_interface, has_interface
 from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.deep.parts.envs.physics import CONTROL_TASKS
 from rlbook.ground.seeding import Streams
 
-__all__ = ["BatchedEnvs", "Step", "make_envs"]
+__all__ = ["BatchedEnvs", "Env", "EnvStep", "make_envs"]
+
+Env = str | Callable[[], gym.Env] | BatchedEnvs
+"""What a learner can be given: an id, a function that builds one, or a batch of them."""
 
 
 def make_envs(
-    env: str | Callable | BatchedEnvs,
+    env: Env,
     *,
     num_envs: int,
     streams: Streams,
@@ -43,10 +47,18 @@ def make_envs(
         num_runs = len(streams.run_ids)
         check_interface(env, num_runs=num_runs, num_envs=num_envs, device=device)
         return env
-    options = {"num_envs": num_envs, "streams": streams, "device": device, "dtype": dtype}
-    if native and isinstance(env, str) and env in CONTROL_TASKS:
-        return ControlEnvs(CONTROL_TASKS[env], **options)
-    description = probe(env)
-    if native and description.id in CONTROL_TASKS and isinstance(env, str):  # "CartPole"
-        return ControlEnvs(CONTROL_TASKS[description.id], **options)
-    return GymnasiumEnvs(description, vector_entry_point=not native, **options)
+    task = CONTROL_TASKS.get(env) if isinstance(env, str) else None
+    if task is None or not native:
+        description = probe(env)
+        if isinstance(env, str) and description.id is not None:  # "CartPole" is CartPole-v1
+            task = CONTROL_TASKS.get(description.id)
+    if task is not None and native:
+        return ControlEnvs(task, num_envs=num_envs, streams=streams, device=device, dtype=dtype)
+    return GymnasiumEnvs(
+        description,
+        num_envs=num_envs,
+        streams=streams,
+        device=device,
+        dtype=dtype,
+        vector_entry_point=not native,
+    )

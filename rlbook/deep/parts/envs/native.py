@@ -6,7 +6,7 @@ step waits for the host.
 
 import torch
 
-from rlbook.deep.parts.envs.interface import Step
+from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.deep.parts.envs.physics import ControlTask
 from rlbook.ground.seeding import Streams
 
@@ -33,15 +33,16 @@ class ControlEnvs:
         self.task, self.streams, self.dtype = task, streams, dtype
         self.num_runs, self.num_envs = len(streams.run_ids), num_envs
         self.device = torch.device(device)
-        self.observation_size, self.max_episode_steps = (
-            task.observation_size,
-            task.max_episode_steps,
-        )
-        self.num_actions = self.action_size = self.action_low = self.action_high = None
+        self.observation_size = task.observation_size
+        self.max_episode_steps = task.max_episode_steps
+        self.num_actions: int | None = None
+        self.action_size: int | None = None
+        self.action_low: torch.Tensor | None = None
+        self.action_high: torch.Tensor | None = None
+        self.action_shape: tuple[int, ...] = (self.num_runs, num_envs)
         if task.controls is not None:
             self.num_actions = len(task.controls)
             self.controls = torch.tensor(task.controls, dtype=torch.float64, device=device)
-            self.action_shape = (self.num_runs, num_envs)
         else:
             self.action_size = 1
             self.action_high = torch.full((1,), task.max_control, dtype=dtype, device=device)
@@ -49,13 +50,15 @@ class ControlEnvs:
             self.action_shape = (self.num_runs, num_envs, 1)
         self._box = torch.tensor(task.start, dtype=torch.float64, device=device)
         self._valid = torch.ones(self.num_runs, num_envs, dtype=torch.bool, device=device)
-        self._state, self._resets = None, 0
-        self._noise, self._starts = streams.spawn(0), []
+        self._state: torch.Tensor | None = None
+        self._resets, self._noise = 0, streams.spawn(0)
+        self._starts: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def spawn(self, num_envs: int, streams: Streams) -> "ControlEnvs":
         """Other environments of the same task, on the same device."""
-        options = {"device": self.device, "dtype": self.dtype}
-        return ControlEnvs(self.task, num_envs=num_envs, streams=streams, **options)
+        return ControlEnvs(
+            self.task, num_envs=num_envs, streams=streams, device=self.device, dtype=self.dtype
+        )
 
     def reset(self) -> torch.Tensor:
         """Begin an episode everywhere: observations (R, E, obs)."""
@@ -65,8 +68,8 @@ class ControlEnvs:
         self._elapsed = torch.zeros_like(self._valid, dtype=torch.long)
         return observations
 
-    def step(self, actions: torch.Tensor) -> Step:
-        """Act everywhere; see Step.
+    def step(self, actions: torch.Tensor) -> EnvStep:
+        """Act everywhere; see EnvStep.
 
         Args:
             actions: (R, E) int64, or (R, E, 1) clipped to the bounds.
@@ -75,9 +78,7 @@ class ControlEnvs:
             ValueError: another shape.
             IndexError: an action that does not exist.
         """
-        if self._state is None:
-            raise RuntimeError("call reset() before step()")
-        state, rewards, terminated = self.task.dynamics(self._state, self._control(actions))
+        state, rewards, terminated = self.task.dynamics(self._now(), self._control(actions))
         self._elapsed += 1
         truncated = self._elapsed >= self.max_episode_steps
         ended = terminated | truncated  # (R, E)
@@ -87,20 +88,26 @@ class ControlEnvs:
         self._elapsed.masked_fill_(ended, 0)
         observations = torch.where(ended.unsqueeze(-1), start_observations, next_observations)
         rewards = rewards.to(self.dtype)
-        return Step(rewards, terminated, truncated, next_observations, observations, self._valid)
+        return EnvStep(rewards, terminated, truncated, next_observations, observations, self._valid)
 
     def get_state(self) -> torch.Tensor:
         """(R, E, n) float64, where every environment is now."""
-        return self._state.movedim(0, -1).clone()
+        return self._now().movedim(0, -1).clone()
 
     def set_state(self, state: torch.Tensor, elapsed: int | torch.Tensor = 0) -> torch.Tensor:
         """Put every environment somewhere, `elapsed` steps into its episode: observations."""
         shape = (self.num_runs, self.num_envs, len(self.task.start))
         if state.shape != shape:
             raise ValueError(f"state must be {shape}, got {tuple(state.shape)}")
-        self._state = state.to(self.device, torch.float64).movedim(-1, 0).clone()
+        state = state.to(self.device, torch.float64).movedim(-1, 0).clone()
+        self._state = state
         self._elapsed = torch.zeros_like(self._valid, dtype=torch.long) + elapsed
-        return self._observe(self._state)
+        return self._observe(state)
+
+    def _now(self) -> torch.Tensor:
+        if self._state is None:
+            raise RuntimeError("call reset() before step()")
+        return self._state
 
     def _control(self, actions: torch.Tensor) -> torch.Tensor:
         if actions.shape != self.action_shape:

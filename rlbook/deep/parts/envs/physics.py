@@ -23,7 +23,7 @@ class ControlTask(NamedTuple):
     max_episode_steps: int
     controls: tuple[float, ...] | None = None
     """The force or torque of each discrete action."""
-    max_control: float | None = None
+    max_control: float = math.inf
     """The bound of a continuous one."""
 
 
@@ -35,7 +35,7 @@ CART_POLE_SECONDS = 0.02
 MAX_X, MAX_THETA = 2.4, 12 * 2 * math.pi / 360
 
 
-def cart_pole(state: torch.Tensor, force: torch.Tensor):
+def cart_pole(state: torch.Tensor, force: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """One Euler step. Reward 1, also for the step that ends the episode.
 
     Source: Barto, Sutton and Anderson (1983); Florian (2007), without friction.
@@ -62,7 +62,7 @@ ACROBOT_SECONDS = 0.2
 MAX_SPEED_1, MAX_SPEED_2 = 4 * math.pi, 9 * math.pi
 
 
-def acrobot(state: torch.Tensor, torque: torch.Tensor):
+def acrobot(state: torch.Tensor, torque: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """One Runge-Kutta step of order 4. Reward -1, but 0 for the step that reaches the height.
 
     Source: Sutton (1996); the equations of Sutton and Barto (2018), with Gymnasium's constants.
@@ -105,7 +105,7 @@ def acrobot_observation(state: torch.Tensor) -> torch.Tensor:
 PENDULUM_GRAVITY, PENDULUM_SECONDS, MAX_SPEED = 10.0, 0.05, 8.0
 
 
-def pendulum(state: torch.Tensor, torque: torch.Tensor):
+def pendulum(state: torch.Tensor, torque: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """One step; the new speed moves the angle. The reward is minus a cost; no state is terminal."""
     theta, speed = state.unbind()
     angle = (theta + math.pi) % (2 * math.pi) - math.pi
