@@ -63,7 +63,7 @@ def test_example_9_1():
 
 @pytest.mark.parametrize("sizes", [{"num_states": 0}, {"reach": 0}])
 def test_long_walk_refuses_nothing(sizes):
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="must be at least 1"):
         long_walk(**sizes)
 
 

@@ -8,11 +8,11 @@ from rlbook.book.exercises.expectations import WrongAnswer, expect_close
 from rlbook.ground.seeding import generator
 from rlbook.planning.features import lstd, tile_features
 
-F64 = {"dtype": torch.float64}
+F64 = torch.float64
 
 
 def _tiles(x: float, tiles: int, tilings: int, *, shift=True, offset=True, turn=False):
-    features = torch.zeros(tilings * (tiles + 1), **F64)
+    features = torch.zeros(tilings * (tiles + 1), dtype=F64)
     for k in range(tilings):
         moved = (-k if turn else k) / tilings if shift else 0.0
         cell = math.floor(x * tiles + moved)
@@ -46,7 +46,7 @@ def check_tile_code(attempt) -> str:
 
 def _rest(P, r, X, mu, gamma, *, use="td"):
     """Eq. (10b.9), or one of its wrong versions."""
-    D, eye = torch.diag(mu), torch.eye(len(mu), **F64)
+    D, eye = torch.diag(mu), torch.eye(len(mu), dtype=F64)
     if use == "best":
         values = torch.linalg.solve(eye - gamma * P, r)
         return torch.linalg.solve(X.T @ D @ X, X.T @ D @ values)
@@ -62,11 +62,11 @@ def check_td_rest(attempt) -> str:
     """td_rest(P, r, X, mu, gamma) -> (F,)."""
     rng = generator(1023)
     for states, features, gamma in ((4, 2, 0.9), (6, 3, 0.7), (5, 5, 0.8)):
-        P = torch.rand(states, states, generator=rng, **F64)
+        P = torch.rand(states, states, generator=rng, dtype=F64)
         P = P / P.sum(1, keepdim=True)
-        r = torch.randn(states, generator=rng, **F64)
-        X = torch.randn(states, features, generator=rng, **F64)
-        mu = torch.rand(states, generator=rng, **F64)
+        r = torch.randn(states, generator=rng, dtype=F64)
+        X = torch.randn(states, features, generator=rng, dtype=F64)
+        mu = torch.rand(states, generator=rng, dtype=F64)
         mu = mu / mu.sum()
         case = (P, r, X, mu)
         expect_close(
@@ -80,7 +80,7 @@ def check_td_rest(attempt) -> str:
                 ),
                 "That is what comes out without the discount.": _rest(*case, 1.0)
                 if features < states
-                else torch.zeros(features, **F64),
+                else torch.zeros(features, dtype=F64),
                 "That is the best fit to the true values; TD rests elsewhere.": _rest(
                     *case, gamma, use="best"
                 ),
@@ -106,12 +106,12 @@ def _episodes(rng, num_episodes: int):
             if ends[-1]:
                 break
             x = y
-    columns = [torch.tensor(column, **F64) for column in (points, rewards, nexts)]
+    columns = [torch.tensor(column, dtype=F64) for column in (points, rewards, nexts)]
     return *columns, torch.tensor(ends)
 
 
 def _td(X, ahead, rewards, ends, alpha, gamma, *, full=False, fixed=False, mask=True):
-    w = torch.zeros(X.shape[1], **F64)
+    w = torch.zeros(X.shape[1], dtype=F64)
     old = w
     for x, y, r, end in zip(X, ahead, rewards, ends, strict=True):
         read = old if fixed else w
@@ -137,9 +137,10 @@ def check_linear_values(attempt) -> str:
         result = attempt(points, rewards, nexts, ends, tiles, tilings, alpha, gamma)
         if not isinstance(result, tuple | list) or len(result) != 2:
             raise WrongAnswer(f"On {on}: return two things, the values by TD and those by LSTD.")
-        grid = {"low": 0.0, "high": 1.0, "tiles": tiles, "tilings": tilings}
-        X = tile_features(points.unsqueeze(1), **grid)
-        ahead = tile_features(nexts.nan_to_num(0.5).unsqueeze(1), **grid)
+        X, ahead = (
+            tile_features(x.unsqueeze(1), low=0.0, high=1.0, tiles=tiles, tilings=tilings)
+            for x in (points, nexts.nan_to_num(0.5))
+        )
         data = (X, ahead, rewards, ends)
         flat = torch.stack([_tiles(x, tiles, tilings, shift=False) for x in points.tolist()])
         onward = nexts.nan_to_num(0.5).tolist()
