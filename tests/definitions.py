@@ -26,6 +26,8 @@ DEFINITIONS: dict[str, str] = {
     # Chapter 09
     "9.4": "the hypotheses of a theorem on the step sizes; there is nothing to compare",
     # Chapter 10
+    # Chapter 10b
+    "10b.3": "says how an error is measured",
     # Chapter 11
     "11.10": "says what a softmax policy is",
     # Chapter 14

@@ -185,6 +185,14 @@ MODELS = [
     ),
     Mutant(
         "tabular.examples",
+        "[torch.arange(-reach, 0), torch.arange(1, reach + 1)]",
+        "[torch.arange(-reach, 0), torch.arange(reach)]",
+        "jumps that stay where they are",
+        within="long_walk",
+        tests="test_random_walks.py",
+    ),
+    Mutant(
+        "tabular.examples",
         "reward[B], std[B] = -0.1, 1.0",
         "reward[B], std[B] = -0.1, 0.0",
         "no noise on the rewards",

@@ -1,4 +1,4 @@
-"""Mutants of what chapter 11 adds: linear features, the exact policy gradient, its losses."""
+"""Mutants of chapters 10b and 11: linear features, the exact policy gradient, its losses."""
 
 from mutation import Mutant
 
@@ -11,7 +11,7 @@ FEATURES = [
         "% num_groups",
         "groups of states far from each other",
         within="state_aggregation",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -19,7 +19,7 @@ FEATURES = [
         "(k[:, None] * odd * 0).to(points) / tilings",
         "tilings that are not shifted",
         within="tile_indices",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -27,7 +27,7 @@ FEATURES = [
         "(cells",
         "all tilings share their weights",
         within="tile_indices",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -35,7 +35,7 @@ FEATURES = [
         "(scaled.unsqueeze(-2) + shift).round()",
         "the nearest edge for the cell",
         within="tile_indices",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -43,7 +43,7 @@ FEATURES = [
         "k[:, None] * torch.ones_like(odd) % tilings",
         "all axes shifted alike: tilings along the diagonal",
         within="tile_indices",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -51,7 +51,7 @@ FEATURES = [
         ".scatter(-1, active, 1.0 / tilings)",
         "features that are not ones",
         within="tile_features",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -59,7 +59,7 @@ FEATURES = [
         "step[:, live] + torch.outer(ends, torch.full_like(start, 1 / len(start)))",
         "episodes start anywhere",
         within="on_policy_distribution",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -67,7 +67,7 @@ FEATURES = [
         "step.dtype, device=step.device) - chain.discount * step.T + ones",
         "a discount in the on-policy distribution",
         within="on_policy_distribution",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -75,7 +75,7 @@ FEATURES = [
         "ahead = (",
         "lost gamma in the expected update",
         within="td_system",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -83,7 +83,7 @@ FEATURES = [
         "return (weighted - weighting.unsqueeze(1) * ahead).T @ (X - ahead), weighted.T",
         "the gradient of the target too: residual gradient in A",
         within="td_system",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -91,7 +91,7 @@ FEATURES = [
         "\n    ahead",
         "the features of terminal states count",
         within="td_system",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -99,7 +99,7 @@ FEATURES = [
         "A, b = td_system(chain, features, torch.ones_like(weighting))",
         "every state weighs the same",
         within="td_fixed_point",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
@@ -107,7 +107,39 @@ FEATURES = [
         "values",
         "the projection forgets the weights of the states",
         within="best_linear_fit",
-        chapters=("11",),
+        chapters=("10b", "11"),
+    ),
+    Mutant(
+        "planning.features",
+        "((features - ahead) @ basis)",
+        "((ahead - features) @ basis)",
+        "a swapped sign in LSTD",
+        within="lstd",
+        chapters=("10b",),
+    ),
+    Mutant(
+        "planning.features",
+        "discount * torch.where(terminated.unsqueeze(1), 0.0, next_features)",
+        "torch.where(terminated.unsqueeze(1), 0.0, next_features)",
+        "lost gamma in LSTD",
+        within="lstd",
+        chapters=("10b",),
+    ),
+    Mutant(
+        "planning.features",
+        "discount * torch.where(terminated.unsqueeze(1), 0.0, next_features)",
+        "discount * next_features",
+        "no terminal mask in LSTD",
+        within="lstd",
+        chapters=("10b",),
+    ),
+    Mutant(
+        "planning.features",
+        "A = (features @ basis).T",
+        "A = ((features - ahead) @ basis).T",
+        "the Bellman residual for LSTD",
+        within="lstd",
+        chapters=("10b",),
     ),
 ]
 

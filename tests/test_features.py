@@ -9,6 +9,7 @@ from rlbook.ground.seeding import generator
 from rlbook.planning.bellman import bellman_expectation_backup, policy_values
 from rlbook.planning.features import (
     best_linear_fit,
+    lstd,
     on_policy_distribution,
     state_aggregation,
     td_fixed_point,
@@ -199,6 +200,81 @@ def test_error_bound(seed):
     assert best <= td + 1e-12 and td <= best / (1 - 0.9**2) ** 0.5 + 1e-12
 
 
+def test_error_bound_is_attained():
+    """Twelve hours, values sin, one feature cos, discount cos(30 degrees): twice the best error."""
+    angle = torch.arange(12, **F64) * torch.pi / 6
+    step, V, X = torch.eye(12, **F64).roll(1, 1), angle.sin(), angle.cos().unsqueeze(1)
+    discount = float(torch.cos(angle[1]))
+    reward = V - discount * step @ V
+    clock = MDP.from_arrays(step.unsqueeze(1), reward.unsqueeze(1), discount=discount)
+    mu = torch.full((12,), 1 / 12, **F64)
+    torch.testing.assert_close(td_fixed_point(clock, X, mu), torch.tensor([-(3**0.5)], **F64))
+    torch.testing.assert_close(best_linear_fit(X, V, mu), torch.zeros(1, **F64))
+
+
+# ---------------------------------------------------------------- least squares from records
+
+
+def record(seed, *, steps=400, states=8):
+    """Steps of a random chain that may end from every state; the last state is the end."""
+    rng = generator(seed)
+    s, s_next = (
+        torch.randint(states - 1, (steps,), generator=rng),
+        torch.randint(states, (steps,), generator=rng),
+    )
+    return s, s_next, torch.randn(steps, generator=rng, **F64), s_next == states - 1
+
+
+def likely_model(s, s_next, rewards, *, discount, states=8):
+    """The model that makes a record most likely, and how often it visits each state."""
+    moves = torch.zeros(states, states, **F64)
+    moves.index_put_((s, s_next), torch.ones_like(rewards), accumulate=True)
+    earned = torch.zeros(states, **F64).index_add(0, s, rewards)
+    visits = moves.sum(1)
+    seen = visits.clamp(min=1)
+    chain = MDP.from_arrays(
+        (moves / seen.unsqueeze(1)).unsqueeze(1),
+        (earned / seen).unsqueeze(1),
+        discount=discount,
+        terminal=torch.arange(states) == states - 1,
+    )
+    return chain, visits / len(s)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.9, 1.0])
+@pytest.mark.parametrize("num_features", [1, 3, 10])
+def test_lstd_is_the_fixed_point_of_the_likely_model(discount, num_features):
+    """With more features than states, too: they depend on each other."""
+    s, s_next, rewards, terminated = record(11)
+    X = torch.randn(8, num_features, generator=generator(12), **F64)
+    w = lstd(X[s], X[s_next], rewards, terminated, discount=discount)
+    chain, visits = likely_model(s, s_next, rewards, discount=discount)
+    torch.testing.assert_close((X @ w)[:7], (X @ td_fixed_point(chain, X, visits))[:7])
+
+
+def test_lstd_by_hand():
+    """The corridor S...G in two groups: cells 0 to 3, -1 a step. TD rests at -4 and -2."""
+    X = torch.tensor([[1, 0], [1, 0], [0, 1], [0, 1], [9, 9]], **F64)
+    end = torch.arange(4) == 3
+    w = lstd(X[:4], X[1:], torch.full((4,), -1.0, **F64), end, discount=1.0)
+    torch.testing.assert_close(w, torch.tensor([-4.0, -2.0], **F64))
+
+
+def test_lstd_reads_nothing_behind_an_end():
+    s, s_next, rewards, terminated = record(13)
+    X = torch.randn(8, 3, generator=generator(14), **F64)
+    behind = X[s_next].clone()
+    w = lstd(X[s], behind, rewards, terminated, discount=0.9)
+    behind[terminated] = torch.nan
+    torch.testing.assert_close(lstd(X[s], behind, rewards, terminated, discount=0.9), w)
+
+
+def test_lstd_without_an_end_at_discount_1():
+    X, no = torch.ones(3, 1, **F64), torch.zeros(3, dtype=torch.bool)
+    with pytest.raises(ValueError, match="do not determine w"):
+        lstd(X, X, X[:, 0], no, discount=1.0)
+
+
 def test_best_fit_equals_weighted_least_squares():
     rng = generator(7)
     X, V = torch.randn(8, 3, generator=rng, **F64), torch.randn(8, generator=rng, **F64)
@@ -234,6 +310,10 @@ def test_walk_with_one_group_by_hand():
         (lambda: td_system(CHAINS[0], torch.ones(7, 2), torch.ones(8)), "features must be"),
         (lambda: td_system(CHAINS[0], torch.ones(8, 2), torch.ones(7)), "weighting must be"),
         (lambda: best_linear_fit(torch.ones(8, 2), torch.ones(8), torch.ones(7)), "must be"),
+        (
+            lambda: lstd(*torch.ones(2, 8, 3), torch.ones(8), torch.zeros(7).bool(), discount=0.9),
+            r"must be \(N, F\), \(N, F\), \(N,\), \(N,\), got",
+        ),
     ],
 )
 def test_bad_input(call, words):

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from rlbook.formulas.returns import discounted_returns
+from rlbook.planning.bellman import policy_values
 from rlbook.planning.dynamic_programming import policy_evaluation, q_value_iteration
 from rlbook.tabular.episodes import record_episodes
-from rlbook.tabular.examples import maximisation_bias, predictor, random_walk
+from rlbook.tabular.examples import long_walk, maximisation_bias, predictor, random_walk
 
 
 def values(mdp):
@@ -35,6 +36,35 @@ def test_each_end_pays_its_own_reward():
     last, reward = record.next_states[ends], record.rewards[ends]
     assert set(zip(last.tolist(), reward.tolist(), strict=True)) == {(0, -1.0), (6, 1.0)}
     assert (record.rewards[record.mask & ~record.terminated] == 0).all()
+
+
+def test_long_walk_in_single_steps_is_the_random_walk():
+    walk = random_walk(19, left_reward=-1.0)
+    torch.testing.assert_close(values(long_walk(19, reach=1)), values(walk))
+    torch.testing.assert_close(long_walk(19, reach=1).start, walk.start)
+
+
+def test_long_walk_by_hand():
+    """Two places and jumps of 1 or 2, each with chance 1/4: V = (-1/5, 1/5)."""
+    walk = long_walk(2, reach=2)
+    torch.testing.assert_close(
+        values(walk), torch.tensor([0, -0.2, 0.2, 0], dtype=torch.float64), atol=1e-9, rtol=0
+    )
+    assert walk.start.argmax() == 1
+
+
+def test_example_9_1():
+    walk = long_walk()
+    assert walk.num_states == 1002 and walk.start.argmax() == 500
+    exact = policy_values(walk)
+    assert exact[[0, 1001]].tolist() == [0, 0] and 0.92 < exact[1000] < 0.93
+    torch.testing.assert_close(exact, -exact.flip(0))
+
+
+@pytest.mark.parametrize("sizes", [{"num_states": 0}, {"reach": 0}])
+def test_long_walk_refuses_nothing(sizes):
+    with pytest.raises(ValueError, match="must be at least 1"):
+        long_walk(**sizes)
 
 
 def test_expected_length_of_the_walk():

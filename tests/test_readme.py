@@ -35,6 +35,7 @@ ROUNDED = {  # chapter: what its row says, and of what its notebook prints this 
         **{"0.49": "n = 512: 0.490 at step"},
     },
     "10": {"-51": "Q-learning  mean -50.6", "-28": "SARSA       mean -28.3"},
+    "10b": {"0.12": "TD 0.1167", "0.05": "best possible 0.0544"},
     "11": {"0.59": "p = 0.5858"},
     "13": {"1.9": "two states 1.8947"},
     "14": {"0.20": "'0.199'"},

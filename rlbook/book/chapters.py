@@ -63,6 +63,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     Chapter("08", "temporal_difference", "Temporal difference learning", "II"),
     Chapter("09", "q_learning", "Q-learning", "II"),
     Chapter("10", "sarsa", "SARSA", "II"),
+    Chapter("10b", "tables_to_functions", "From tables to functions", "II"),
     Chapter("11", "policy_gradient", "Policy gradient", "III"),
     Chapter("12", "reinforce", "REINFORCE", "III"),
     Chapter("13", "deep_q_learning", "Deep Q-learning", "III"),

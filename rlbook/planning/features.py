@@ -12,7 +12,7 @@ from rlbook.planning.mdp import MDP
 
 
 def state_aggregation(num_states: int, num_groups: int) -> torch.Tensor:
-    """Neighbouring states share one weight: (S, G), a single 1 in each row. Eq. (11.1).
+    """Neighbouring states share one weight: (S, G), a single 1 in each row. Eq. (10b.1).
 
     Groups are consecutive; their sizes differ by at most one.
 
@@ -29,7 +29,7 @@ def state_aggregation(num_states: int, num_groups: int) -> torch.Tensor:
 def tile_indices(
     points: torch.Tensor, *, low: Numbers, high: Numbers, tiles: int, tilings: int
 ) -> torch.Tensor:
-    """Which tile of each tiling a point lies in. Eq. (11.2).
+    """Which tile of each tiling a point lies in. Eq. (10b.2).
 
     A tiling is a grid of cells as wide as (high - low) / tiles, one cell more than `tiles` on
     each axis; tiling k = 0 .. K - 1 is shifted by the fraction frac((2 i + 1) k / K) of a cell
@@ -70,7 +70,7 @@ def tile_indices(
 def tile_features(
     points: torch.Tensor, *, low: Numbers, high: Numbers, tiles: int, tilings: int
 ) -> torch.Tensor:
-    """Tile coding: a 1 for the tile of each tiling that a point lies in, else 0. Eq. (11.2).
+    """Tile coding: a 1 for the tile of each tiling that a point lies in, else 0. Eq. (10b.2).
 
     Args:
         points: (..., D), and the rest as in `tile_indices`.
@@ -89,7 +89,7 @@ def _check_chain(chain: MDP) -> None:
 
 
 def on_policy_distribution(chain: MDP) -> torch.Tensor:
-    """mu(s): the share of all time steps that are spent in s, (S,), summing to one. Eq. (11.4).
+    """mu(s): the share of all time steps that are spent in s, (S,), summing to one. Eq. (10b.7).
 
     The stationary distribution of the chain in which an end is followed by a new start. There
     is no discount in it.
@@ -119,7 +119,7 @@ def on_policy_distribution(chain: MDP) -> torch.Tensor:
 def td_system(
     chain: MDP, features: torch.Tensor, weighting: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """A and b of the expected semi-gradient update, E[delta x(s)] = b - A w. Eq. (11.5).
+    """A and b of the expected semi-gradient update, E[delta x(s)] = b - A w. Eq. (10b.8).
 
     A = X^T D (X - discount P X), b = X^T D r, where D = diag(weighting), X holds the features,
     and those of terminal states count as 0 because their value is.
@@ -150,7 +150,7 @@ def td_system(
 
 
 def td_fixed_point(chain: MDP, features: torch.Tensor, weighting: torch.Tensor) -> torch.Tensor:
-    """w with A w = b, (F,): where semi-gradient TD(0) stands still on average. Eq. (11.6).
+    """w with A w = b, (F,): where semi-gradient TD(0) stands still on average. Eq. (10b.9).
 
     X w is then its own backup, projected. Where features depend on each other, the w in the
     span of the rows x(s) that occur; the values X w are the same for all of them. That a fixed
@@ -167,10 +167,50 @@ def td_fixed_point(chain: MDP, features: torch.Tensor, weighting: torch.Tensor) 
     return basis @ torch.linalg.solve(basis.T @ A @ basis, basis.T @ b)
 
 
+def lstd(
+    features: torch.Tensor,
+    next_features: torch.Tensor,
+    rewards: torch.Tensor,
+    terminated: torch.Tensor,
+    *,
+    discount: float,
+) -> torch.Tensor:
+    """Least-squares TD: where semi-gradient TD(0) rests on recorded steps, (F,). Eq. (10b.11).
+
+    w with sum_t x_t (r_t + discount (1 - d_t) x'_t . w - x_t . w) = 0: the fixed point of the
+    model that the record makes most likely. Where features depend on each other, the w in the
+    span of the rows x_t.
+
+    Args:
+        features, next_features: (N, F), of the states before and after each step; what stands
+            in next_features behind a termination is not read.
+        rewards: (N,).
+        terminated: (N,) bool, d_t.
+
+    Raises:
+        ValueError: wrong shapes; or steps that do not determine w.
+
+    Source: Bradtke and Barto 1996; Boyan 1999.
+    """
+    N = len(rewards)
+    shapes = [tuple(x.shape) for x in (features, next_features, rewards, terminated)]
+    if features.ndim != 2 or shapes != [(N, features.shape[1])] * 2 + [(N,)] * 2 or not N:
+        raise ValueError(
+            "features, next_features, rewards, terminated must be (N, F), (N, F), (N,), (N,),"
+            f" got {', '.join(map(str, shapes))}"
+        )
+    ahead = discount * torch.where(terminated.unsqueeze(1), 0.0, next_features)
+    basis = _orthonormal_basis(features, torch.full_like(rewards, 1 / N))
+    A = (features @ basis).T @ ((features - ahead) @ basis)
+    if not torch.linalg.cond(A, p=1) < 1e13:
+        raise ValueError("these steps do not determine w: at discount 1 some lead to no end")
+    return basis @ torch.linalg.solve(A, (features @ basis).T @ rewards)
+
+
 def best_linear_fit(
     features: torch.Tensor, values: torch.Tensor, weighting: torch.Tensor
 ) -> torch.Tensor:
-    """The w for which sum_s weighting(s) (V(s) - x(s) . w)^2 is least, (F,).
+    """The w for which sum_s weighting(s) (V(s) - x(s) . w)^2 is least, (F,). Eq. (10b.4).
 
     X w is the projection of V on what the features can express; of several w, as in
     `td_fixed_point`.

@@ -21,7 +21,7 @@ from rlbook.tabular.control_loop import (
 )
 from rlbook.tabular.episodes import Episodes, Recorder, record_episodes
 from rlbook.tabular.evaluation import ExactEvaluation, evaluate_policies, greedy_returns
-from rlbook.tabular.examples import maximisation_bias, predictor, random_walk
+from rlbook.tabular.examples import long_walk, maximisation_bias, predictor, random_walk
 from rlbook.tabular.monte_carlo import (
     MonteCarloConfig,
     MonteCarloControl,
@@ -82,6 +82,7 @@ __all__ = [
     "greedy_returns",
     "incremental_mean",
     "linear",
+    "long_walk",
     "maximisation_bias",
     "monte_carlo_control",
     "monte_carlo_prediction",

@@ -1,4 +1,4 @@
-"""Small worked models of Sutton & Barto's chapters 6 and 7."""
+"""Small worked models of Sutton & Barto's chapters 6, 7 and 9."""
 
 import torch
 
@@ -34,6 +34,34 @@ def random_walk(num_states: int = 5, *, left_reward: float = 0.0, right_reward: 
     start = (here == S // 2).to(torch.float64)
     chances = torch.full((S, 1, 2), 0.5, dtype=torch.float64)
     chances[terminal] = 0
+    return MDP.from_successors(
+        next_states, chances, reward, discount=1.0, start=start, terminal=terminal
+    )
+
+
+def long_walk(num_states: int = 1000, reach: int = 100) -> MDP:
+    """A walk from the middle in jumps of 1 to `reach` states, left or right, all equally likely.
+
+    One action; states 0 (left end), 1 .. num_states, num_states + 1 (right end); discount 1. A
+    jump past the left end pays -1 and one past the right end +1; all others pay 0. The start is
+    state num_states / 2, rounded up.
+
+    Raises:
+        ValueError: num_states or reach not positive.
+
+    Source: Sutton & Barto (2018), example 9.1.
+    """
+    require.at_least("num_states", num_states, 1)
+    require.at_least("reach", reach, 1)
+    S = num_states + 2
+    here = torch.arange(S)
+    jumps = torch.cat([torch.arange(-reach, 0), torch.arange(1, reach + 1)])
+    next_states = (here[:, None] + jumps).clamp(0, S - 1).unsqueeze(1)  # (S, 1, 2 reach)
+    reward = (next_states == S - 1).to(torch.float64) - (next_states == 0).to(torch.float64)
+    chances = torch.full(reward.shape, 0.5 / reach, dtype=torch.float64)
+    terminal = (here == 0) | (here == S - 1)
+    chances[terminal], reward[terminal] = 0, 0
+    start = (here == (num_states + 1) // 2).to(torch.float64)
     return MDP.from_successors(
         next_states, chances, reward, discount=1.0, start=start, terminal=terminal
     )

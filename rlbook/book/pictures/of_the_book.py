@@ -10,6 +10,7 @@ NAMES = {  # of the chapters, broken into lines
     "00": "Start\nhere", "01": "RL\nbasics", "02": "MDPs", "03": "Bellman's\nequations",
     "04": "Value\niteration", "05": "Policy\niteration", "06": "Q-function",
     "07": "Monte\nCarlo", "08": "Temporal\ndifference", "09": "Q-learning", "10": "SARSA",
+    "10b": "Tables to\nfunctions",
     "11": "Policy\ngradient", "12": "REINFORCE", "13": "Deep\nQ-learning",
     "14": "Actor-\ncritic", "15": "TRPO", "16": "PPO", "17": "GAE",
     "18": "Reward\nmodels", "19": "RLHF\nby PPO", "20": "GRPO",
@@ -19,8 +20,8 @@ NAMES = {  # of the chapters, broken into lines
 PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), rows of chapters
     ("Part I. RL basics (a known model)", (0.19, 6.05, "left"), "blue",
      (0.06, 5.08, 7.24, 6.2), {(0, 5.48): "00 01 02 03 04 05 06"}),
-    ("Part II. Q-learning (no model, a table)", (4.08, 4.59, "right"), "green",
-     (0.06, 3.62, 4.2, 4.74), {(0, 4.02): "07 08 09 10"}),
+    ("Part II. Q-learning (no model, a table)", (5.09, 4.59, "right"), "green",
+     (0.06, 3.62, 5.21, 4.74), {(0, 4.02): "07 08 09 10 10b"}),
     ("Part III. Deep RL (networks)", (7.1, 3.25, "right"), "orange",
      (1.13, 1.66, 7.24, 3.4), {(1, 2.06): "11 12 14 15 16 17", (2, 2.96): "13"}),
     ("Part IV. Language models", (4.29, 0.28, "left"), "purple",

@@ -63,7 +63,7 @@ error reduction property | 08
 every-visit average | 07 | every-visit
 expected SARSA | 10
 exploring starts | 07
-feature | 11 | features
+feature | 10b | features
 first-visit average | 07 | first-visit
 Fisher information matrix | 15
 fixed point | 03
@@ -72,7 +72,7 @@ frontier of reward and KL | 19 | frontier
 GAE | 17
 gamma-just estimate | 17 | $\gamma$-just
 Gaussian policy | 11
-generalisation | 11
+generalisation | 10b
 GLIE | 07
 Goodhart's law | 19
 gradient ascent | 11
@@ -90,8 +90,11 @@ interquartile mean | 00
 Kullback-Leibler divergence (KL) | 15 | Kullback-Leibler divergence
 lambda-return | 08 | $\lambda$-return
 language model | 18
+least squares | 10b
+least-squares TD (LSTD) | 10b | least-squares TD
 leave one out | 12
 leave-one-out baseline | 20 | leave-one-out
+linear value function | 10b | **linear** value function
 logits | 11
 Markov decision process | 02
 Markov property | 02
@@ -105,9 +108,10 @@ monotonic improvement | 15
 Monte Carlo | 01
 n-step return | 08 | $n$-step return
 natural gradient | 15
+normal equations | 10b
 off-policy | 09
 on-policy | 10
-on-policy distribution | 11
+on-policy distribution | 10b
 optimistic start | 04 | optimistic
 outcome supervision | 20
 over-optimisation | 19
@@ -127,7 +131,8 @@ Polyak averaging | 13
 PPO-penalty | 16
 pretraining | 18
 process supervision | 20
-projected Bellman equation | 11
+projected Bellman equation | 10b
+projection | 10b
 prompt | 18
 proxy reward | 19 | proxy
 Q-learning | 09
@@ -150,13 +155,13 @@ run axis | 11
 SARSA | 10
 scan | 17
 score | 11
-semi-gradient | 11
+semi-gradient | 10b
 softmax | 11
 solvable language model | 19
 solved | 12
 start distribution | 02
 state | 00
-state aggregation | 11
+state aggregation | 10b
 stationary policy | 01 | stationary
 supervised fine-tuning (SFT) | 18 | SFT
 surrogate | 15
@@ -172,7 +177,7 @@ temporal difference learning | 08
 terminal mask | 08
 terminal state | 02
 termination | 02 | terminated
-tile coding | 11
+tile coding | 10b
 token | 18 | tokens
 total variation | 15
 trajectory | 01
@@ -210,8 +215,9 @@ G_t^{(n)} | n-step return | n_step_returns | 8.10
 G_t^\lambda | lambda-return | lambda_returns | 8.15
 z_t(s) | eligibility trace | | 8.20
 \rho | importance weight | | 10.9
-w, x(s) | weights and features of a linear value function | | 11.1
-\mu(s) | share of the time that is spent in a state | on_policy_distribution | 11.4
+w, x(s) | weights and features of a linear value function | | 10b.1
+\Pi | projection on what the features can express | best_linear_fit | 10b.4
+\mu(s) | share of the time that is spent in a state | on_policy_distribution | 10b.7
 \theta | parameters of a policy | | 11.8
 \eta(s) | discounted visits, not normalised | | 11.9
 H(\pi) | entropy | entropy_bonus | 11.24
@@ -256,7 +262,8 @@ SARSA | 10.2 | tabular.sarsa
 Expected SARSA | 10.5 | tabular.expected_sarsa
 n-step SARSA | 10.7 | tabular.n_step_sarsa
 SARSA(lambda) | 10.11 | tabular.sarsa_lambda
-Semi-gradient TD | 11.3 | planning.features
+Semi-gradient TD | 10b.6 | planning.features
+Least-squares TD (LSTD) | 10b.11 | planning.features.lstd
 REINFORCE | 12.6 | deep.reinforce
 DQN | 13.2 | deep.dqn
 Double DQN | 13.15 | deep.dqn
