@@ -43,7 +43,6 @@ EXEMPT: dict[str, str] = {
     },
     "planning.dynamic_programming.rounds": "counts, beside a progress bar",
     "planning.dynamic_programming.start_values": "zeros, or what was given, checked",
-    "tabular.control_loop.ControlConfig.rows": "lists the runs",
     "tabular.control_loop.ControlLoop.bar": "the progress bar",
     "tabular.control_loop.ControlLoop.counts": "makes an empty table",
     "tabular.control_loop.ControlLoop.table": "makes an empty table",

@@ -228,8 +228,8 @@ WORLDS = [
     ),
     Mutant(
         "tabular.worlds",
-        "return Step(states, actions, rewards, next_states, terminated, truncated)",
-        "return Step(states, actions, rewards, self.states, terminated, truncated)",
+        "return WorldStep(states, actions, rewards, next_states, terminated, truncated)",
+        "return WorldStep(states, actions, rewards, self.states, terminated, truncated)",
         "the reset state stands for the true next one",
         within="TabularWorld.step",
         tests="test_tabular_worlds.py",
@@ -543,6 +543,14 @@ CONTROL = [
     ),
     Mutant(
         "tabular.control_loop",
+        "self.flat.index_add_(0, pairs, counted)",
+        "self.flat.index_add_(0, pairs, torch.ones_like(counted))",
+        "everything counts, also in runs that have finished",
+        within="QTable.count",
+        tests="test_tabular_control.py",
+    ),
+    Mutant(
+        "tabular.control_loop",
         ".masked_fill(self.terminal, 0.0)",
         ".contiguous()",
         "junk at the ends is handed out",
@@ -627,8 +635,16 @@ CONTROL = [
     ),
     Mutant(
         "tabular.td_control",
-        "(*reversed(tables), ~heads)",
-        "(*reversed(tables), heads)",
+        "turn * loop.log.counted",
+        "loop.log.counted",
+        "a table counts the other's updates",
+        within="double_q_learning",
+        tests="test_tabular_control.py",
+    ),
+    Mutant(
+        "tabular.td_control",
+        "(second, first, 1 - heads)",
+        "(second, first, heads)",
         "the second table learns when the first does",
         chapters=("09",),
         within="double_q_learning",
@@ -645,7 +661,7 @@ CONTROL = [
     ),
     Mutant(
         "tabular.td_control",
-        "loop.current_epsilon)",
+        "step.epsilon)",
         "0.0)",
         "the greedy policy for the one that acts",
         chapters=("10",),
@@ -716,7 +732,7 @@ CONTROL = [
     ),
     Mutant(
         "tabular.control_loop",
-        "alpha if everyone else alpha * counted",
+        "alpha if everyone_learns else alpha * self.log.counted",
         "alpha",
         "runs that have finished learn on",
         chapters=("10",),

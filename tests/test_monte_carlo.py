@@ -12,6 +12,7 @@ from rlbook.planning.epsilon_soft import epsilon_soft_model
 from rlbook.planning.grids import GridWorld
 from rlbook.planning.mdp import MDP
 from rlbook.tabular import (
+    MonteCarloConfig,
     epsilon_greedy_bandit,
     first_visits,
     incremental_mean,
@@ -22,7 +23,8 @@ from rlbook.tabular import (
     ucb_bandit,
     upper_confidence_bounds,
 )
-from rlbook.tabular.episodes import Episodes, record_episodes
+from rlbook.tabular.bandits import Arms
+from rlbook.tabular.episodes import Episodes, Recorder, record_episodes
 from rlbook.tabular.schedules import one_over_k
 from rlbook.tabular.tasks import TabularTask
 
@@ -143,10 +145,13 @@ def test_first_visits_worked_by_hand():
 def test_exploring_starts_find_the_optimal_policy_where_it_can_be_told():
     mdp = blackjack_mdp()
     optimal = policy_iteration(mdp)
-    result = monte_carlo_control(
-        mdp, num_episodes=80_000, num_runs=4, epsilon=0.0, start_pairs=exploring_starts(),
+    config = MonteCarloConfig(
+        num_episodes=80_000,
+        epsilon=0.0,
+        start_pairs=exploring_starts(),
         episodes_per_update=400,
-    )  # fmt: skip
+    )
+    result = monte_carlo_control(mdp, config, num_runs=4)
     gap = action_values(mdp, optimal.values)
     clear = on_table((gap[:, 0] - gap[:, 1]).abs()) > 0.3
     chosen = on_table(result.q.argmax(-1))
@@ -158,9 +163,8 @@ def test_exploring_starts_find_the_optimal_policy_where_it_can_be_told():
 def test_a_constant_epsilon_finds_the_best_exploring_policy():
     mdp, epsilon = GridWorld.from_text("S.\n.G", slip=0.2).mdp(discount=0.9), 0.3
     soft = policy_iteration(epsilon_soft_model(mdp, epsilon)).values
-    result = monte_carlo_control(
-        mdp, num_episodes=4_000, num_runs=5, epsilon=epsilon, episodes_per_update=20
-    )
+    config = MonteCarloConfig(num_episodes=4_000, epsilon=epsilon, episodes_per_update=20)
+    result = monte_carlo_control(mdp, config, num_runs=5)
     exact = action_values(mdp, soft)
     often = result.visits > 200
     assert often.sum() > 15
@@ -171,9 +175,9 @@ def test_a_constant_epsilon_finds_the_best_exploring_policy():
 @pytest.mark.parametrize("step_size", [None, 0.2])
 def test_run_k_of_ten_is_run_k_alone(step_size):
     mdp = GridWorld.from_text("S.\n.G", slip=0.2).mdp(discount=0.9)
-    settings = {"num_episodes": 25, "epsilon": one_over_k(5), "step_size": step_size, "seed": 2}
-    ten = monte_carlo_control(mdp, num_runs=10, **settings)
-    alone = monte_carlo_control(mdp, run_ids=[7], **settings)
+    config = MonteCarloConfig(num_episodes=25, epsilon=one_over_k(5), step_size=step_size)
+    ten = monte_carlo_control(mdp, config, num_runs=10, seed=2)
+    alone = monte_carlo_control(mdp, config, run_ids=[7], seed=2)
     for name in ("q", "visits", "returns"):
         assert torch.equal(getattr(ten, name)[7:8], getattr(alone, name))
 
@@ -181,7 +185,8 @@ def test_run_k_of_ten_is_run_k_alone(step_size):
 def test_first_visit_updates_of_one_episode():
     """A corridor, alpha 0.5 from 0: every pair of the episode moves half way to its return."""
     mdp = GridWorld.from_text("S..G").mdp(discount=1.0)
-    result = monte_carlo_control(mdp, num_episodes=1, num_runs=6, epsilon=1.0, step_size=0.5)
+    config = MonteCarloConfig(num_episodes=1, epsilon=1.0, step_size=0.5)
+    result = monte_carlo_control(mdp, config, num_runs=6, progress=False)
     for k in range(6):
         start = int(mdp.start.argmax())
         tried = result.q[k, start][result.visits[k, start] > 0]
@@ -195,16 +200,61 @@ def test_first_visit_updates_of_one_episode():
         ({"step_size": 0.1, "episodes_per_update": 2}, "episodes_per_update=1"),
         ({"step_size": 1.1}, "step_size must be in"),
         ({"epsilon": -1}, "epsilon must be in"),
-        ({"num_episodes": 0}, "needs episodes"),
-        ({"num_runs": None}, "num_runs and run_ids"),
+        ({"num_episodes": 0}, "num_episodes must be a positive"),
+        ({"episodes_per_update": 0.5}, "episodes_per_update must be a positive"),
     ],
 )
 def test_bad_configurations(settings, message):
     with pytest.raises(ValueError, match=message):
-        monte_carlo_control(one_state(), **{"num_runs": 2, "num_episodes": 3, **settings})
+        config = MonteCarloConfig(**{"num_episodes": 3, **settings})
+        monte_carlo_control(one_state(), config, num_runs=2)
+
+
+@pytest.mark.parametrize("runs", [{}, {"num_runs": 2, "run_ids": [1]}], ids=str)
+def test_exactly_one_of_num_runs_and_run_ids(runs):
+    with pytest.raises(ValueError, match="exactly one of num_runs and run_ids"):
+        monte_carlo_control(one_state(), MonteCarloConfig(num_episodes=3), **runs)
+
+
+def interrupt_call(number: int, function):
+    """The function, with Ctrl-C in its call of this number, counted from 1."""
+    calls = iter(range(1, number + 1))
+
+    def interrupted(*arguments, **keywords):
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return function(*arguments, **keywords)
+
+    return interrupted
+
+
+@pytest.mark.parametrize("batches", [0, 2])
+def test_an_interruption_hands_back_what_there_is(batches, monkeypatch):
+    mdp, policy = one_state(), torch.zeros(2).long()
+    monkeypatch.setattr(Recorder, "record", interrupt_call(batches + 1, Recorder.record))
+    result = monte_carlo_prediction(mdp, policy, num_episodes=9, num_runs=3, episodes_at_a_time=2)
+    assert result.interrupted and (result.counts[:, 0] == 2 * batches).all()
+    monkeypatch.undo()
+    monkeypatch.setattr(Recorder, "record", interrupt_call(batches + 1, Recorder.record))
+    config = MonteCarloConfig(num_episodes=9, episodes_per_update=2)
+    result = monte_carlo_control(mdp, config, num_runs=3, progress=False)
+    assert result.interrupted and result.returns.shape == (3, 9)
+    known = 2 * batches
+    assert not result.returns[:, :known].isnan().any() and result.returns[:, known:].isnan().all()
+    monkeypatch.undo()
+    config = MonteCarloConfig(num_episodes=1)
+    assert not monte_carlo_control(mdp, config, num_runs=1).interrupted
 
 
 # --- bandits
+
+
+@pytest.mark.parametrize("learner", [epsilon_greedy_bandit, ucb_bandit])
+def test_an_interrupted_bandit_hands_back_what_there_is(learner, monkeypatch):
+    monkeypatch.setattr(Arms, "pull", interrupt_call(4, Arms.pull))
+    result = learner(num_steps=9, num_runs=2, progress=False)
+    assert result.interrupted and (result.counts.sum(1) == 3).all()
+    assert not result.rewards[:, :3].isnan().any() and result.rewards[:, 3:].isnan().all()
 
 
 def test_incremental_mean_is_the_mean():
@@ -253,8 +303,9 @@ def test_optimism_tries_every_arm_and_constant_steps_weigh_recent_rewards():
 def test_bandit_k_of_ten_is_bandit_k_alone(learner):
     ten = learner(num_steps=80, num_runs=10, seed=3)
     alone = learner(num_steps=80, run_ids=[7], seed=3)
-    for theirs, own in zip(ten, alone, strict=True):
-        assert torch.equal(theirs[7:8], own)
+    for name in ("rewards", "optimal", "estimates", "counts", "true_values"):
+        assert torch.equal(getattr(ten, name)[7:8], getattr(alone, name))
+    assert not ten.interrupted
 
 
 def test_bad_bandits():

@@ -1,5 +1,6 @@
 """The control learners against dynamic programming on the same model, and run by run."""
 
+import inspect
 import math
 
 import pytest
@@ -14,11 +15,13 @@ from rlbook.planning.epsilon_soft import epsilon_soft_model
 from rlbook.planning.grids import GridWorld
 from rlbook.planning.mdp import MDP
 from rlbook.tabular import (
+    ControlConfig,
     double_q_learning,
     evaluate_policies,
     expected_sarsa,
     expected_value,
     greedy_returns,
+    monte_carlo_control,
     n_step_sarsa,
     q_learning,
     sarsa,
@@ -121,15 +124,13 @@ def test_the_update_of_a_plain_loop(learner, key, limit, monkeypatch):
 
     def recording(self, q, **arguments):
         for step in original(self, q, **arguments):
-            a2 = 0 if step.next_actions is None else int(step.next_actions[0])
+            a2 = int(step.next_actions[0]) if len(step.next_actions) else 0
             recorded.append((*(x[0].item() for x in step[:6]), a2))
             yield step
 
     monkeypatch.setattr(ControlLoop, "steps", recording)
-    result = learner(
-        TabularTask(mdp, limit), num_runs=1, num_steps=300, step_size=0.3, epsilon=0.4,
-        initial_q=2.0, **key, **QUIET,
-    )  # fmt: skip
+    config = ControlConfig(num_steps=300, step_size=0.3, epsilon=0.4, initial_q=2.0)
+    result = learner(TabularTask(mdp, limit), config, num_runs=1, **key, **QUIET)
     plain = plain_update(learner.__name__, mdp, recorded, 0.3, 0.4, 2.0, **key)
     plain[mdp.terminal] = 0
     torch.testing.assert_close(result.q[0], plain, atol=1e-12, rtol=0)
@@ -142,9 +143,9 @@ def test_the_update_of_a_plain_loop(learner, key, limit, monkeypatch):
     ("learner", "key"), [(n_step_sarsa, {"n": 1}), (sarsa_lambda, {"lambda_": 0.0})], ids=names
 )
 def test_limits_are_sarsa(learner, key):
-    settings = {"num_runs": 4, "num_episodes": 30, "step_size": 0.3, "initial_q": 1.0, **QUIET}
-    expected = sarsa(small_grid(), **settings)
-    result = learner(small_grid(), **key, **settings)
+    config = ControlConfig(num_episodes=30, step_size=0.3, initial_q=1.0)
+    expected = sarsa(small_grid(), config, num_runs=4, **QUIET)
+    result = learner(small_grid(), config, num_runs=4, **key, **QUIET)
     torch.testing.assert_close(result.q, expected.q, atol=1e-12, rtol=0)
     assert torch.equal(result.returns, expected.returns)
 
@@ -152,9 +153,8 @@ def test_limits_are_sarsa(learner, key):
 def test_n_step_sarsa_beyond_the_episode_is_monte_carlo():
     """One episode of the cliff-free corridor, alpha 1: each pair gets its last return."""
     corridor = GridWorld.from_text("S...G", rewards={"G": 0.0}).mdp(discount=1.0)
-    result = n_step_sarsa(
-        corridor, n=50, num_runs=5, num_episodes=1, step_size=1.0, epsilon=1.0, **QUIET
-    )
+    config = ControlConfig(num_episodes=1, step_size=1.0, epsilon=1.0)
+    result = n_step_sarsa(corridor, config, n=50, num_runs=5, **QUIET)
     for k in range(5):
         assert float(result.returns[k, 0]) == -float(result.lengths[k, 0])
         start = int(corridor.start.argmax())
@@ -163,11 +163,10 @@ def test_n_step_sarsa_beyond_the_episode_is_monte_carlo():
 
 
 def test_maximisation_bias_draws_q_learning_to_the_left():
-    task, settings = maximisation_bias(), {"num_runs": 400, "num_episodes": 100, **QUIET}
-    left = {
-        learner: float((learner(task, **settings).lengths[:, :30] == 2).double().mean())
-        for learner in (q_learning, double_q_learning)
-    }
+    task, config, left = maximisation_bias(), ControlConfig(num_episodes=100), {}
+    for learner in (q_learning, double_q_learning):
+        lengths = learner(task, config, num_runs=400, **QUIET).lengths
+        left[learner] = float((lengths[:, :30] == 2).double().mean())
     assert left[q_learning] > 0.65 > 0.5 > left[double_q_learning]
 
 
@@ -208,12 +207,13 @@ def test_taxi_has_the_optimal_mean_return():
 
 def test_evaluations_and_what_is_counted():
     mdp = small_grid()
-    result = q_learning(mdp, num_runs=4, num_steps=100, evaluate_every=25, **QUIET)
+    config = ControlConfig(num_steps=100, evaluate_every=25)
+    result = q_learning(mdp, config, num_runs=4, **QUIET)
     assert result.evaluation_steps.tolist() == [0, 25, 50, 75, 100]
     assert result.evaluations.shape == (4, 5)
     torch.testing.assert_close(result.evaluations[:, -1], greedy_returns(mdp, result.q))
     assert (result.visits.sum((1, 2)) == 100).all() and result.returns is None
-    result = q_learning(mdp, num_runs=4, num_episodes=10, **QUIET)
+    result = q_learning(mdp, ControlConfig(num_episodes=10), num_runs=4, **QUIET)
     assert torch.equal(result.visits.sum((1, 2)), result.lengths.sum(1))
 
 
@@ -226,14 +226,26 @@ def test_an_interruption_hands_back_what_there_is():
             raise KeyboardInterrupt
         return q.mean((1, 2))
 
-    result = q_learning(
-        small_grid(), num_runs=2, num_episodes=10**6, evaluate_every=50, evaluate=evaluate, **QUIET
-    )
-    assert result.steps == 150 and result.evaluations.shape == (2, 3)
+    config = ControlConfig(num_episodes=10**6, evaluate_every=50, evaluate=evaluate)
+    result = q_learning(small_grid(), config, num_runs=2, **QUIET)
+    assert result.interrupted and result.steps == 150 and result.evaluations.shape == (2, 3)
     assert result.visits.sum() == 300
     assert result.returns[:, -1].isnan().all() and not result.returns[:, 0].isnan().any()
     finished = result.lengths.nansum(1)  # the episode that was cut off does not count
     assert (finished <= 150).all() and (finished < 150).any()
+
+
+@pytest.mark.parametrize(
+    "learner", [*(learner for learner, _ in LEARNERS), monte_carlo_control], ids=names
+)
+def test_every_learner_shows_the_same_arguments(learner):
+    """What help and Shift-Tab show; n, lambda_ and traces are what two of the methods add."""
+    shown = inspect.signature(learner).parameters
+    common = [name for name in shown if name not in ("n", "lambda_", "traces")]
+    assert common == ["task", "config", "num_runs", "run_ids", "seed", "progress"]
+    assert all(p.kind is not p.VAR_KEYWORD for p in shown.values())
+    assert all(p.annotation is not p.empty for p in shown.values())
+    assert "see `ControlLoop`" in learner.__doc__ or "those of `ControlLoop`" in learner.__doc__
 
 
 def test_schedules():
@@ -248,6 +260,50 @@ def test_schedules():
             bad()
 
 
+def one_pair() -> MDP:
+    """One state, one action, reward 1, for ever."""
+    return MDP.from_arrays(torch.ones(1, 1, 1), torch.ones(1, 1), discount=0.5)
+
+
+@pytest.mark.parametrize(
+    ("length", "learned"),
+    [({"num_steps": 5}, [0, 1, 2, 3, 4]), ({"num_episodes": 2}, [0, 0, 1, 1])],
+    ids=str,
+)
+def test_epsilon_is_a_function_of_steps_or_of_episodes(length, learned, monkeypatch):
+    asked, told, original = [], [], ControlLoop.steps
+
+    def recording(self, q, **arguments):
+        for step in original(self, q, **arguments):
+            told.append(step.epsilon)
+            yield step
+        assert self.log.episodes.tolist() == ([0] if self.config.num_steps else [2])
+
+    def epsilon(count):
+        asked.append(int(count))
+        return torch.full_like(count, 1 / (1 + len(asked)))
+
+    monkeypatch.setattr(ControlLoop, "steps", recording)
+    config = ControlConfig(epsilon=epsilon, **length)
+    result = q_learning(TabularTask(one_pair(), 2), config, num_runs=1, **QUIET)
+    assert not result.interrupted
+    assert asked == learned
+    assert [float(e) for e in told] == pytest.approx([1 / (2 + k) for k in range(len(learned))])
+
+
+def test_each_table_of_double_q_learning_counts_its_own_updates():
+    counts = []
+
+    def step_size(count):
+        counts.append(int(count))
+        return torch.full_like(count, 0.1)
+
+    config = ControlConfig(num_steps=40, step_size=step_size)
+    double_q_learning(one_pair(), config, num_runs=1, **QUIET)
+    both, first, second = counts[-3:]
+    assert both == 40 == first + second and 10 < first < 30
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -256,34 +312,35 @@ def test_schedules():
         ({"step_size": math.nan}, "step_size must be in"),
         ({"epsilon": 2}, "epsilon must be in"),
         ({"step_size": torch.zeros(3)}, r"step_size must be a number, \(2,\)"),
-        ({"num_runs": None}, "num_runs and run_ids"),
-        ({"run_ids": [1]}, "num_runs and run_ids"),
         ({"num_episodes": 5}, "num_steps and num_episodes"),
         ({"num_steps": 0}, "num_steps must be a positive"),
-        ({"num_runs": 10**9}, "Q .* would hold"),
+        ({"evaluate_every": 1.5}, "evaluate_every must be a positive"),
         ({"num_steps": None, "num_episodes": 10**9}, "returns .* would hold"),
     ],
 )
 def test_bad_configurations(settings, message):
     with pytest.raises(ValueError, match=message):
-        q_learning(small_grid(), **{"num_runs": 2, "num_steps": 5, **QUIET, **settings})
+        config = ControlConfig(**{"num_steps": 5, **settings})
+        q_learning(small_grid(), config, num_runs=2, **QUIET)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: n_step_sarsa(small_grid(), n=0, num_runs=1, num_steps=1), "n must be"),
-        (lambda: sarsa_lambda(small_grid(), lambda_=1.1, num_runs=1, num_steps=1), "lambda_"),
-        (
-            lambda: sarsa_lambda(small_grid(), lambda_=1, traces="dutch", num_runs=1, num_steps=1),
-            "traces",
-        ),
-        (lambda: q_learning("Taxi-v4", num_runs=1, num_steps=1), "tabular_task"),
+        (lambda *config: n_step_sarsa(*config, n=0, num_runs=1), "n must be at least 1"),
+        (lambda *config: sarsa_lambda(*config, lambda_=1.1, num_runs=1), "lambda_ must be in"),
+        (lambda *config: sarsa_lambda(*config, lambda_=1, traces="dutch", num_runs=1), "traces"),
+        (lambda task, config: q_learning("Taxi-v4", config, num_runs=1), "tabular_task"),
+        (lambda *config: q_learning(*config), "exactly one of num_runs and run_ids"),
+        (lambda *config: q_learning(*config, num_runs=1, run_ids=[1]), "num_runs and run_ids"),
+        (lambda *config: q_learning(*config, num_runs=0), "num_runs must be a positive"),
+        (lambda *config: q_learning(*config, run_ids=[]), "run_ids is empty"),
+        (lambda *config: q_learning(*config, num_runs=10**9), "Q .* would hold"),
     ],
 )
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
-        call()
+        call(small_grid(), ControlConfig(num_steps=1))
 
 
 def test_td_targets_mask_is_used_by_the_tables():
@@ -308,9 +365,8 @@ def test_junk_behind_a_termination_stays_out(learner, key):
         discount=1.0,
         terminal=[False, True],
     )
-    result = learner(
-        mdp, num_runs=3, num_steps=200, step_size=0.5, epsilon=1.0, initial_q=100.0, **key, **QUIET
-    )
+    config = ControlConfig(num_steps=200, step_size=0.5, epsilon=1.0, initial_q=100.0)
+    result = learner(mdp, config, num_runs=3, **key, **QUIET)
     torch.testing.assert_close(result.q[:, 0], torch.ones(3, 2), atol=1e-5, rtol=0)
     assert (result.q[:, 1] == 0).all()
 
@@ -320,7 +376,8 @@ def test_a_time_limit_cuts_but_does_not_end(learner, key):
     """One state, reward 1 for ever, discount 0.5: the value is 2, whatever the limit."""
     endless = MDP.from_arrays(torch.ones(1, 2, 1), torch.ones(1, 2), discount=0.5)
     task = TabularTask(endless, max_episode_steps=3)
-    result = learner(task, num_runs=3, num_steps=1_000, step_size=0.1, epsilon=1.0, **key, **QUIET)
+    config = ControlConfig(num_steps=1_000, step_size=0.1, epsilon=1.0)
+    result = learner(task, config, num_runs=3, **key, **QUIET)
     torch.testing.assert_close(result.q, torch.full_like(result.q, 2.0), atol=0.01, rtol=0)
 
 
@@ -330,10 +387,10 @@ def test_a_time_limit_cuts_but_does_not_end(learner, key):
 @pytest.mark.parametrize(("learner", "key"), LEARNERS, ids=names)
 @pytest.mark.parametrize("length", [{"num_steps": 700}, {"num_episodes": 25}], ids=str)
 def test_run_k_of_ten_is_run_k_alone(learner, key, length):
-    mdp = small_grid()
-    settings = {**length, **key, **QUIET, "seed": 4, "epsilon": one_over_k(3)}
-    ten = learner(mdp, num_runs=10, step_size=one_over_n(0.6), **settings)
-    alone = learner(mdp, run_ids=[7], step_size=one_over_n(0.6), **settings)
+    mdp, settings = small_grid(), {**key, **QUIET, "seed": 4}
+    config = ControlConfig(step_size=one_over_n(0.6), epsilon=one_over_k(3), **length)
+    ten = learner(mdp, config, num_runs=10, **settings)
+    alone = learner(mdp, config, run_ids=[7], **settings)
     assert torch.equal(ten.q[7:8], alone.q)
     assert torch.equal(ten.visits[7:8], alone.visits)
     if ten.returns is not None:
@@ -343,11 +400,13 @@ def test_run_k_of_ten_is_run_k_alone(learner, key, length):
 
 
 def test_a_sweep_over_step_sizes_is_the_runs_one_by_one():
-    mdp, settings = small_grid(), {"num_episodes": 20, **QUIET}
+    mdp = small_grid()
     sizes = torch.tensor([0.1, 0.1, 0.5, 0.5], dtype=torch.float64)
-    sweep = q_learning(mdp, run_ids=[0, 1, 0, 1], step_size=sizes, **settings)
+    config = ControlConfig(num_episodes=20, step_size=sizes)
+    sweep = q_learning(mdp, config, run_ids=[0, 1, 0, 1], **QUIET)
     for k, alpha in ((0, 0.1), (1, 0.5)):
-        part = q_learning(mdp, num_runs=2, step_size=alpha, **settings)
+        config = ControlConfig(num_episodes=20, step_size=alpha)
+        part = q_learning(mdp, config, num_runs=2, **QUIET)
         assert torch.equal(sweep.q[2 * k : 2 * k + 2], part.q)
 
 
@@ -361,9 +420,8 @@ def test_a_model_in_single_precision(learner, key):
     )  # fmt: skip
     sizes = torch.tensor([0.1, 0.3], dtype=torch.float64)
     for step_size in (0.1, sizes, one_over_n()):
-        result = learner(
-            mdp, num_runs=2, num_episodes=5, step_size=step_size, epsilon=sizes, **key, **QUIET
-        )
+        config = ControlConfig(num_episodes=5, step_size=step_size, epsilon=sizes)
+        result = learner(mdp, config, num_runs=2, **key, **QUIET)
         assert result.q.dtype == torch.float32 and result.q.isfinite().all()
 
 
@@ -374,10 +432,8 @@ def test_a_model_in_single_precision(learner, key):
 def test_off_policy_learners_find_the_optimal_values(learner, key):
     mdp = small_grid()
     star = q_value_iteration(mdp).action_values
-    result = learner(
-        mdp, num_runs=200, num_steps=3_000, step_size=one_over_n(0.75), epsilon=0.5,
-        initial_q=5.0, **key, **QUIET,
-    )  # fmt: skip
+    config = ControlConfig(num_steps=3_000, step_size=one_over_n(0.75), epsilon=0.5, initial_q=5.0)
+    result = learner(mdp, config, num_runs=200, **key, **QUIET)
     assert (result.q - star).abs().mean() < 0.05
     low, high = mean_interval(result.q.flatten(1), 0.999)
     star = star.flatten().numpy()
@@ -389,10 +445,10 @@ def test_on_policy_learners_find_the_values_of_the_best_exploring_policy(learner
     mdp, epsilon = small_grid(), 0.3
     soft = policy_iteration(epsilon_soft_model(mdp, epsilon)).values
     exact = action_values(mdp, soft)
-    result = learner(
-        mdp, num_runs=200, num_steps=3_000, step_size=one_over_n(0.75), epsilon=epsilon,
-        initial_q=5.0, **key, **QUIET,
-    )  # fmt: skip
+    config = ControlConfig(
+        num_steps=3_000, step_size=one_over_n(0.75), epsilon=epsilon, initial_q=5.0
+    )
+    result = learner(mdp, config, num_runs=200, **key, **QUIET)
     often = result.visits.mean(0) > 50
     assert (result.q.mean(0) - exact)[often].abs().max() < 0.15
     assert often.sum() >= 10
@@ -400,8 +456,8 @@ def test_on_policy_learners_find_the_values_of_the_best_exploring_policy(learner
 
 def test_sarsa_and_q_learning_differ_where_exploring_costs():
     task = tabular_task("CliffWalking-v1", discount=1.0)
-    settings = {"num_runs": 20, "num_episodes": 250, "step_size": 0.5, **QUIET}
-    on, off = sarsa(task, **settings), q_learning(task, **settings)
+    config = ControlConfig(num_episodes=250, step_size=0.5)
+    on, off = (learner(task, config, num_runs=20, **QUIET) for learner in (sarsa, q_learning))
     online = [result.returns[:, 100:].mean() for result in (on, off)]
     assert -32 < online[0] < -20 and -60 < online[1] < -40
     assert (greedy_returns(task, off.q) == -13).all()

@@ -10,7 +10,7 @@ from rlbook.ground.seeding import generator
 from rlbook.planning.grids import GridWorld
 from rlbook.planning.mdp import MDP
 from rlbook.planning.sampling import (
-    Trajectories,
+    SampledTrajectories,
     sample_starts,
     sample_trajectories,
     sample_transitions,
@@ -176,7 +176,7 @@ def test_trajectories_follow_the_exact_distributions(kind):
     weights = torch.rand(mdp.num_states, mdp.num_actions, generator=generator(8)).double()
     policy = weights / weights.sum(1, keepdim=True)
     walk = sample_trajectories(mdp, policy, n, steps, generator(9))
-    assert isinstance(walk, Trajectories)
+    assert isinstance(walk, SampledTrajectories)
     assert walk.states.shape == (n, steps + 1) and walk.actions.shape == (n, steps)
     step = torch.einsum("sa,sat->st", policy, mdp.transition)
     exact = mdp.start

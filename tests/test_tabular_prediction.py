@@ -334,7 +334,10 @@ def test_an_interruption_hands_back_what_there_is(monkeypatch):
         move(self, *arguments)
 
     monkeypatch.setattr(Rows, "move", interrupted)
-    assert torch.equal(td_zero(task, record).history, whole[:, :5])
+    result = td_zero(task, record, progress=False)
+    assert result.interrupted and torch.equal(result.history, whole[:, :5])
+    monkeypatch.undo()
+    assert not td_zero(task, record).interrupted
 
 
 # --- bad input

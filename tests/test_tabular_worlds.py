@@ -201,6 +201,26 @@ def test_environments_without_a_table(name, message):
         tabular_task(name, discount=0.9)
 
 
+@pytest.mark.parametrize("name", ["FrozenLake-v1", "CartPole-v1"])
+def test_an_environment_that_was_made_is_closed(name, monkeypatch):
+    closed, make = [], gym.make
+
+    def make_and_watch(*arguments, **keywords):
+        env = make(*arguments, **keywords)
+        monkeypatch.setattr(env, "close", lambda: closed.append(env))
+        return env
+
+    monkeypatch.setattr(gym, "make", make_and_watch)
+    if name == "FrozenLake-v1":
+        tabular_task(name, discount=0.9)
+    else:
+        with pytest.raises(ValueError, match="continuous space"):
+            tabular_task(name, discount=0.9)
+    assert len(closed) == 1
+    tabular_task(make("FrozenLake-v1"), discount=0.9)
+    assert len(closed) == 1
+
+
 def test_a_name_is_no_task():
     with pytest.raises(ValueError, match="tabular_task\\('CliffWalking-v1', discount=...\\)"):
         as_task("CliffWalking-v1")

@@ -83,3 +83,23 @@ def check_memory(what: str, *sizes: int) -> None:
             f"{what} would hold {shape} = {entries:,} numbers, more than {MAX_ENTRIES:,}; "
             "use fewer runs, or fewer episodes"
         )
+
+
+def check_positive_integer(name: str, number: float) -> None:
+    if isinstance(number, bool) or not number >= 1 or number % 1 != 0:
+        raise ValueError(f"{name} must be a positive whole number, got {number}")
+
+
+def check_within(name: str, number: float, low: float, high: float) -> None:
+    if not low <= number <= high:
+        raise ValueError(f"{name} must be in [{low}, {high}], got {number}")
+
+
+def check_at_least(name: str, number: float, low: float) -> None:
+    if not number >= low:
+        raise ValueError(f"{name} must be at least {low}, got {number}")
+
+
+def check_one_of(name: str, value, choices: tuple) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {choices}, got {value!r}")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from rlbook.ground.require import check_positive_integer
+
 
 def generator(seed: int, run: int | None = None, device: str | torch.device = "cpu"):
     """A torch.Generator whose stream depends on (seed, run) only.
@@ -28,11 +30,24 @@ def run_generators(
     run_ids: Sequence[int] | None = None,
     device: str | torch.device = "cpu",
 ) -> list[torch.Generator]:
-    """One generator a run: runs 0 .. num_runs - 1, or only those in `run_ids`."""
-    if (num_runs is None) == (run_ids is None):
+    """One generator a run: see `chosen_runs`."""
+    return [generator(seed, run, device) for run in chosen_runs(num_runs, run_ids)]
+
+
+def chosen_runs(num_runs: int | None, run_ids: Sequence[int] | None) -> Sequence[int]:
+    """The runs 0 .. num_runs - 1, or those in `run_ids`.
+
+    Raises:
+        ValueError: both are given, or neither; or there is no run.
+    """
+    if num_runs is not None and run_ids is None:
+        check_positive_integer("num_runs", num_runs)
+        return range(int(num_runs))
+    if run_ids is None or num_runs is not None:
         raise ValueError("give exactly one of num_runs and run_ids")
-    ids = range(num_runs) if run_ids is None else run_ids
-    return [generator(seed, run, device) for run in ids]
+    if len(run_ids) == 0:
+        raise ValueError("run_ids is empty")
+    return run_ids
 
 
 class Streams:

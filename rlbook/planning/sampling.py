@@ -13,7 +13,7 @@ from rlbook.ground.require import first_index, require_shape
 from rlbook.planning.mdp import MDP
 
 
-class Trajectories(NamedTuple):
+class SampledTrajectories(NamedTuple):
     """What N walkers did in T steps, time last.
 
     A walker that has entered a terminal state stays there: its further rewards are 0, its
@@ -63,7 +63,7 @@ def sample_transitions(
 
 def sample_trajectories(
     mdp: MDP, policy, num_walkers: int, num_steps: int, generator: torch.Generator
-) -> Trajectories:
+) -> SampledTrajectories:
     """num_walkers independent walkers under a policy, from the start distribution.
 
     Args:
@@ -88,7 +88,7 @@ def sample_trajectories(
         actions[:, t] = action
         state, rewards[:, t], terminated[:, t] = _step(mdp, state, action, generator)
         states[:, t + 1] = state
-    return Trajectories(states, actions, rewards, terminated)
+    return SampledTrajectories(states, actions, rewards, terminated)
 
 
 def _step(mdp: MDP, states: torch.Tensor, actions: torch.Tensor, generator: torch.Generator):

@@ -20,9 +20,10 @@ from rlbook.tabular.control_loop import (
     epsilon_greedy_actions,
 )
 from rlbook.tabular.episodes import Episodes, Recorder, record_episodes
-from rlbook.tabular.evaluation import Evaluation, evaluate_policies, greedy_returns
+from rlbook.tabular.evaluation import ExactEvaluation, evaluate_policies, greedy_returns
 from rlbook.tabular.examples import maximisation_bias, predictor, random_walk
 from rlbook.tabular.monte_carlo import (
+    MonteCarloConfig,
     MonteCarloControl,
     MonteCarloValues,
     first_visits,
@@ -58,7 +59,8 @@ __all__ = [
     "ControlLoop",
     "ControlResult",
     "Episodes",
-    "Evaluation",
+    "ExactEvaluation",
+    "MonteCarloConfig",
     "MonteCarloControl",
     "MonteCarloValues",
     "Prediction",

@@ -5,16 +5,16 @@ R runs at once; run k's task and its noise depend on (seed, k) only.
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import torch
 
-from rlbook.ground.progress import progress
-from rlbook.ground.require import check_memory
+from rlbook.ground.progress import Interruptible
+from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.require import check_at_least, check_memory, check_positive_integer
 from rlbook.ground.seeding import run_generators
 from rlbook.tabular.control_loop import epsilon_greedy_actions
-from rlbook.tabular.schedules import as_schedule
+from rlbook.tabular.schedules import Schedule, as_schedule
 
 
 class BanditResult(NamedTuple):
@@ -28,6 +28,8 @@ class BanditResult(NamedTuple):
     """(R, A), how often each arm was pulled."""
     true_values: torch.Tensor
     """(R, A), q*(a) of each run's own bandit."""
+    interrupted: bool
+    """Ended by Ctrl-C."""
 
 
 def incremental_mean(mean: torch.Tensor, sample: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
@@ -47,18 +49,20 @@ def incremental_mean(mean: torch.Tensor, sample: torch.Tensor, count: torch.Tens
 def epsilon_greedy_bandit(
     *,
     num_steps: int,
-    epsilon: float = 0.1,
-    step_size: float | None = None,
+    epsilon: float | torch.Tensor | Schedule = 0.1,
+    step_size: float | torch.Tensor | Schedule | None = None,
     initial_value: float = 0.0,
     num_arms: int = 10,
     num_runs: int | None = None,
     run_ids: Sequence[int] | None = None,
     seed: int = 0,
+    progress: bool = True,
 ) -> BanditResult:
     """Pull the arm that looks best, and with probability epsilon any arm.
 
     Args:
-        step_size: None for the mean, 1 / N(a); else constant.
+        epsilon: a number, (R,), or a schedule of the steps so far.
+        step_size: None for the mean, 1 / N(a); else a number, (R,), or a schedule of N(a).
         initial_value: of every estimate; 5 with a constant step is optimism.
         num_arms: A, each with a true value from N(0, 1), and rewards from N(q*(a), 1).
 
@@ -67,8 +71,8 @@ def epsilon_greedy_bandit(
     arms = Arms(num_runs, run_ids, num_arms, num_steps, seed, initial_value)
     epsilon = as_schedule("epsilon", epsilon, arms.num_runs)
     alpha = None if step_size is None else as_schedule("step_size", step_size, arms.num_runs)
-    with suppress(KeyboardInterrupt):
-        for step in progress(range(num_steps), description="steps"):
+    with arms:
+        for step in progress_bar(range(num_steps), description="steps", show=progress):
             count = torch.full((arms.num_runs,), float(step))
             share = epsilon(count) if callable(epsilon) else epsilon
             pulled = epsilon_greedy_actions(arms.estimates.T, share, *arms.uniform[:, :, step])
@@ -84,6 +88,7 @@ def ucb_bandit(
     num_runs: int | None = None,
     run_ids: Sequence[int] | None = None,
     seed: int = 0,
+    progress: bool = True,
 ) -> BanditResult:
     """Pull argmax_a [Q(a) + c sqrt(ln t / N(a))], untried arms first. Eq. (7.3).
 
@@ -92,11 +97,10 @@ def ucb_bandit(
 
     Source: Sutton & Barto (2018), Eq. 2.10.
     """
-    if exploration < 0:
-        raise ValueError(f"exploration must not be negative, got {exploration}")
+    check_at_least("exploration", exploration, 0)
     arms = Arms(num_runs, run_ids, num_arms, num_steps, seed, 0.0)
-    with suppress(KeyboardInterrupt):
-        for step in progress(range(num_steps), description="steps"):
+    with arms:
+        for step in progress_bar(range(num_steps), description="steps", show=progress):
             bounds = upper_confidence_bounds(arms.estimates, arms.counts, step + 1, exploration)
             pulled = epsilon_greedy_actions(bounds.T, 0.0, *arms.uniform[:, :, step])
             arms.pull(step, pulled, None)
@@ -116,26 +120,36 @@ def upper_confidence_bounds(
     return torch.where(counts > 0, estimates + exploration * width, torch.inf)
 
 
-class Arms:
+class Arms(Interruptible):
     """R bandits, their noise, what was pulled, and the estimates."""
 
-    def __init__(self, num_runs, run_ids, num_arms: int, num_steps: int, seed: int, initial):
-        if num_arms < 1 or num_steps < 1:
-            raise ValueError(f"needs arms and steps, got {num_arms} and {num_steps}")
+    def __init__(
+        self,
+        num_runs: int | None,
+        run_ids: Sequence[int] | None,
+        num_arms: int,
+        num_steps: int,
+        seed: int,
+        initial: float,
+    ):
+        check_positive_integer("num_arms", num_arms)
+        check_positive_integer("num_steps", num_steps)
         generators = run_generators(seed, num_runs, run_ids)
         R = self.num_runs = len(generators)
         check_memory("noise (R, num_steps, 3)", R, num_steps, 3)
-        like = {"dtype": torch.float64}
-        draws = [torch.randn(num_arms + num_steps, generator=g, **like) for g in generators]
+        float64 = torch.float64
+        draws = [torch.randn(num_arms + num_steps, generator=g, dtype=float64) for g in generators]
         self.true_values, self.noise = torch.stack(draws).split([num_arms, num_steps], dim=1)
         self.uniform = torch.stack([torch.rand(2, num_steps, generator=g) for g in generators], 1)
         self.rows = torch.arange(R)
-        self.estimates = torch.full((R, num_arms), float(initial), **like)
-        self.counts = torch.zeros(R, num_arms, **like)
-        self.rewards = torch.full((R, num_steps), torch.nan, **like)
+        self.estimates = torch.full((R, num_arms), float(initial), dtype=float64)
+        self.counts = torch.zeros(R, num_arms, dtype=float64)
+        self.rewards = torch.full((R, num_steps), torch.nan, dtype=float64)
         self.pulled = torch.full((R, num_steps), -1)
 
-    def pull(self, step: int, arms: torch.Tensor, alpha) -> None:
+    def pull(
+        self, step: int, arms: torch.Tensor, alpha: float | torch.Tensor | Schedule | None
+    ) -> None:
         """Pull one arm in every run, and move its estimate."""
         rewards = self.true_values[self.rows, arms] + self.noise[:, step]
         self.counts[self.rows, arms] += 1
@@ -150,4 +164,11 @@ class Arms:
     def result(self) -> BanditResult:
         best = self.true_values.argmax(1, keepdim=True)
         optimal = self.pulled == best
-        return BanditResult(self.rewards, optimal, self.estimates, self.counts, self.true_values)
+        return BanditResult(
+            rewards=self.rewards,
+            optimal=optimal,
+            estimates=self.estimates,
+            counts=self.counts,
+            true_values=self.true_values,
+            interrupted=self.interrupted,
+        )

@@ -31,13 +31,13 @@ def count_transitions(task: MDP | TabularTask, episodes: Episodes) -> Counts:
     mdp = as_task(task).mdp
     (R, N, _), S = episodes.states.shape, mdp.num_states
     check_memory("counts (R, N, S, S)", R, N, S, S)
-    like = {"dtype": mdp.reward.dtype, "device": mdp.reward.device}
+    zeros = mdp.reward.new_zeros
     real = episodes.mask.to(mdp.reward)
     goes_on = real * ~episodes.terminated
     pairs = episodes.states * S + episodes.next_states
-    moves = torch.zeros(R, N, S * S, **like).scatter_add_(2, pairs, goes_on)
-    visits = torch.zeros(R, N, S, **like).scatter_add_(2, episodes.states, real)
-    rewards = torch.zeros(R, N, S, **like).scatter_add_(2, episodes.states, episodes.rewards)
+    moves = zeros(R, N, S * S).scatter_add_(2, pairs, goes_on)
+    visits = zeros(R, N, S).scatter_add_(2, episodes.states, real)
+    rewards = zeros(R, N, S).scatter_add_(2, episodes.states, episodes.rewards)
     moves, visits, rewards = (x.cumsum(1) for x in (moves, visits, rewards))
     return Counts(moves.view(R, N, S, S), visits, rewards)
 
@@ -47,7 +47,7 @@ def batch_td(
     episodes: Episodes,
     *,
     step_size: float = 1.0,
-    initial_values=0.0,
+    initial_values: float | torch.Tensor = 0.0,
     tolerance: float = 1e-8,
     max_sweeps: int = 100_000,
 ) -> torch.Tensor:
@@ -85,7 +85,7 @@ def batch_td(
 
 
 def certainty_equivalence(
-    task: MDP | TabularTask, episodes: Episodes, *, initial_values=0.0
+    task: MDP | TabularTask, episodes: Episodes, *, initial_values: float | torch.Tensor = 0.0
 ) -> torch.Tensor:
     """The exact values of the most likely model given the episodes, (R, N, S). Eq. (8.25).
 
@@ -101,7 +101,7 @@ def certainty_equivalence(
 
 
 def batch_monte_carlo(
-    task: MDP | TabularTask, episodes: Episodes, *, initial_values=0.0
+    task: MDP | TabularTask, episodes: Episodes, *, initial_values: float | torch.Tensor = 0.0
 ) -> torch.Tensor:
     """The mean of the returns after all visits of a state, (R, N, S). Eq. (8.23).
 
@@ -122,7 +122,9 @@ def batch_monte_carlo(
     return torch.where(counts.visits > 0, mean, _start(task, counts, initial_values))
 
 
-def _start(task: MDP | TabularTask, counts: Counts, initial_values) -> torch.Tensor:
+def _start(
+    task: MDP | TabularTask, counts: Counts, initial_values: float | torch.Tensor
+) -> torch.Tensor:
     start = torch.as_tensor(initial_values, dtype=counts.visits.dtype).to(counts.visits.device)
     terminal = as_task(task).mdp.terminal
     return torch.where(terminal, 0.0, start.expand_as(counts.visits)).clone()

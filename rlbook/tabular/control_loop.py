@@ -8,9 +8,12 @@ from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
+from tqdm.auto import tqdm
 
+from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
-from rlbook.ground.require import check_memory
+from rlbook.ground.require import check_memory, check_positive_integer
+from rlbook.ground.seeding import chosen_runs
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.evaluation import greedy_returns
 from rlbook.tabular.schedules import Schedule, as_schedule
@@ -20,13 +23,8 @@ from rlbook.tabular.worlds import RunNoise, TabularWorld
 
 @dataclass(frozen=True, kw_only=True)
 class ControlConfig:
-    """The keyword arguments of every control learner."""
+    """How a control learner learns, for how long, and how it is evaluated on the way."""
 
-    num_runs: int | None = None
-    """Independent runs 0 .. num_runs - 1."""
-    run_ids: Sequence[int] | None = None
-    """Instead: these runs. An id may occur more than once, for a sweep over step sizes that
-    gives every step size the same random numbers."""
     num_steps: int | None = None
     """Each run takes so many steps, whatever its episodes."""
     num_episodes: int | None = None
@@ -38,28 +36,18 @@ class ControlConfig:
     (with num_episodes) or steps (with num_steps)."""
     initial_q: float | torch.Tensor = 0.0
     """A number, (S, A), or (R, S, A)."""
-    seed: int = 0
     evaluate_every: int | None = None
     """Evaluate after each so many steps, and before the first."""
     evaluate: Callable[[torch.Tensor], torch.Tensor] | None = None
     """(R, S, A) -> (R,); by default the exact mean return of the greedy policy."""
-    progress: bool = True
 
-    def __post_init__(self):
-        if (self.num_runs is None) == (self.run_ids is None):
-            raise ValueError("give exactly one of num_runs and run_ids")
+    def __post_init__(self) -> None:
         if (self.num_steps is None) == (self.num_episodes is None):
             raise ValueError("give exactly one of num_steps and num_episodes")
-        for name in ("num_runs", "num_steps", "num_episodes", "evaluate_every"):
+        for name in ("num_steps", "num_episodes", "evaluate_every"):
             number = getattr(self, name)
-            if number is not None and (number < 1 or int(number) != number):
-                raise ValueError(f"{name} must be a positive whole number, got {number}")
-        if self.run_ids is not None and len(self.run_ids) == 0:
-            raise ValueError("run_ids is empty")
-
-    @property
-    def rows(self) -> Sequence[int]:
-        return range(self.num_runs) if self.run_ids is None else list(self.run_ids)
+            if number is not None:
+                check_positive_integer(name, number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +69,8 @@ class ControlResult:
     """(R, num_evals), by `evaluate`."""
     evaluation_steps: torch.Tensor | None
     """(num_evals,), the steps per run before each evaluation."""
+    interrupted: bool
+    """Ended by Ctrl-C."""
 
 
 class ControlStep(NamedTuple):
@@ -93,14 +83,16 @@ class ControlStep(NamedTuple):
     """The true ones, also where the episode ended."""
     terminated: torch.Tensor
     truncated: torch.Tensor
-    next_actions: torch.Tensor | None
-    """a_{t+1}, chosen in next_states before anything is updated; None unless asked for."""
+    next_actions: torch.Tensor
+    """a_{t+1}, chosen in next_states before anything is updated; empty unless asked for."""
     pairs: torch.Tensor
     """Where Q(s, a) of each run stands in `QTable.flat`."""
     alpha: float | torch.Tensor
     """The step size; 0 in runs that have finished their episodes."""
+    epsilon: float | torch.Tensor
+    """Of the epsilon-greedy policy that acted."""
     noise: list[torch.Tensor]
-    """More uniform numbers, as many as asked for."""
+    """More uniform numbers: two that chose next_actions, and as many as asked for."""
 
 
 class QTable:
@@ -133,6 +125,10 @@ class QTable:
         """Q(s, a) <- Q(s, a) + alpha (target - Q(s, a)), all arguments (R,), pairs by `index`."""
         error = target - self.flat.index_select(0, pairs)
         self.flat.index_add_(0, pairs, alpha * error)
+
+    def count(self, pairs: torch.Tensor, counted: torch.Tensor) -> None:
+        """N(s, a) <- N(s, a) + counted, all arguments (R,), pairs by `index`."""
+        self.flat.index_add_(0, pairs, counted)
 
     def tensor(self) -> torch.Tensor:
         """(R, S, A), with 0 at terminal states: what stands there in the table means nothing."""
@@ -210,22 +206,48 @@ class EpisodeLog:
         return table.masked_fill(index >= self.episodes.unsqueeze(1), torch.nan)
 
 
-class ControlLoop:
-    """Acts in R runs and counts; `steps` yields what happened, and the learner updates."""
+class ControlLoop(Interruptible):
+    """Acts in R runs and counts; `steps` yields what happened, and the learner updates.
 
-    def __init__(self, task: MDP | TabularTask, config: ControlConfig, *, extra_noise: int = 0):
-        self.task, self.config = as_task(task), config
+    Ctrl-C ends a block `with` the loop, and `result` hands back what was learned until then.
+    """
+
+    def __init__(
+        self,
+        task: MDP | TabularTask,
+        config: ControlConfig,
+        *,
+        num_runs: int | None = None,
+        run_ids: Sequence[int] | None = None,
+        seed: int = 0,
+        progress: bool = True,
+    ):
+        """
+        Args:
+            task: what is learned; `tabular_task` makes one of a Gymnasium environment.
+            config: how it is learned, and for how long.
+            num_runs: R independent runs, 0 .. R - 1.
+            run_ids: instead, these runs. An id may occur more than once, for a sweep over step
+                sizes that gives every step size the same random numbers.
+            seed: the random numbers of run k depend on (seed, k) only.
+            progress: show a bar.
+
+        Raises:
+            ValueError: not exactly one of num_runs and run_ids; no task; a step size or an
+                epsilon that is not in [0, 1]; more than fits in memory.
+        """
+        self.task, self.config, self.progress = as_task(task), config, progress
         self.mdp, self.discount = self.task.mdp, self.task.mdp.discount
-        R = self.num_runs = len(config.rows)
+        self.seed, self.runs = seed, chosen_runs(num_runs, run_ids)
+        R = self.num_runs = len(self.runs)
         self.epsilon = as_schedule("epsilon", config.epsilon, R, self.mdp.reward)
         self.step_size = as_schedule("step_size", config.step_size, R, self.mdp.reward)
         self.visits = self.counts()
         self.log = EpisodeLog(R, config.num_episodes, self.mdp.reward)
         self.world = TabularWorld(self.task)
-        columns = self.world.noise_columns + 2 + extra_noise
-        self.noise = RunNoise(config.rows, columns, seed=config.seed, device=self.mdp.reward.device)
-        self.world.reset(self.noise.next()[0])
-        self.taken, self.evaluations, self.evaluation_steps = 0, [], []
+        self.taken = 0
+        self.evaluations: list[torch.Tensor] = []
+        self.evaluation_steps: list[int] = []
 
     def table(self) -> QTable:
         return QTable(self.num_runs, self.mdp, self.config.initial_q)
@@ -236,27 +258,35 @@ class ControlLoop:
         counts.flat.zero_()
         return counts
 
-    def steps(self, q: QTable, *, next_actions: bool = False) -> Iterator[ControlStep]:
+    def steps(
+        self, q: QTable, *, next_actions: bool = False, extra_noise: int = 0
+    ) -> Iterator[ControlStep]:
         """Step after step, until every run has learned for long enough.
 
         Args:
             q: the behaviour is epsilon-greedy in it.
             next_actions: also choose a_{t+1}, and act by it in the next step, as SARSA does.
+            extra_noise: how many uniform numbers a step hands to the learner.
         """
-        world, carried = self.world, None
+        world, carried = self.world, torch.empty(0, dtype=torch.int64)
         choose = partial(epsilon_greedy_actions, all_allowed=self.mdp.all_allowed)
+        columns = 2 + world.noise_columns + 2 * next_actions + extra_noise
+        numbers = RunNoise(self.runs, columns, seed=self.seed, device=self.mdp.reward.device)
+        world.reset(numbers.next()[0])
         while self._goes_on(q):
-            explore, pick, *noise = self.noise.next()
-            epsilon = self.current_epsilon = self._epsilon()
+            explore, pick, *noise = numbers.next()
+            epsilon = self._epsilon_now()
             actions = choose(q.rows(world.states), epsilon, explore, pick)
-            if carried is not None:
+            if next_actions and self.taken > 0:
                 actions = torch.where(world.ended, actions, carried)
             step = world.step(actions, noise)
             extra = noise[world.noise_columns :]
             if next_actions:
-                carried = choose(q.rows(step.next_states), epsilon, *extra)
+                carried = choose(q.rows(step.next_states), epsilon, *extra[:2])
             pairs = q.index(step.states, actions)
-            yield ControlStep(*step, carried, pairs, self.alpha(self.visits, pairs), extra)
+            self.visits.count(pairs, self.log.counted)
+            alpha = self.alpha(self.visits, pairs)
+            yield ControlStep(*step, carried, pairs, alpha, epsilon, extra)
             self.log.add(step.rewards, world.ended)
             self.taken += 1
 
@@ -267,40 +297,36 @@ class ControlLoop:
             evaluate = self.config.evaluate or partial(greedy_returns, self.task)
             self.evaluations.append(evaluate(q.tensor()))
             self.evaluation_steps.append(self.taken)
-        if self.config.progress and self.taken % 256 == 0:
+        if self.progress and self.taken % 256 == 0:
             learned = self.taken if num_steps else int(self.log.episodes.min())
             self.bar.update(learned - self.bar.n)
         return self.taken < num_steps if num_steps else bool(self.log.active.any())
 
     @cached_property
-    def bar(self):
+    def bar(self) -> tqdm:
         config = self.config
         unit = "steps" if config.num_steps else "episodes of the slowest run"
         return progress_bar(total=config.num_steps or config.num_episodes, description=unit)
 
-    def _epsilon(self) -> float | torch.Tensor:
+    def _epsilon_now(self) -> float | torch.Tensor:
         if not callable(self.epsilon):
             return self.epsilon
-        counts = self.log.episodes
-        return self.epsilon((counts.fill_(self.taken) if self.config.num_steps else counts) * 1.0)
+        learned = self.log.episodes
+        if self.config.num_steps is not None:
+            learned = torch.full_like(learned, self.taken)
+        return self.epsilon(learned * 1.0)
 
-    def alpha(self, visits: QTable, pairs: torch.Tensor, counted=None) -> float | torch.Tensor:
-        """Count the visits, and give their step sizes: 0 in runs that are not counted.
-
-        Args:
-            counted: (R,), 1 or 0; by default 1 in runs that have episodes left.
-        """
-        everyone = counted is None and self.config.num_steps is not None
-        counted = self.log.counted if counted is None else counted * self.log.counted
-        visits.flat.index_add_(0, pairs, counted)
+    def alpha(self, visits: QTable, pairs: torch.Tensor) -> float | torch.Tensor:
+        """The step size after so many visits of the pairs (R,); 0 in runs that have finished."""
         alpha = self.step_size
         if callable(alpha):
             alpha = alpha(visits.flat.index_select(0, pairs))
-        return alpha if everyone else alpha * counted
+        everyone_learns = self.config.num_steps is not None
+        return alpha if everyone_learns else alpha * self.log.counted
 
     def result(self, q: torch.Tensor) -> ControlResult:
         """What to hand back, from Q (R, S, A)."""
-        if self.config.progress:
+        if self.progress:
             self.bar.close()
         evaluations = torch.stack(self.evaluations, dim=1) if self.evaluations else None
         return ControlResult(
@@ -311,4 +337,5 @@ class ControlLoop:
             steps=self.taken,
             evaluations=evaluations,
             evaluation_steps=torch.tensor(self.evaluation_steps) if self.evaluations else None,
+            interrupted=self.interrupted,
         )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from rlbook.ground.draws import thresholds
-from rlbook.ground.require import check_memory
+from rlbook.ground.require import check_memory, check_positive_integer
 from rlbook.ground.seeding import run_generators
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.tasks import TabularTask, as_task
@@ -70,23 +70,35 @@ def record_episodes(
 class Recorder:
     """Records one batch of episodes after another; each run has a stream of its own."""
 
-    def __init__(self, task, *, num_runs=None, run_ids=None, seed: int = 0):
+    def __init__(
+        self,
+        task: MDP | TabularTask,
+        *,
+        num_runs: int | None = None,
+        run_ids: Sequence[int] | None = None,
+        seed: int = 0,
+    ):
         self.task = as_task(task)
         self.mdp, self.outcomes = self.task.mdp, Outcomes.of(self.task.mdp)
         self.generators = run_generators(seed, num_runs, run_ids)
         self.num_runs = len(self.generators)
-        if self.num_runs == 0:
-            raise ValueError("there must be at least one run")
 
-    def record(self, policy, num_episodes: int, *, start_pairs=None, max_steps=None) -> Episodes:
+    def record(
+        self,
+        policy: torch.Tensor,
+        num_episodes: int,
+        *,
+        start_pairs: torch.Tensor | None = None,
+        max_steps: int | None = None,
+    ) -> Episodes:
         """The next num_episodes episodes of each run: see record_episodes."""
-        if num_episodes < 1:
-            raise ValueError(f"num_episodes must be positive, got {num_episodes}")
+        check_positive_integer("num_episodes", num_episodes)
         check_memory("episodes (R, N)", self.num_runs, num_episodes)
         limit = max_steps or self.task.max_episode_steps
         numbers, policy = self._numbers(num_episodes), self._policy(policy)
         states, first_actions = self._starts(next(numbers), start_pairs)
-        walkers, steps = torch.arange(len(states), device=states.device), []
+        walkers = torch.arange(len(states), device=states.device)
+        steps: list[tuple[torch.Tensor, ...]] = []
         while len(walkers):
             noise = next(numbers)[:, walkers]
             rows = (
@@ -121,7 +133,7 @@ class Recorder:
             by_step = block.view(self.num_runs, steps, 4, num_episodes).permute(1, 2, 0, 3)
             yield from by_step.reshape(steps, 4, -1).contiguous().to(self.mdp.reward.device)
 
-    def _policy(self, policy) -> torch.Tensor:
+    def _policy(self, policy: torch.Tensor) -> torch.Tensor:
         """Thresholds of the policy's actions, (S, A - 1) or (R, S, A - 1)."""
         policy = torch.as_tensor(policy, device=self.mdp.reward.device)
         if policy.ndim < 3:
@@ -130,7 +142,9 @@ class Recorder:
             raise ValueError(f"policy has {len(policy)} runs; there are {self.num_runs}")
         return thresholds(torch.stack([self.mdp.policy_probabilities(one) for one in policy]))
 
-    def _starts(self, noise: torch.Tensor, start_pairs: torch.Tensor | None):
+    def _starts(
+        self, noise: torch.Tensor, start_pairs: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """s_0 (R N,), and a_0 where the starts explore, else None."""
         if start_pairs is None:
             return torch.searchsorted(thresholds(self.mdp.start), noise[0], right=True), None
@@ -139,7 +153,9 @@ class Recorder:
         pairs = torch.searchsorted(thresholds(start_pairs.flatten()), noise[0], right=True)
         return pairs // self.mdp.num_actions, pairs % self.mdp.num_actions
 
-    def _step(self, states: torch.Tensor, actions: torch.Tensor, noise: torch.Tensor):
+    def _step(
+        self, states: torch.Tensor, actions: torch.Tensor, noise: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
         """states, actions, rewards, next_states, terminated, all of the walkers that go on."""
         pairs = states * self.mdp.num_actions + actions
         outcomes = self.outcomes.draw(pairs, noise[1])

@@ -11,7 +11,7 @@ from rlbook.tabular.tasks import TabularTask, as_task
 DEFAULT_CAP = 1_000
 
 
-class Evaluation(NamedTuple):
+class ExactEvaluation(NamedTuple):
     returns: torch.Tensor
     """(R,), the expected plain sum of rewards of an episode, cut at the cap."""
     unfinished: torch.Tensor
@@ -20,7 +20,7 @@ class Evaluation(NamedTuple):
 
 def evaluate_policies(
     task: MDP | TabularTask, policies: torch.Tensor, *, max_steps: int | None = None
-) -> Evaluation:
+) -> ExactEvaluation:
     """The expected return of an episode, without discount, from the start distribution.
 
     G_{h+1}(s) = sum_a pi(a|s) [r(s, a) + sum_s' P(s'|s, a) G_h(s')], `max_steps` times from
@@ -48,9 +48,11 @@ def evaluate_policies(
         returns, unfinished = mean_reward + expected[0], expected[1]
         if unfinished.max() < 1e-15:
             break
-    return Evaluation(returns @ mdp.start, unfinished @ mdp.start)
+    return ExactEvaluation(returns @ mdp.start, unfinished @ mdp.start)
 
 
-def greedy_returns(task: MDP | TabularTask, q: torch.Tensor, **arguments) -> torch.Tensor:
+def greedy_returns(
+    task: MDP | TabularTask, q: torch.Tensor, *, max_steps: int | None = None
+) -> torch.Tensor:
     """The expected return (R,) of the greedy policies of Q (R, S, A): see evaluate_policies."""
-    return evaluate_policies(task, greedy_policy(q), **arguments).returns
+    return evaluate_policies(task, greedy_policy(q), max_steps=max_steps).returns

@@ -2,6 +2,7 @@
 
 import torch
 
+from rlbook.ground.require import check_at_least
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.episodes import Episodes
 from rlbook.tabular.tasks import TabularTask
@@ -47,8 +48,7 @@ def maximisation_bias(num_actions: int = 10) -> TabularTask:
 
     Source: Sutton & Barto (2018), example 6.7.
     """
-    if num_actions < 2:
-        raise ValueError(f"num_actions must be at least 2, got {num_actions}")
+    check_at_least("num_actions", num_actions, 2)
     A, B, end = range(3)
     next_states = torch.full((3, num_actions, 1), end)
     next_states[A, 1] = B

@@ -5,14 +5,16 @@ so for prediction nothing depends on how many are sampled together.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 
 from rlbook.formulas.exploration import epsilon_greedy_policy
 from rlbook.formulas.returns import discounted_returns
-from rlbook.ground.progress import progress
-from rlbook.ground.require import check_memory
+from rlbook.ground.progress import Interruptible
+from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.require import check_memory, check_positive_integer
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.episodes import Episodes, Recorder
 from rlbook.tabular.schedules import Schedule, as_schedule
@@ -26,6 +28,34 @@ class MonteCarloValues(NamedTuple):
     """(R, S), means of returns; 0 where a state was never visited."""
     counts: torch.Tensor
     """(R, S), N(s), how many returns each is the mean of."""
+    interrupted: bool
+    """Ended by Ctrl-C."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonteCarloConfig:
+    """How Monte Carlo control learns, and for how long."""
+
+    num_episodes: int
+    """Of each run."""
+    epsilon: float | torch.Tensor | Schedule = 0.1
+    """Of the epsilon-greedy behaviour: a number, (R,), or a schedule of the episodes so far."""
+    step_size: float | None = None
+    """None for 1 / N(s, a); else constant, with one episode per update only."""
+    initial_q: float = 0.0
+    start_pairs: torch.Tensor | None = None
+    """(S, A), the distribution of (s_0, a_0): exploring starts. None for the start distribution."""
+    episodes_per_update: int = 1
+    """Sampled with one policy before it is improved."""
+    max_steps: int | None = None
+    """Cut longer episodes; a return that was cut counts as it is, as if nothing more had been
+    earned."""
+
+    def __post_init__(self) -> None:
+        check_positive_integer("num_episodes", self.num_episodes)
+        check_positive_integer("episodes_per_update", self.episodes_per_update)
+        if self.step_size is not None and self.episodes_per_update != 1:
+            raise ValueError("a constant step_size needs episodes_per_update=1")
 
 
 class MonteCarloControl(NamedTuple):
@@ -34,7 +64,10 @@ class MonteCarloControl(NamedTuple):
     visits: torch.Tensor
     """(R, S, A), N(s, a)."""
     returns: torch.Tensor
-    """(R, num_episodes), the plain sum of the rewards of each episode while learning."""
+    """(R, num_episodes), the plain sum of the rewards of each episode while learning; NaN where
+    an interruption came first."""
+    interrupted: bool
+    """Ended by Ctrl-C."""
 
 
 def first_visits(keys: torch.Tensor, mask: torch.Tensor, num_keys: int) -> torch.Tensor:
@@ -85,6 +118,7 @@ def monte_carlo_prediction(
     first_visit: bool = True,
     seed: int = 0,
     episodes_at_a_time: int = EPISODES_AT_A_TIME,
+    progress: bool = True,
 ) -> MonteCarloValues:
     """V(s) <- V(s) + [G - V(s)] / N(s), for first or for all visits. Eq. (7.4).
 
@@ -104,15 +138,14 @@ def monte_carlo_prediction(
     recorder = Recorder(task, num_runs=num_runs, run_ids=run_ids, seed=seed)
     S = task.mdp.num_states
     sums, counts = task.mdp.reward.new_zeros(2, recorder.num_runs, S)
-    try:
-        for start in progress(range(0, num_episodes, episodes_at_a_time), description="episodes"):
+    starts = range(0, num_episodes, episodes_at_a_time)
+    with Interruptible() as learning:
+        for start in progress_bar(starts, description="episodes", show=progress):
             size = min(episodes_at_a_time, num_episodes - start)
             episodes = recorder.record(policy, size)
             new = monte_carlo_sums(task.mdp, episodes, first_visit=first_visit)
             sums, counts = sums + new[0], counts + new[1]
-    except KeyboardInterrupt:
-        pass
-    return MonteCarloValues(sums / counts.clamp(min=1), counts)
+    return MonteCarloValues(sums / counts.clamp(min=1), counts, learning.interrupted)
 
 
 def monte_carlo_sums(
@@ -129,53 +162,39 @@ def monte_carlo_sums(
 
 def monte_carlo_control(
     task: MDP | TabularTask,
+    config: MonteCarloConfig,
     *,
-    num_episodes: int,
     num_runs: int | None = None,
     run_ids: Sequence[int] | None = None,
-    epsilon: float | torch.Tensor | Schedule = 0.1,
-    start_pairs: torch.Tensor | None = None,
-    step_size: float | None = None,
-    episodes_per_update: int = 1,
-    max_steps: int | None = None,
-    initial_q: float = 0.0,
     seed: int = 0,
+    progress: bool = True,
 ) -> MonteCarloControl:
     """Q(s, a) <- Q(s, a) + [G - Q(s, a)] / N(s, a) for first visits, then improve. Eq. (7.15).
 
     The policy is epsilon-greedy in Q. With start_pairs and epsilon 0 this is Monte Carlo with
     exploring starts; with an epsilon such as `one_over_k()` it is greedy in the limit.
 
-    Args:
-        epsilon: a number, or a schedule of the episodes so far.
-        start_pairs: (S, A), the distribution of (s_0, a_0); None for the start distribution.
-        step_size: None for 1 / N(s, a); else constant, with one episode per update only.
-        episodes_per_update: sampled with one policy before it is improved.
-        max_steps: cut longer episodes; a return that was cut counts as it is, as if nothing
-            more had been earned.
+    The arguments but `config` are those of `ControlLoop`.
 
     Source: Sutton & Barto (2018), sections 5.3 and 5.4.
     """
-    if step_size is not None and episodes_per_update != 1:
-        raise ValueError("a constant step_size needs episodes_per_update=1")
-    if num_episodes < 1 or episodes_per_update < 1:
-        raise ValueError(f"needs episodes, got {num_episodes} and {episodes_per_update}")
     task = as_task(task)
     recorder = Recorder(task, num_runs=num_runs, run_ids=run_ids, seed=seed)
-    learner = _Averages(task.mdp, recorder.num_runs, initial_q, step_size)
-    epsilon = as_schedule("epsilon", epsilon, recorder.num_runs)
-    returns = []
-    try:
-        for start in progress(range(0, num_episodes, episodes_per_update), description="episodes"):
-            size = min(episodes_per_update, num_episodes - start)
+    learner = _Averages(task.mdp, recorder.num_runs, config.initial_q, config.step_size)
+    epsilon = as_schedule("epsilon", config.epsilon, recorder.num_runs)
+    starts = range(0, config.num_episodes, config.episodes_per_update)
+    returns = task.mdp.reward.new_full((recorder.num_runs, config.num_episodes), torch.nan)
+    with Interruptible() as learning:
+        for start in progress_bar(starts, description="episodes", show=progress):
+            size = min(config.episodes_per_update, config.num_episodes - start)
             share = epsilon(torch.tensor(float(start))) if callable(epsilon) else epsilon
             policy = epsilon_greedy_policy(learner.q, torch.as_tensor(share).view(-1, 1, 1))
-            episodes = recorder.record(policy, size, start_pairs=start_pairs, max_steps=max_steps)
+            episodes = recorder.record(
+                policy, size, start_pairs=config.start_pairs, max_steps=config.max_steps
+            )
             learner.learn(episodes)
-            returns.append(episodes.rewards.sum(-1))
-    except KeyboardInterrupt:
-        pass
-    return MonteCarloControl(learner.q, learner.visits, torch.cat(returns, dim=1))
+            returns[:, start : start + size] = episodes.rewards.sum(-1)
+    return MonteCarloControl(learner.q, learner.visits, returns, learning.interrupted)
 
 
 class _Averages:

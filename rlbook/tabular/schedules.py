@@ -54,7 +54,10 @@ def linear(start: float, end: float, over: float) -> Schedule:
 
 
 def as_schedule(
-    name: str, value, num_rows: int, like: torch.Tensor | None = None
+    name: str,
+    value: float | torch.Tensor | Schedule,
+    num_rows: int,
+    like: torch.Tensor | None = None,
 ) -> float | torch.Tensor | Schedule:
     """A number in [0, 1], a tensor (R,) of them, or a schedule; anything else is a ValueError.
 

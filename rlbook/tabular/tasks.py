@@ -5,12 +5,13 @@ are cut after 200 steps. The learners see the cut as `truncated`, never as an en
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import gymnasium as gym
 import torch
 from gymnasium.spaces import Discrete
 
-from rlbook.ground.require import require_shape
+from rlbook.ground.require import check_positive_integer, require_shape
 from rlbook.planning.mdp import MDP
 
 
@@ -24,23 +25,23 @@ class TabularTask:
     reward_std: torch.Tensor | None = None
     """(S, A), the standard deviation of normal noise on the reward of each pair; None is none."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.mdp, MDP):
             raise ValueError(f"mdp must be an MDP, got {type(self.mdp).__name__}")
-        if self.max_episode_steps is not None and self.max_episode_steps < 1:
-            raise ValueError(f"max_episode_steps must be positive, got {self.max_episode_steps}")
+        if self.max_episode_steps is not None:
+            check_positive_integer("max_episode_steps", self.max_episode_steps)
         if self.reward_std is not None:
             require_shape("reward_std", self.reward_std, tuple(self.mdp.reward.shape))
 
 
-def tabular_task(env: str | gym.Env, *, discount: float, **make_arguments) -> TabularTask:
+def tabular_task(env: str | gym.Env, *, discount: float, **make_arguments: Any) -> TabularTask:
     """The model and the time limit of a Gymnasium environment that exposes its model.
 
     FrozenLake-v1, CliffWalking-v1 (no time limit) and Taxi-v4 do; state S, the last, is the
     added end. Its other states are numbered as in Gymnasium.
 
     Args:
-        env: an id, or an environment.
+        env: an id, or an environment, which is left open.
         discount: in [0, 1].
         make_arguments: for gymnasium.make, such as map_name="8x8".
 
@@ -49,9 +50,13 @@ def tabular_task(env: str | gym.Env, *, discount: float, **make_arguments) -> Ta
     """
     if isinstance(env, str):
         try:
-            env = gym.make(env, **make_arguments)
+            made = gym.make(env, **make_arguments)
         except gym.error.Error as error:
             raise ValueError(f"Gymnasium cannot make {env!r}: {error}") from error
+        try:
+            return tabular_task(made, discount=discount)
+        finally:
+            made.close()
     for name, space in (
         ("observations", env.observation_space),
         ("actions", env.action_space),

@@ -1,15 +1,15 @@
 """Control by temporal differences, R runs at once: Q-learning, SARSA, and their relatives.
 
-All take the keyword arguments of `rlbook.tabular.control_loop.ControlConfig`: num_runs or run_ids,
-num_steps or num_episodes, step_size, epsilon, initial_q, seed, evaluate_every.
+All take the arguments of `rlbook.tabular.ControlLoop`: a task, a `ControlConfig`, and which runs.
 """
 
-from contextlib import suppress
+from collections.abc import Sequence
 
 import torch
 
 from rlbook.formulas.exploration import epsilon_greedy_policy
 from rlbook.formulas.returns import td_errors, td_targets
+from rlbook.ground.require import check_at_least, check_one_of, check_within
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.control_loop import (
     ControlConfig,
@@ -19,16 +19,29 @@ from rlbook.tabular.control_loop import (
     QTable,
 )
 from rlbook.tabular.tasks import TabularTask
+from rlbook.tabular.td_prediction import TRACES
 
 
-def q_learning(task: MDP | TabularTask, **config) -> ControlResult:
+def q_learning(
+    task: MDP | TabularTask,
+    config: ControlConfig,
+    *,
+    num_runs: int | None = None,
+    run_ids: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> ControlResult:
     """Q(s, a) <- Q(s, a) + alpha [r + discount max_a' Q(s', a') - Q(s, a)]. Eq. (9.2).
+
+    Arguments: see `ControlLoop`.
 
     Source: Watkins 1989; Sutton & Barto (2018), section 6.5.
     """
-    loop = ControlLoop(task, ControlConfig(**config))
+    loop = ControlLoop(
+        task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
+    )
     q = loop.table()
-    with suppress(KeyboardInterrupt):
+    with loop:
         for step in loop.steps(q):
             best = q.rows(step.next_states).amax(0)
             target = td_targets(step.rewards, best, step.terminated, discount=loop.discount)
@@ -36,7 +49,15 @@ def q_learning(task: MDP | TabularTask, **config) -> ControlResult:
     return loop.result(q.tensor())
 
 
-def double_q_learning(task: MDP | TabularTask, **config) -> ControlResult:
+def double_q_learning(
+    task: MDP | TabularTask,
+    config: ControlConfig,
+    *,
+    num_runs: int | None = None,
+    run_ids: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> ControlResult:
     """Q1(s, a) <- Q1(s, a) + alpha [r + discount Q2(s', argmax_a' Q1(s', a')) - Q1(s, a)].
     Eq. (9.12).
 
@@ -44,40 +65,58 @@ def double_q_learning(task: MDP | TabularTask, **config) -> ControlResult:
     behaviour is epsilon-greedy in their mean, which is the result's `q`. A step size of N(s, a)
     counts the updates of each table by itself.
 
+    Arguments: see `ControlLoop`.
+
     Source: van Hasselt 2010, "Double Q-learning"; Sutton & Barto (2018), section 6.7.
     """
-    loop = ControlLoop(task, ControlConfig(**config), extra_noise=1)
+    loop = ControlLoop(
+        task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
+    )
     mean = loop.table()
-    tables = (loop.table(), loop.counts()), (loop.table(), loop.counts())
-    with suppress(KeyboardInterrupt):
-        for step in loop.steps(mean):
-            heads = step.noise[0] < 0.5
+    first, second = (loop.table(), loop.counts()), (loop.table(), loop.counts())
+    with loop:
+        for step in loop.steps(mean, extra_noise=1):
+            heads = (step.noise[0] < 0.5).to(mean.flat)
             for (own, counts), (other, _), turn in (
-                (*tables, heads),
-                (*reversed(tables), ~heads),
+                (first, second, heads),
+                (second, first, 1 - heads),
             ):
+                counts.count(step.pairs, turn * loop.log.counted)
                 best = own.rows(step.next_states).argmax(0)
                 value = other.of(step.next_states, best)
                 target = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
-                own.move(step.pairs, loop.alpha(counts, step.pairs, turn), target)
-            mean.flat[step.pairs] = sum(table.flat[step.pairs] for table, _ in tables) / 2
+                own.move(step.pairs, turn * loop.alpha(counts, step.pairs), target)
+            total = first[0].flat[step.pairs] + second[0].flat[step.pairs]
+            mean.flat[step.pairs] = total / 2
     return loop.result(mean.tensor())
 
 
 # ---------------------------------------------------------------- SARSA and expected SARSA
 
 
-def sarsa(task: MDP | TabularTask, **config) -> ControlResult:
+def sarsa(
+    task: MDP | TabularTask,
+    config: ControlConfig,
+    *,
+    num_runs: int | None = None,
+    run_ids: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> ControlResult:
     """Q(s, a) <- Q(s, a) + alpha [r + discount Q(s', a') - Q(s, a)]. Eq. (10.2).
 
     a' is the action that the behaviour takes next, chosen before the update. Where a time limit
     cuts the episode, a' is drawn in the true next state, and not taken.
 
+    Arguments: see `ControlLoop`.
+
     Source: Rummery and Niranjan 1994; Sutton & Barto (2018), section 6.4.
     """
-    loop = ControlLoop(task, ControlConfig(**config), extra_noise=2)
+    loop = ControlLoop(
+        task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
+    )
     q = loop.table()
-    with suppress(KeyboardInterrupt):
+    with loop:
         for step in loop.steps(q, next_actions=True):
             value = q.of(step.next_states, step.next_actions)
             target = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
@@ -85,18 +124,30 @@ def sarsa(task: MDP | TabularTask, **config) -> ControlResult:
     return loop.result(q.tensor())
 
 
-def expected_sarsa(task: MDP | TabularTask, **config) -> ControlResult:
+def expected_sarsa(
+    task: MDP | TabularTask,
+    config: ControlConfig,
+    *,
+    num_runs: int | None = None,
+    run_ids: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> ControlResult:
     """Q(s, a) <- Q(s, a) + alpha [r + discount sum_a' pi(a'|s') Q(s', a') - Q(s, a)]. Eq. (10.5).
 
     pi is the epsilon-greedy policy in Q, which also acts.
 
+    Arguments: see `ControlLoop`.
+
     Source: van Seijen et al. 2009; Sutton & Barto (2018), section 6.6.
     """
-    loop = ControlLoop(task, ControlConfig(**config))
+    loop = ControlLoop(
+        task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
+    )
     q = loop.table()
-    with suppress(KeyboardInterrupt):
+    with loop:
         for step in loop.steps(q):
-            value = expected_value(q.rows(step.next_states), loop.current_epsilon)
+            value = expected_value(q.rows(step.next_states), step.epsilon)
             target = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
             q.move(step.pairs, step.alpha, target)
     return loop.result(q.tensor())
@@ -117,10 +168,16 @@ def expected_value(q: torch.Tensor, epsilon: float | torch.Tensor) -> torch.Tens
 # ---------------------------------------------------------------- n-step SARSA and SARSA(lambda)
 
 
-TRACES = ("accumulating", "replacing")
-
-
-def n_step_sarsa(task: MDP | TabularTask, *, n: int, **config) -> ControlResult:
+def n_step_sarsa(
+    task: MDP | TabularTask,
+    config: ControlConfig,
+    *,
+    n: int,
+    num_runs: int | None = None,
+    run_ids: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> ControlResult:
     """Q(s_t, a_t) <- Q(s_t, a_t) + alpha [G_t - Q(s_t, a_t)] with n rewards in G_t. Eq. (10.7).
 
     G_t = r_t + ... + discount^(n-1) r_{t+n-1} + discount^n Q(s_{t+n}, a_{t+n}); it is known, and
@@ -129,13 +186,16 @@ def n_step_sarsa(task: MDP | TabularTask, *, n: int, **config) -> ControlResult:
     Args:
         n: at least 1; 1 is SARSA.
 
+    The other arguments: see `ControlLoop`.
+
     Source: Sutton & Barto (2018), section 7.2.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
-    loop = ControlLoop(task, ControlConfig(**config), extra_noise=2)
+    check_at_least("n", n, 1)
+    loop = ControlLoop(
+        task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
+    )
     q, waiting = loop.table(), Waiting(n, loop)
-    with suppress(KeyboardInterrupt):
+    with loop:
         for step in loop.steps(q, next_actions=True):
             value = q.of(step.next_states, step.next_actions)
             last = td_targets(step.rewards, value, step.terminated, discount=loop.discount)
@@ -182,7 +242,15 @@ class Waiting:
 
 
 def sarsa_lambda(
-    task: MDP | TabularTask, *, lambda_: float, traces: str = "replacing", **config
+    task: MDP | TabularTask,
+    config: ControlConfig,
+    *,
+    lambda_: float,
+    traces: str = "replacing",
+    num_runs: int | None = None,
+    run_ids: Sequence[int] | None = None,
+    seed: int = 0,
+    progress: bool = True,
 ) -> ControlResult:
     """Q <- Q + alpha delta_t z_t for all pairs at once, z_t a trace of those visited. Eq. (10.11).
 
@@ -193,16 +261,18 @@ def sarsa_lambda(
         lambda_: in [0, 1]; 0 is SARSA.
         traces: "accumulating" or "replacing".
 
+    The other arguments: see `ControlLoop`.
+
     Source: Sutton & Barto (2018), section 12.7, with one feature a pair.
     """
-    if not 0 <= lambda_ <= 1:
-        raise ValueError(f"lambda_ must be in [0, 1], got {lambda_}")
-    if traces not in TRACES:
-        raise ValueError(f"traces must be one of {TRACES}, got {traces!r}")
-    loop = ControlLoop(task, ControlConfig(**config), extra_noise=2)
+    check_within("lambda_", lambda_, 0, 1)
+    check_one_of("traces", traces, TRACES)
+    loop = ControlLoop(
+        task, config, num_runs=num_runs, run_ids=run_ids, seed=seed, progress=progress
+    )
     q, trace = loop.table(), torch.zeros_like(loop.table().flat)
     by_run = trace.view(-1, *q.shape[:2])  # (A, R, S)
-    with suppress(KeyboardInterrupt):
+    with loop:
         for step in loop.steps(q, next_actions=True):
             old, value = q.flat[step.pairs], q.of(step.next_states, step.next_actions)
             error = td_errors(step.rewards, old, value, step.terminated, discount=loop.discount)

@@ -4,14 +4,15 @@ All learn from a record of episodes (`tabular.episodes`), one after another, in 
 A sweep over step sizes is one call: step_size may have axes in front of the runs.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 
 from rlbook.formulas.returns import lambda_returns, n_step_returns, td_errors
-from rlbook.ground.progress import progress
-from rlbook.ground.require import check_memory
+from rlbook.ground.progress import Interruptible
+from rlbook.ground.progress import progress as progress_bar
+from rlbook.ground.require import check_memory, check_one_of, check_within
 from rlbook.planning.mdp import MDP
 from rlbook.tabular.episodes import Episodes
 from rlbook.tabular.tasks import TabularTask, as_task
@@ -22,9 +23,11 @@ class Prediction(NamedTuple):
     """(..., R, S), after the last episode; `...` are the axes of step_size in front of R."""
     history: torch.Tensor
     """(..., R, N + 1, S), before the first episode and after each; fewer where interrupted."""
+    interrupted: bool
+    """Ended by Ctrl-C."""
 
 
-class Steps(NamedTuple):
+class EpisodeSteps(NamedTuple):
     """One episode of every row, time first: (T, rows)."""
 
     states: torch.Tensor
@@ -35,7 +38,7 @@ class Steps(NamedTuple):
     mask: torch.Tensor
 
 
-class Rows:
+class Rows(Interruptible):
     """Values of all runs and step sizes in one table of rows, and the episodes beside them.
 
     Attributes:
@@ -43,7 +46,14 @@ class Rows:
         alpha: (rows,).
     """
 
-    def __init__(self, task: MDP | TabularTask, episodes: Episodes, step_size, initial_values):
+    def __init__(
+        self,
+        task: MDP | TabularTask,
+        episodes: Episodes,
+        step_size: float | torch.Tensor,
+        initial_values: float | torch.Tensor,
+        progress: bool,
+    ):
         mdp = as_task(task).mdp
         R, N, _ = episodes.states.shape
         alpha = torch.as_tensor(step_size, dtype=mdp.reward.dtype, device=mdp.reward.device)
@@ -54,6 +64,7 @@ class Rows:
         self.shape = torch.broadcast_shapes(alpha.shape, (R,))
         self.alpha = alpha.expand(self.shape).reshape(-1)
         self.discount, self.S, self.episodes = mdp.discount, mdp.num_states, episodes
+        self.progress = progress
         check_memory("history (rows, N + 1, S)", len(self.alpha), N + 1, self.S)
         start = torch.as_tensor(initial_values, dtype=mdp.reward.dtype).to(mdp.reward.device)
         start = start.expand(*self.shape, self.S).reshape(-1, self.S)
@@ -61,17 +72,15 @@ class Rows:
         self.first = torch.arange(len(self.alpha), device=alpha.device) * self.S
         self.history = [self.values.clone()]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[EpisodeSteps]:
         """The steps of each row's first episode, of its second, ..., without padding of all."""
         longest = self.episodes.lengths().amax(0).tolist()
-        for e, T in enumerate(progress(longest, description="episodes")):
-            fields = (x[:, e, :T] for x in self._fields())
+        shown = progress_bar(longest, description="episodes", show=self.progress)
+        for e, T in enumerate(shown):
+            fields = (getattr(self.episodes, name)[:, e, :T] for name in EpisodeSteps._fields)
             rows = (x.expand(*self.shape, T).reshape(-1, T).T.contiguous() for x in fields)
-            yield Steps(*rows)
+            yield EpisodeSteps(*rows)
             self.history.append(self.values.clone())
-
-    def _fields(self):
-        return (getattr(self.episodes, name) for name in Steps._fields)
 
     def at(self, states: torch.Tensor) -> torch.Tensor:
         """V(s) of each row's own state, (..., rows) -> (..., rows)."""
@@ -85,11 +94,16 @@ class Rows:
     def result(self) -> Prediction:
         history = torch.stack(self.history, dim=1).view(*self.shape, -1, self.S)
         history = history.masked_fill(self.terminal, 0.0)  # what stood there means nothing
-        return Prediction(history[..., -1, :], history)
+        return Prediction(history[..., -1, :], history, self.interrupted)
 
 
 def td_zero(
-    task: MDP | TabularTask, episodes: Episodes, *, step_size=0.1, initial_values=0.0
+    task: MDP | TabularTask,
+    episodes: Episodes,
+    *,
+    step_size: float | torch.Tensor = 0.1,
+    initial_values: float | torch.Tensor = 0.0,
+    progress: bool = True,
 ) -> Prediction:
     """V(s_t) <- V(s_t) + alpha [r_t + discount V(s_{t+1}) - V(s_t)]. Eq. (8.3).
 
@@ -97,14 +111,22 @@ def td_zero(
         episodes: of the policy whose values are wanted.
         step_size: alpha, a number, (R,), or with further axes in front, (..., R) or (..., 1).
         initial_values: a number, (S,), or (R, S); the result is 0 at terminal states.
+        progress: show a bar.
 
     Source: Sutton 1988; Sutton & Barto (2018), Eq. 6.2.
     """
-    return n_step_td(task, episodes, n=1, step_size=step_size, initial_values=initial_values)
+    return n_step_td(
+        task, episodes, n=1, step_size=step_size, initial_values=initial_values, progress=progress
+    )
 
 
 def constant_alpha_monte_carlo(
-    task: MDP | TabularTask, episodes: Episodes, *, step_size=0.1, initial_values=0.0
+    task: MDP | TabularTask,
+    episodes: Episodes,
+    *,
+    step_size: float | torch.Tensor = 0.1,
+    initial_values: float | torch.Tensor = 0.0,
+    progress: bool = True,
 ) -> Prediction:
     """V(s_t) <- V(s_t) + alpha [G_t - V(s_t)] for every visit. Eq. (7.9).
 
@@ -113,11 +135,19 @@ def constant_alpha_monte_carlo(
     Source: Sutton & Barto (2018), Eq. 6.1.
     """
     n = episodes.states.shape[-1]
-    return n_step_td(task, episodes, n=n, step_size=step_size, initial_values=initial_values)
+    return n_step_td(
+        task, episodes, n=n, step_size=step_size, initial_values=initial_values, progress=progress
+    )
 
 
 def n_step_td(
-    task: MDP | TabularTask, episodes: Episodes, *, n: int, step_size=0.1, initial_values=0.0
+    task: MDP | TabularTask,
+    episodes: Episodes,
+    *,
+    n: int,
+    step_size: float | torch.Tensor = 0.1,
+    initial_values: float | torch.Tensor = 0.0,
+    progress: bool = True,
 ) -> Prediction:
     """V(s_t) <- V(s_t) + alpha [G^(n)_t - V(s_t)]. Eq. (8.14).
 
@@ -129,8 +159,8 @@ def n_step_td(
 
     Source: Sutton & Barto (2018), section 7.1.
     """
-    rows = Rows(task, episodes, step_size, initial_values)
-    with suppress(KeyboardInterrupt):
+    rows = Rows(task, episodes, step_size, initial_values, progress)
+    with rows:
         for steps in rows:
             known, weight, ahead, bootstraps = _split_target(
                 steps, rows.discount, n, rows.shape[-1]
@@ -141,13 +171,15 @@ def n_step_td(
     return rows.result()
 
 
-def _split_target(steps: Steps, discount: float, n: int, num_runs: int):
+def _split_target(
+    steps: EpisodeSteps, discount: float, n: int, num_runs: int
+) -> list[torch.Tensor]:
     """G^(n)_t = known_t + weight_t V(ahead_t), the last where bootstraps_t: each (T, rows).
 
     Rows beyond the first num_runs are the same episodes at other step sizes.
     """
     rows = steps.mask.shape[1]
-    steps = Steps(*(x[:, :num_runs] for x in steps))
+    steps = EpisodeSteps(*(x[:, :num_runs] for x in steps))
     zeros = torch.zeros_like(steps.rewards)
     flags = (steps.terminated.T, steps.truncated.T)
     known = n_step_returns(steps.rewards.T, zeros.T, *flags, discount=discount, n=n).T
@@ -157,7 +189,7 @@ def _split_target(steps: Steps, discount: float, n: int, num_runs: int):
     last = torch.where(steps.mask, last, t)
     weight = discount ** (last - t + 1).to(known.dtype)
     ahead, bootstraps = steps.next_states.gather(0, last), ~steps.terminated.gather(0, last)
-    return (x.repeat(1, rows // num_runs) for x in (known, weight, ahead, bootstraps))
+    return [x.repeat(1, rows // num_runs) for x in (known, weight, ahead, bootstraps)]
 
 
 # ---------------------------------------------------------------- TD(lambda), back and forth
@@ -173,8 +205,9 @@ def td_lambda(
     lambda_: float,
     traces: str = "accumulating",
     online: bool = True,
-    step_size=0.1,
-    initial_values=0.0,
+    step_size: float | torch.Tensor = 0.1,
+    initial_values: float | torch.Tensor = 0.0,
+    progress: bool = True,
 ) -> Prediction:
     """V <- V + alpha delta_t z_t in all states at once, z_t an eligibility trace. Eq. (8.21).
 
@@ -190,9 +223,10 @@ def td_lambda(
 
     Source: Sutton & Barto (2018), section 12.2.
     """
-    _check(lambda_, traces)
-    rows = Rows(task, episodes, step_size, initial_values)
-    with suppress(KeyboardInterrupt):
+    check_within("lambda_", lambda_, 0, 1)
+    check_one_of("traces", traces, TRACES)
+    rows = Rows(task, episodes, step_size, initial_values, progress)
+    with rows:
         for steps in rows:
             trace, changes = torch.zeros_like(rows.values), torch.zeros_like(rows.values)
             for t in range(len(steps.states)):
@@ -217,8 +251,9 @@ def offline_lambda_return(
     *,
     lambda_: float,
     in_order: bool = True,
-    step_size=0.1,
-    initial_values=0.0,
+    step_size: float | torch.Tensor = 0.1,
+    initial_values: float | torch.Tensor = 0.0,
+    progress: bool = True,
 ) -> Prediction:
     """V(s_t) <- V(s_t) + alpha [G^lambda_t - V(s_t)], at the end of each episode. Eq. (8.19).
 
@@ -234,9 +269,9 @@ def offline_lambda_return(
 
     Source: Sutton & Barto (2018), section 12.1.
     """
-    _check(lambda_, TRACES[0])
-    rows = Rows(task, episodes, step_size, initial_values)
-    with suppress(KeyboardInterrupt):
+    check_within("lambda_", lambda_, 0, 1)
+    rows = Rows(task, episodes, step_size, initial_values, progress)
+    with rows:
         for steps in rows:
             targets = lambda_returns(
                 steps.rewards.T,
@@ -254,10 +289,3 @@ def offline_lambda_return(
                 places = (rows.first + steps.states).flatten()
                 rows.values.view(-1).index_add_(0, places, (rows.alpha * errors).flatten())
     return rows.result()
-
-
-def _check(lambda_: float, traces: str) -> None:
-    if not 0 <= lambda_ <= 1:
-        raise ValueError(f"lambda_ must be in [0, 1], got {lambda_}")
-    if traces not in TRACES:
-        raise ValueError(f"traces must be one of {TRACES}, got {traces!r}")

@@ -17,7 +17,7 @@ from rlbook.tabular.tasks import TabularTask
 STEPS_PER_BLOCK = 256  # noise is drawn for so many steps of one run in one call
 
 
-class Step(NamedTuple):
+class WorldStep(NamedTuple):
     """One step of R runs, every field (R,)."""
 
     states: torch.Tensor
@@ -33,14 +33,22 @@ class Step(NamedTuple):
 class RunNoise:
     """Uniform numbers in [0, 1), `columns` for each step of each run, drawn in blocks."""
 
-    def __init__(self, run_ids: Sequence[int], columns: int, *, seed: int, device="cpu"):
+    def __init__(
+        self,
+        run_ids: Sequence[int],
+        columns: int,
+        *,
+        seed: int,
+        device: str | torch.device = "cpu",
+    ):
         unique = sorted(set(run_ids))
         self.generators = run_generators(seed, run_ids=unique)
         self.rows = torch.empty(len(unique), STEPS_PER_BLOCK * columns)
         place = {run: row for row, run in enumerate(unique)}
         repeated = list(run_ids) != unique
         self.places = torch.tensor([place[run] for run in run_ids]) if repeated else None
-        self.columns, self.device, self.block = columns, device, []
+        self.columns, self.device = columns, device
+        self.block: list[tuple[torch.Tensor, ...]] = []
 
     def next(self) -> tuple[torch.Tensor, ...]:
         """The noise of the next step: `columns` vectors (R,), float32."""
@@ -80,7 +88,7 @@ class TabularWorld:
         self.elapsed = torch.zeros_like(self.states)
         self.ended = self.never = torch.zeros_like(self.states, dtype=torch.bool)
 
-    def step(self, actions: torch.Tensor, noise: Sequence[torch.Tensor]) -> Step:
+    def step(self, actions: torch.Tensor, noise: Sequence[torch.Tensor]) -> WorldStep:
         """Act in every run.
 
         Args:
@@ -102,11 +110,12 @@ class TabularWorld:
             truncated = self.elapsed >= self.task.max_episode_steps
             self.ended = terminated | truncated
             self.elapsed.masked_fill_(self.ended, 0)
-        start = self.only_start
-        if start is None:
-            start = torch.searchsorted(self.start, noise[0], right=True)
-        self.states = torch.where(self.ended, start, next_states)
-        return Step(states, actions, rewards, next_states, terminated, truncated)
+        if self.only_start is None:
+            starts = torch.searchsorted(self.start, noise[0], right=True)
+            self.states = torch.where(self.ended, starts, next_states)
+        else:
+            self.states = torch.where(self.ended, self.only_start, next_states)
+        return WorldStep(states, actions, rewards, next_states, terminated, truncated)
 
 
 class Outcomes(NamedTuple):

@@ -13,13 +13,15 @@ this file.
 import random
 import resource
 import time
+from dataclasses import replace
+from functools import partial
 
 import gymnasium as gym
 import pytest
 import torch
 from test_tabular_control import plain_update
 
-from rlbook.tabular import q_learning, sarsa
+from rlbook.tabular import ControlConfig, q_learning, sarsa
 from rlbook.tabular.control_loop import ControlLoop
 from rlbook.tabular.tasks import tabular_task
 
@@ -63,27 +65,28 @@ class Recorder(gym.Wrapper):
         return following, reward, *flags, info
 
 
-def record(learner, task, num_runs: int, runs, **settings):
+def record(learner, task, num_runs: int, runs, config):
     """Train so many runs for COMPARED steps: the result, and the steps of each of `runs`."""
     steps, real = {k: [] for k in runs}, ControlLoop.steps
 
     def recording(self, q, **options):
         for step in real(self, q, **options):
             no_action = torch.zeros_like(step.actions)
-            a2 = no_action if step.next_actions is None else step.next_actions
+            a2 = step.next_actions if len(step.next_actions) else no_action
             for k in runs:
                 steps[k].append(tuple(x[k].item() for x in (*step[:6], a2)))
             yield step
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ControlLoop, "steps", recording)
-        result = learner(task, num_runs=num_runs, num_steps=COMPARED, **settings)
+        config = replace(config, num_steps=COMPARED)
+        result = learner(task, config, num_runs=num_runs, progress=False)
     return result, steps
 
 
-def check(learner, name: str, task, num_runs: int, runs, **settings) -> None:
+def check(learner, name: str, task, num_runs: int, runs, config) -> None:
     """Each step is one that Gymnasium knows; each table is that of its steps, one after another."""
-    result, steps = record(learner, task, num_runs, runs, **settings)
+    result, steps = record(learner, task, num_runs, runs, config)
     table, end = gym.make(name).unwrapped.P, task.mdp.num_states - 1
     learned = False
     for k in runs:
@@ -92,7 +95,7 @@ def check(learner, name: str, task, num_runs: int, runs, **settings) -> None:
             assert (following, r, terminated) in known, (name, s, a, following, r)
         for (*_, s2, ended, cut, a2), (s, a, *_) in zip(steps[k], steps[k][1:], strict=False):
             assert ended or cut or s2 == s and (learner is not sarsa or a2 == a)
-        alpha, epsilon = settings["step_size"], settings["epsilon"]
+        alpha, epsilon = config.step_size, config.epsilon
         slow = plain_update(learner.__name__, task.mdp, steps[k], alpha, epsilon, 0.0)
         torch.testing.assert_close(result.q[k], slow, rtol=0, atol=1e-12)
         learned |= bool(slow.any())
@@ -139,9 +142,9 @@ def shorter(quick) -> int:
 def bench_many_learners(benchmark, name, shorter):
     """First compares four of the learners with plain updates."""
     task, steps = tabular_task(name, discount=DISCOUNT), STEPS // shorter
-    settings = {"step_size": STEP_SIZE, "epsilon": EPSILON, "progress": False}
-    check(q_learning, name, task, RUNS, SOME_RUNS, **settings)
-    run = lambda: q_learning(task, num_runs=RUNS, num_steps=steps, **settings)  # noqa: E731
+    config = ControlConfig(num_steps=steps, step_size=STEP_SIZE, epsilon=EPSILON)
+    check(q_learning, name, task, RUNS, SOME_RUNS, config)
+    run = partial(q_learning, task, config, num_runs=RUNS, progress=False)
     measure(benchmark, run, RUNS * steps)
 
 
@@ -157,7 +160,7 @@ def bench_sarsa_of_a_hundred(benchmark, shorter):
     """First compares three of the learners with plain updates."""
     name, steps = "CliffWalking-v1", 5_000 // shorter
     task = tabular_task(name, discount=1.0)
-    settings = {"step_size": 0.5, "epsilon": EPSILON, "progress": False}
-    check(sarsa, name, task, 100, (0, 1, 99), **settings)
-    run = lambda: sarsa(task, num_runs=100, num_steps=steps, **settings)  # noqa: E731
+    config = ControlConfig(num_steps=steps, step_size=0.5, epsilon=EPSILON)
+    check(sarsa, name, task, 100, (0, 1, 99), config)
+    run = partial(sarsa, task, config, num_runs=100, progress=False)
     measure(benchmark, run, 100 * steps)

@@ -15,7 +15,7 @@ BROKEN = [
     Broken("nobody ever tried", "found = 900", "most agents look again"),
     Broken(
         "nobody ever tried",
-        "content = q_learning(choice, num_runs=1000, num_steps=200, progress=False)",
+        "content = q_learning(choice, ControlConfig(num_steps=200), num_runs=1000)",
         "exploring agents try both",
     ),
     Broken("left.visits[:, 0]", "gap = 0 * gap", "the transient state is learned"),

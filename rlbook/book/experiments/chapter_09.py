@@ -6,7 +6,7 @@ from rlbook.book.experiments import Experiment
 from rlbook.formulas.exploration import greedy_policy
 from rlbook.planning.dynamic_programming import q_value_iteration
 from rlbook.planning.mdp import MDP
-from rlbook.tabular import greedy_returns, q_learning
+from rlbook.tabular import ControlConfig, greedy_returns, q_learning
 from rlbook.tabular.tasks import tabular_task
 
 
@@ -39,17 +39,16 @@ def taxi(config: dict, progress) -> dict:
         errors.append((q.amax(-1) - values)[:, matter].abs().amax(-1))
         return greedy_returns(task, q)
 
-    result = q_learning(
-        task,
-        run_ids=list(range(config["first_run"], config["first_run"] + runs)) * len(settings),
+    run_ids = list(range(config["first_run"], config["first_run"] + runs)) * len(settings)
+    method = ControlConfig(
         num_steps=config["steps"],
         step_size=1.0,
         epsilon=epsilon,
         initial_q=start.view(-1, 1, 1).expand(-1, *optimal.shape),
-        seed=config["seed"],
         evaluate_every=config["evaluate_every"],
         evaluate=evaluate,
     )
+    result = q_learning(task, method, run_ids=run_ids, seed=config["seed"])
     shape = (len(settings), runs, -1)
     return {
         "returns": result.evaluations.view(shape).numpy(),

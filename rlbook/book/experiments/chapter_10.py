@@ -7,6 +7,7 @@ runs of 100 episodes, and 10 runs of 100,000).
 import torch
 
 from rlbook.book.experiments import Experiment
+from rlbook.tabular.control_loop import ControlConfig
 from rlbook.tabular.tasks import tabular_task
 from rlbook.tabular.td_control import expected_sarsa, q_learning, sarsa
 
@@ -25,15 +26,13 @@ def online_returns(config: dict, progress) -> dict:
 
     def learn(method, runs: int, episodes: int) -> torch.Tensor:
         alphas = torch.tensor(config["step_sizes"], dtype=torch.float64)
-        result = method(
-            cliff,
-            run_ids=list(range(runs)) * len(alphas),
+        sweep = ControlConfig(
             num_episodes=episodes,
             step_size=alphas.repeat_interleave(runs),
             epsilon=config["epsilon"],
-            seed=config["seed"],
-            progress=False,
         )
+        run_ids = list(range(runs)) * len(alphas)
+        result = method(cliff, sweep, run_ids=run_ids, seed=config["seed"], progress=False)
         return result.returns.view(len(alphas), runs, -1, 100).mean(-1)
 
     methods = list(METHODS.values())

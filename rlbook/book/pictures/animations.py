@@ -26,6 +26,7 @@ from rlbook.ground.plotting import COLORS, use_style
 from rlbook.ground.seeding import Streams, generator
 from rlbook.planning.mazes import random_maze
 from rlbook.planning.mdp import MDP
+from rlbook.tabular.control_loop import ControlConfig
 from rlbook.tabular.tasks import tabular_task
 from rlbook.tabular.td_control import q_learning, sarsa
 
@@ -95,7 +96,8 @@ def ways(states: list[int], columns: int, cells: int) -> list[list[tuple[int, in
 def cliff() -> Show:
     """SARSA on the cliff."""
     task = tabular_task("CliffWalking-v1", discount=1.0)
-    result = sarsa(task, run_ids=[0], num_episodes=500, step_size=0.5, epsilon=0.1, seed=SEED)
+    config = ControlConfig(num_episodes=500, step_size=0.5, epsilon=0.1)
+    result = sarsa(task, config, run_ids=[0], seed=SEED)
     colors = np.full((4, 12), "#FFFFFF", dtype=object)
     colors[3, 1:11] = COLORS["black"]
     colors[3, 11] = COLORS["green"]
@@ -113,8 +115,8 @@ def cliff() -> Show:
 def taxi() -> Show:
     """Q-learning in Taxi, from an optimistic start."""
     task = tabular_task("Taxi-v4", discount=1.0)
-    settings = {"num_steps": 60_000, "step_size": 0.5, "epsilon": 0.05, "initial_q": 20.0}
-    result = q_learning(task, run_ids=[0], seed=SEED, **settings)
+    config = ControlConfig(num_steps=60_000, step_size=0.5, epsilon=0.05, initial_q=20.0)
+    result = q_learning(task, config, run_ids=[0], seed=SEED)
     before, after = before_and_after(task.mdp, result.q[0], 40)
     episodes = tuple([state for state in states if state < 500] for states in (before, after))
     return Show(("before training", "after 60,000 steps of Q-learning"), episodes, scenes.taxi)
@@ -126,7 +128,8 @@ def maze() -> Show:
     starts = torch.zeros_like(world.starts)
     starts[1, 1] = True
     model = replace(world, starts=starts).mdp(discount=0.99)
-    result = q_learning(model, run_ids=[0], num_steps=30_000, step_size=0.5, seed=SEED)
+    config = ControlConfig(num_steps=30_000, step_size=0.5)
+    result = q_learning(model, config, run_ids=[0], seed=SEED)
     colors = np.where(world.walls.numpy(), COLORS["black"], "#FFFFFF").astype(object)
     colors[9, 19] = COLORS["green"]
     walks = before_and_after(model, result.q[0], MOST_FRAMES)
