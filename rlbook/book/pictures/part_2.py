@@ -134,7 +134,8 @@ def staggering_sailor() -> Figure:
         if count:
             write(ax, x, top - 3.5 * side, "*", size=22, color=COLORS["vermillion"])
             write(ax, x + 0.2, top - 3.8 * side, str(count), size=8)
-    write(ax, left + 0.5 * side, top - 3.5 * side, "start", size=10, weight="bold")
-    write(ax, left + 11.5 * side, top - 3.5 * side, "ship", size=10, weight="bold")
+    plain = {"size": 10, "weight": "bold", "bbox": {"facecolor": "white", "linewidth": 0, "pad": 1}}
+    write(ax, left + 0.5 * side, top - 3.75 * side, "start", **plain)
+    write(ax, left + 11.5 * side, top - 3.5 * side, "ship", **plain)
     write(ax, left + 6 * side, top - 4.0 * side - 0.12, "the sea", size=9, color=GREY)
     return fig
