@@ -59,7 +59,7 @@ def rate(body: str) -> str:
 
 
 WRONG = {
-    "9.2": [
+    "9.1": [
         (update("target = r + discount * Q[s_next].max()"), "A termination stops the bootstrap"),
         (
             update("target = r if terminated or truncated else r + discount * Q[s_next].max()"),
@@ -133,7 +133,7 @@ WRONG = {
             "Are alpha and discount those of the call?",
         ),
     ],
-    "9.3": [
+    "9.4": [
         (
             targets(
                 "return rewards + discount * torch.where(terminated, 0.0, Q1[next_states].amax(1))"
@@ -180,7 +180,7 @@ WRONG = {
             "not its largest size",
         ),
     ],
-    "9.4": [
+    "9.5": [
         (
             rate("return start + (end - start) * (step / over).clamp(max=1)"),
             "falls on a straight line",
@@ -189,7 +189,7 @@ WRONG = {
         (rate("return end * (start / end) ** (step / over).clamp(max=1)"), "they are exchanged"),
         (rate("return end + (start - end) * torch.exp(-step / over)"), "it forgets `end`"),
     ],
-    "9.7": [
+    "9.3": [
         (drive(target="r + 0.99 * max(Q[s_next])"), "whatever the table says"),
         (
             drive(target="r if terminated or truncated else r + 0.99 * max(Q[s_next])"),

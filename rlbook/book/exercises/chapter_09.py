@@ -283,8 +283,8 @@ def check_exploration_rate(attempt) -> str:
 
 
 CHECKERS = {
-    "9.2": check_q_update,
-    "9.3": check_double_q_targets,
-    "9.4": check_exploration_rate,
-    "9.7": check_drive,
+    "9.1": check_q_update,
+    "9.3": check_drive,
+    "9.4": check_double_q_targets,
+    "9.5": check_exploration_rate,
 }
