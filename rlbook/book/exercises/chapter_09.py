@@ -65,10 +65,14 @@ def _q_update_slips(after, q, step, truncated, target, alpha, discount) -> dict:
     """What usual mistakes make of the table; after(target, step): after a step towards a target."""
     s, a, r, s_next = step
     others = [b for b in range(q.shape[1]) if b != a]
-    return {
-        "All numbers may be negative; the maximum may be, too. It has no floor at 0.": after(
-            r + discount * q[s_next].max().clamp(min=0)
-        ),
+    floor = (
+        {}
+        if q[s_next].max() >= 0
+        else {
+            "All numbers may be negative; the maximum may be, too. It has no floor at 0.": after(r)
+        }
+    )
+    return floor | {
         "A termination stops the bootstrap: the target is r alone.": after(
             r + discount * q[s_next].max()
         ),
