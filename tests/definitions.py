@@ -24,7 +24,7 @@ DEFINITIONS: dict[str, str] = {
     "7.13": "names the conditions of Robbins and Monro; what they do is checked beside it",
     # Chapter 08
     # Chapter 09
-    "9.4": "the hypotheses of a theorem on the step sizes; there is nothing to compare",
+    "9.5": "the hypotheses of a theorem on the step sizes; there is nothing to compare",
     # Chapter 10
     # Chapter 10b
     "10b.3": "says how an error is measured",

@@ -13,7 +13,7 @@ from parsed_notebook import chapters, parse, plain_namespace, run_source, tags_o
 from road_rules import OLD_FORM, REFERENCES
 
 import rlbook.book.labs as labs
-from rlbook.book.labs import play, strip
+from rlbook.book.labs import chapter_09, play, strip
 
 FOLDER = Path(labs.__file__).parent
 LABS = [path.stem.removeprefix("chapter_") for path in sorted(FOLDER.glob("chapter_*.py"))]
@@ -172,3 +172,25 @@ def drawn_with(function, frame):
     if isinstance(frame, dict):
         return function(**frame)
     return function(*frame) if isinstance(frame, tuple) else function(frame)
+
+
+# ---------------------------------------------------------------- chapter 9
+
+
+def test_a_walk_in_the_corridor():
+    """Worked by hand: at the exit the target is -1 alone; L in cell 0 is a bump."""
+    table, cell, last = chapter_09.walk("rRx RRL", 0.5)
+    assert table == [[-0.5, -0.5], [0, -0.5], [0, -0.5], [0, -0.5]]
+    assert cell == 0 and last == (0, 0, 0, -1.0, 0.0, -0.5)
+    assert chapter_09.walk("RRRRL", 1.0)[2].target == -1  # the bump itself still promised 0
+    assert chapter_09.walk("", 1.0)[2] is None
+    with pytest.raises(ValueError, match=r"alpha must be in \(0, 1\], got 0"):
+        chapter_09.draw("R", 0.0)
+
+
+def test_a_taxi_learns_to_deliver():
+    (lost, late), (found, there) = chapter_09.drive(0), chapter_09.drive(60_000)
+    assert not late and there and len(lost) == 201 and len(found) == 12
+    assert lost[0] == found[0] == chapter_09.START
+    with pytest.raises(ValueError, match="steps must be one of"):
+        chapter_09.draw_drive(5)

@@ -59,7 +59,7 @@ def double_q_learning(
     progress: bool = True,
 ) -> ControlResult:
     """Q1(s, a) <- Q1(s, a) + alpha [r + discount Q2(s', argmax_a' Q1(s', a')) - Q1(s, a)].
-    Eq. (9.12).
+    Eq. (9.10).
 
     A coin decides in each step whether Q1 or Q2 is updated, with the other's value. The
     behaviour is epsilon-greedy in their mean, which is the result's `q`. A step size of N(s, a)

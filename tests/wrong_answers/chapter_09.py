@@ -25,6 +25,29 @@ def targets(body: str) -> str:
     return TARGETS.format(body=body)
 
 
+DRIVE = """
+def drive(env, num_steps):
+    rng = random.Random(0)
+    n = env.action_space.n
+    Q = [[{start}] * n for _ in range(env.observation_space.n)]
+    s, _ = env.reset(seed=0)
+    for _ in range(num_steps):
+        a = rng.choice([a for a in range(n) if Q[s][a] == max(Q[s])])
+        s_next, r, terminated, truncated, _ = env.step(a)
+        Q[s][a] = {target}
+        s = env.reset()[0] if {over} else s_next
+    return Q
+"""
+
+
+def drive(
+    start: str = "20.0",
+    target: str = "r if terminated else r + 0.99 * max(Q[s_next])",
+    over: str = "terminated or truncated",
+) -> str:
+    return DRIVE.format(start=start, target=target, over=over)
+
+
 RATE = """
 def exploration_rate(step, start, end, over):
     {body}
@@ -36,7 +59,7 @@ def rate(body: str) -> str:
 
 
 WRONG = {
-    "9.2": [
+    "9.1": [
         (update("target = r + discount * Q[s_next].max()"), "A termination stops the bootstrap"),
         (
             update("target = r if terminated or truncated else r + discount * Q[s_next].max()"),
@@ -86,8 +109,31 @@ WRONG = {
             update(move="new[s, a] = alpha * Q[s, a] + (1 - alpha) * target"),
             "The weights are exchanged",
         ),
+        (
+            update("target = r if terminated else r + discount * max(Q[s_next].max(), 0)"),
+            "It has no floor at 0",
+        ),
+        (
+            update("target = r if terminated else r + discount * Q[s_next].abs().max()"),
+            "That is the largest size",
+        ),
+        (
+            update(
+                "others = [b for b in range(Q.shape[1]) if b != a]; "
+                "target = r if terminated else r + discount * Q[s_next, others].max()"
+            ),
+            "a itself belongs to them",
+        ),
+        (
+            update("target = r if terminated else r + 0.9 * Q[s_next].max()"),
+            "Are alpha and discount those of the call?",
+        ),
+        (
+            update(move="new[s, a] += 0.25 * (target - Q[s, a])"),
+            "Are alpha and discount those of the call?",
+        ),
     ],
-    "9.3": [
+    "9.4": [
         (
             targets(
                 "return rewards + discount * torch.where(terminated, 0.0, Q1[next_states].amax(1))"
@@ -119,8 +165,22 @@ WRONG = {
             ),
             "use torch.where",
         ),
+        (
+            targets(
+                "return rewards + 0.9 * torch.where(terminated, 0.0, "
+                "Q2[next_states, Q1[next_states].argmax(1)])"
+            ),
+            "Is the discount that of the call?",
+        ),
+        (
+            targets(
+                "return rewards + discount * torch.where(terminated, 0.0, "
+                "Q2[next_states, Q1[next_states].abs().argmax(1)])"
+            ),
+            "not its largest size",
+        ),
     ],
-    "9.4": [
+    "9.5": [
         (
             rate("return start + (end - start) * (step / over).clamp(max=1)"),
             "falls on a straight line",
@@ -128,5 +188,15 @@ WRONG = {
         (rate("return start * (end / start) ** (step / over)"), "goes on falling below `end`"),
         (rate("return end * (start / end) ** (step / over).clamp(max=1)"), "they are exchanged"),
         (rate("return end + (start - end) * torch.exp(-step / over)"), "it forgets `end`"),
+    ],
+    "9.3": [
+        (drive(target="r + 0.99 * max(Q[s_next])"), "whatever the table says"),
+        (
+            drive(target="r if terminated or truncated else r + 0.99 * max(Q[s_next])"),
+            "taken for an end",
+        ),
+        (drive(target="r if terminated else r + max(Q[s_next])"), "without the discount"),
+        (drive(over="terminated"), "the episode is over"),
+        (drive(start="0.0"), "Some pairs were not tried often enough"),
     ],
 }

@@ -32,6 +32,7 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         part_1.acting_from_v_and_q,
         part_2.n_step_backups,
         part_2.sarsa_backups,
+        part_2.staggering_sailor,
         part_3.tile_coding,
         part_3.run_axis,
         part_3.rollout_fields,

@@ -1,9 +1,14 @@
-"""Diagrams of Part II: n-step returns and their weights in the lambda-return; backups of SARSA."""
+"""Diagrams of Part II: n-step returns and their weights in the lambda-return; backups of SARSA; a
+random walk along a cliff."""
 
+import random
+from collections import Counter
+
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rlbook.book.pictures.drawing import GREY, WIDTH, arrow, node, page, write
+from rlbook.book.pictures.drawing import GREY, WIDTH, arrow, node, page, tint, write
 from rlbook.ground.plotting import COLORS
 
 
@@ -83,4 +88,54 @@ def sarsa_backups() -> Figure:
     arc = xs[2] + 0.28 * np.cos(angles), top - gap + 0.28 * np.sin(angles)
     ax.plot(*arc, color=COLORS["orange"], linewidth=2.2, zorder=3)
     write(ax, 2.65, 0.3, "dots: an action in a state; circles: states", color=GREY)
+    return fig
+
+
+SAILOR_STEPS, SAILOR_SEED = 300, 9
+
+
+def sailors_walk() -> list[tuple[tuple[int, int], tuple[int, int], bool]]:
+    """The first steps of a random walk in CliffWalking: from (row, column), to, and whether the
+    step ends in the sea, from where it goes on at the start."""
+    rng, here, steps = random.Random(SAILOR_SEED), (3, 0), []
+    for _ in range(SAILOR_STEPS):
+        down, right = rng.choice([(-1, 0), (0, 1), (1, 0), (0, -1)])
+        row, column = min(max(here[0] + down, 0), 3), min(max(here[1] + right, 0), 11)
+        fell = row == 3 and 1 <= column <= 10
+        steps.append((here, (row, column), fell))
+        here = (3, 0) if fell or (row, column) == (3, 11) else (row, column)
+    return steps
+
+
+def staggering_sailor() -> Figure:
+    """A random walk along the cliff of CliffWalking, with a splash for each fall."""
+    fig, ax = page(2.75)
+    side, left, top = 0.58, 0.17, 2.55
+    for row in range(4):
+        for column in range(12):
+            sea = row == 3 and 1 <= column <= 10
+            face = tint(COLORS["blue"], 0.3) if sea else "white"
+            corner = (left + side * column, top - side * (row + 1))
+            ax.add_patch(plt.Rectangle(corner, side, side, facecolor=face, edgecolor="#CCCCCC"))
+    rng = random.Random(1)
+
+    def spot(cell: tuple[int, int]) -> tuple[float, float]:
+        x, y = (rng.uniform(0.25, 0.75) for _ in range(2))
+        return left + side * (cell[1] + x), top - side * (cell[0] + y)
+
+    here, falls = spot((3, 0)), Counter()
+    for _, entered, fell in sailors_walk():
+        there = spot(entered)
+        ax.plot(*zip(here, there, strict=True), color=COLORS["orange"], linewidth=0.8, alpha=0.8)
+        falls[entered[1]] += fell
+        here = spot((3, 0)) if fell else there
+    for column, count in falls.items():
+        x = left + side * (column + 0.5)
+        if count:
+            write(ax, x, top - 3.5 * side, "*", size=22, color=COLORS["vermillion"])
+            write(ax, x + 0.2, top - 3.8 * side, str(count), size=8)
+    plain = {"size": 10, "weight": "bold", "bbox": {"facecolor": "white", "linewidth": 0, "pad": 1}}
+    write(ax, left + 0.5 * side, top - 3.75 * side, "start", **plain)
+    write(ax, left + 11.5 * side, top - 3.5 * side, "ship", **plain)
+    write(ax, left + 6 * side, top - 4.0 * side - 0.12, "the sea", size=9, color=GREY)
     return fig

@@ -257,7 +257,7 @@ n-step TD | 8.14 | tabular.n_step_td
 TD(lambda) | 8.21 | tabular.td_lambda
 Batch TD | 8.24 | tabular.batch_td
 Q-learning | 9.2 | tabular.q_learning
-Double Q-learning | 9.12 | tabular.double_q_learning
+Double Q-learning | 9.10 | tabular.double_q_learning
 SARSA | 10.2 | tabular.sarsa
 Expected SARSA | 10.5 | tabular.expected_sarsa
 n-step SARSA | 10.7 | tabular.n_step_sarsa
