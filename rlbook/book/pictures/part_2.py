@@ -133,8 +133,8 @@ def staggering_sailor() -> Figure:
         x = left + side * (column + 0.5)
         if count:
             write(ax, x, top - 3.5 * side, "*", size=22, color=COLORS["vermillion"])
-            write(ax, x + 0.2, top - 3.8 * side, str(count), size=8)
-    plain = {"size": 10, "weight": "bold", "bbox": {"facecolor": "white", "linewidth": 0, "pad": 1}}
+            write(ax, x + 0.21, top - 3.82 * side, str(count), size=8.5)
+    plain = {"size": 10.0, "weight": "bold", "bbox": {"facecolor": "white", "linewidth": 0, "pad": 1}}
     write(ax, left + 0.5 * side, top - 3.75 * side, "start", **plain)
     write(ax, left + 11.5 * side, top - 3.5 * side, "ship", **plain)
     write(ax, left + 6 * side, top - 4.0 * side - 0.12, "the sea", size=9, color=GREY)
