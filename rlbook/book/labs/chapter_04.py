@@ -43,17 +43,24 @@ def draw(sweep: int = 0, row: int = 1, column: int = 1) -> Figure:
     fig, axes = plt.subplots(1, 3, figsize=(9, 2.4), layout="constrained", width_ratios=(1, 1, 0.8))
     numbers, arrows, backup = axes
     marks = dict(zip(grid.ends.flatten().nonzero().flatten().tolist(), ("+1", "+10"), strict=True))
-    where = {"walls": grid.walls, "terminal": marks}
+    walls = grid.walls
     shown = values.masked_fill(grid.ends.flatten(), torch.nan)
-    plot_grid_values(numbers, shown, grid.shape, limits=(0, 10), digits=1, **where)
-    plot_grid_values(arrows, values, grid.shape, limits=(0, 10), text=False, **where)
+    plot_grid_values(
+        numbers, shown, grid.shape, limits=(0, 10), digits=1, walls=walls, terminal=marks
+    )
+    plot_grid_values(
+        arrows, values, grid.shape, limits=(0, 10), text=False, walls=walls, terminal=marks
+    )
     best = (q > q.amax(-1, keepdim=True) - 1e-9).double()
-    plot_grid_policy(arrows, best / best.sum(-1, keepdim=True), grid.shape, **where)
+    plot_grid_policy(
+        arrows, best / best.sum(-1, keepdim=True), grid.shape, walls=walls, terminal=marks
+    )
     numbers.set_title(f"after {sweep} sweep{'s' * (sweep != 1)}")
     arrows.set_title("arrows")
     for ax in (numbers, arrows):
-        frame = {"fill": False, "edgecolor": COLORS["vermillion"], "linewidth": 2.4, "zorder": 5}
-        ax.add_patch(plt.Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, **frame))
+        frame = plt.Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, fill=False, linewidth=2.4)
+        frame.set(edgecolor=COLORS["vermillion"], zorder=5)
+        ax.add_patch(frame)
     backup.set_title(f"the backup of cell ({row}, {column})")
     if mdp.terminal[cell]:
         backup.text(0.5, 0.5, NO_BACKUP, ha="center", transform=backup.transAxes)

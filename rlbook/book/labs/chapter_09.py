@@ -75,9 +75,9 @@ def draw(moves: str = "R", alpha: float = 1.0) -> Figure:
         ax.text(-0.1, a + 0.5, name, size=10, ha="right", va="center")
         for s in range(CELLS):
             lit = last is not None and (s, a) == last[:2]
-            edge = {"edgecolor": COLORS["vermillion"], "linewidth": 2.6, "zorder": 3}
-            plain = {"edgecolor": "grey", "linewidth": 0.8}
-            ax.add_patch(Rectangle((s, a), 1, 1, facecolor="none", **(edge if lit else plain)))
+            edge = Rectangle((s, a), 1, 1, facecolor="none", linewidth=2.6 if lit else 0.8)
+            edge.set(edgecolor=COLORS["vermillion"] if lit else "grey", zorder=3 if lit else 1)
+            ax.add_patch(edge)
             ax.text(s + 0.5, a + 0.5, f"{table[s][a]:.4g}", size=11, ha="center", va="center")
     pressed = sum(letter in "LR" for letter in moves.upper())
     shown = moves if len(moves) <= 24 else "..." + moves[-24:]
@@ -119,7 +119,7 @@ def drive(steps: int, most: int = 200) -> tuple[list[int], bool]:
     if steps not in DRIVEN:
         raise ValueError(f"steps must be one of {DRIVEN}, got {steps}")
     table, rng = _drivers()[steps], random.Random(steps)
-    model, states = gym.make("Taxi-v4").unwrapped.P, [START]
+    model, states = vars(gym.make("Taxi-v4").unwrapped)["P"], [START]
     for _ in range(most):
         q = table[states[-1]]
         a = rng.choice([a for a in range(6) if q[a] == max(q)])

@@ -123,7 +123,7 @@ def staggering_sailor() -> Figure:
         x, y = (rng.uniform(0.25, 0.75) for _ in range(2))
         return left + side * (cell[1] + x), top - side * (cell[0] + y)
 
-    here, falls = spot((3, 0)), Counter()
+    here, falls = spot((3, 0)), Counter[int]()
     for _, entered, fell in sailors_walk():
         there = spot(entered)
         ax.plot(*zip(here, there, strict=True), color=COLORS["orange"], linewidth=0.8, alpha=0.8)
@@ -134,8 +134,8 @@ def staggering_sailor() -> Figure:
         if count:
             write(ax, x, top - 3.5 * side, "*", size=22, color=COLORS["vermillion"])
             write(ax, x + 0.21, top - 3.82 * side, str(count), size=8.5)
-    plain = {"size": 10.0, "weight": "bold", "bbox": {"facecolor": "white", "linewidth": 0, "pad": 1}}
-    write(ax, left + 0.5 * side, top - 3.75 * side, "start", **plain)
-    write(ax, left + 11.5 * side, top - 3.5 * side, "ship", **plain)
+    for x, y, word in ((0.5, 3.75, "start"), (11.5, 3.5, "ship")):
+        box = {"facecolor": "white", "linewidth": 0, "pad": 1}
+        write(ax, left + x * side, top - y * side, word, size=10, weight="bold", bbox=box)
     write(ax, left + 6 * side, top - 4.0 * side - 0.12, "the sea", size=9, color=GREY)
     return fig
