@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from rlbook.book.labs.chapter_00 import walk, worth
-from rlbook.book.pictures.flowing_back import PATH, WALKS, frames
+from rlbook.book.labs.flowing_back import PATH, WALKS, frames
 
 
 def corners(picture: np.ndarray) -> np.ndarray:
@@ -26,7 +26,9 @@ def test_the_committed_animation_shows_these_frames():
         for k, drawn in zip(range(4), frames(), strict=False):
             gif.seek(k)
             off = np.abs(corners(np.asarray(gif.convert("RGB"))) - corners(drawn)).max(-1)
-            assert (off > 30).mean() < 0.1, f"stale at frame {k}: python -m rlbook.book wavefront"
+            assert (off > 30).mean() < 0.1, (
+                f"stale at frame {k}: python -m rlbook.book flowing-back"
+            )
     assert PATH.stat().st_size < 300_000
 
 

@@ -10,7 +10,8 @@
     python -m rlbook.book experiments CHAPTER              compute a chapter's stored comparisons
     python -m rlbook.book figures [NAME ...]               redraw diagrams
     python -m rlbook.book animations [NAME ...]            train again, and redraw animations
-    python -m rlbook.book wavefront                        redraw the animations of chapters 0 and 4
+    python -m rlbook.book wavefront                        redraw the animation of chapter 4
+    python -m rlbook.book flowing-back                     redraw the animation of chapter 0
     python -m rlbook.book index                            look up the places of the index again
     python -m rlbook.book renumber CHAPTER                 number its equations and figures anew
     python -m rlbook.book moved [--since REV]              list the numbers that a change moves
@@ -29,6 +30,7 @@ COMMANDS = {
     "figures": "pictures.diagrams",
     "animations": "pictures.animations",
     "wavefront": "pictures.wavefront",
+    "flowing-back": "labs.flowing_back",
     "index": "publish.index",
     "renumber": "publish.renumber",
     "moved": "publish.moved",

@@ -9,6 +9,12 @@ BROKEN = [
     Broken("distance to TD's", "rest, best = best, rest", "TD finds the best fit"),
     Broken("distance to TD's", "learned[3] = best", "one run ends at the best fit"),
     Broken("distance to TD's", "V = X @ rest", "TD's staircase is the truth"),
+    Broken(
+        "stones of a block alike",
+        "mu = torch.ones_like(mu) / 1000",
+        "the frog sits everywhere alike",
+    ),
+    Broken("stones of a block alike", "V = -V", "the truth upside down"),
     Broken("the same features and rewards", 'paths["off-policy"] = 0.0', "off-policy converges"),
     Broken("the same features and rewards", 'paths["on-policy"] = 2000.0', "both diverge"),
     Broken(

@@ -13,16 +13,19 @@ import inspect
 import io
 import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
-from ipywidgets import interactive
 from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from ipywidgets import interactive
 
 DOTS = 200  # per inch
 PAGE = 9.0  # inches
 
 
-def play(draw: Callable[..., Figure], **controls) -> interactive | None:
+def play(draw: Callable[..., Figure], **controls) -> "interactive | None":
     """The function with a control for each argument, as the last line of a cell.
 
     Args:
@@ -41,7 +44,11 @@ def play(draw: Callable[..., Figure], **controls) -> interactive | None:
     names = tuple(inspect.signature(draw).parameters)
     if not controls or set(controls) - set(names):
         raise ValueError(f"controls must name arguments of draw, {names}, got {tuple(controls)}")
-    return None if "RLBOOK_QUIET" in os.environ else interactive(draw, **controls)
+    if "RLBOOK_QUIET" in os.environ:
+        return None
+    from ipywidgets import interactive  # which needs what only the extra `lab` brings
+
+    return interactive(draw, **controls)
 
 
 def strip(draw: Callable[..., Figure], settings: Sequence[dict], columns: int = 3) -> Figure:

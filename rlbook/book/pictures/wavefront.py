@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from rlbook.book.paths import FIGURES
-from rlbook.book.pictures import flowing_back
 from rlbook.book.pictures.drawing import animate_frames, figure_frame
 from rlbook.ground.plotting import plot_grid_values, use_style
 from rlbook.ground.seeding import generator
@@ -68,5 +67,4 @@ def save(path: Path = PATH) -> Path:
 def main(arguments: list[str]) -> int:
     """The command line; returns the exit status."""
     print(save())
-    print(flowing_back.save())
     return 0

@@ -1,6 +1,6 @@
 """Numbers flow back from a prize: the lab of chapter 0, walk by walk, as an animation.
 
-`python -m rlbook.book wavefront` redraws figures/numbers_flow_back.gif.
+`python -m rlbook.book flowing-back` redraws figures/numbers_flow_back.gif.
 """
 
 from collections.abc import Iterator
@@ -33,3 +33,9 @@ def frames() -> Iterator[np.ndarray]:
 def save(path: Path = PATH) -> Path:
     """Draw the animation; the same frames give the same bytes."""
     return animate_frames(list(frames()), path, fps=1.25)
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; returns the exit status."""
+    print(save())
+    return 0
