@@ -120,6 +120,7 @@ def test_the_page_plays_its_lab(number, monkeypatch):
     run_source(cell_with(number, {"play", "interact"}), namespace, f"lab {number}")
     assert len(played) == 1
     lab = played[0]
+    lab.update()  # before version 8 ipywidgets waits with the first call until it is displayed
     for control in lab.kwargs_widgets:
         before = pixels(lab.result)
         control.value = another(control)
