@@ -94,6 +94,12 @@ def test_a_new_model_is_indifferent_and_leaves_its_base_alone():
     assert (trained.body.embed_tokens.weight != lm.model.embed_tokens.weight).any()
 
 
+def test_it_shares_no_weights_with_its_base():
+    lm = base()
+    own = {id(p) for p in RewardModel(lm, TOKENIZER).parameters()}
+    assert not own & {id(p) for p in lm.parameters()}
+
+
 def test_half_precision_bodies_give_float32_rewards():
     model = RewardModel(base().to(torch.bfloat16), TOKENIZER)
     assert model.score(PROMPTS, ANSWERS).dtype == torch.float32
