@@ -117,13 +117,7 @@ def shows_figure(cell) -> bool:
 def folds_are_in_step(notebook: Notebook) -> list[str]:
     """Metadata and tags are those that follow from the names; each fold ends at a heading."""
     node = road.set_folds(copy.deepcopy(notebook.node))
-    found = [
-        f"{number_of(index, old)}: run python -m rlbook.book folds, its metadata"
-        f" {dict(old.metadata)} should be {dict(new.metadata)}"
-        for index, (old, new) in enumerate(zip(notebook.cells, node.cells, strict=True))
-        if old.metadata != new.metadata
-    ]
-    return road.fold_problems(notebook.cells) + found
+    return road.fold_problems(notebook.cells) + road.out_of_step(notebook.node, node)
 
 
 @rule
@@ -188,7 +182,7 @@ def answers_are_folded(notebook: Notebook) -> list[str]:
     for index, cell in on_road(notebook):
         if not _is_text(cell):
             continue
-        text = ANSWER.sub("§", re.sub(r"^ *>[ ]?", "", cell.source, flags=re.MULTILINE))
+        text = ANSWER.sub("§", road.unquoted(cell.source))
         for match in road.ASKED.finditer(text):
             begin, end = match.start(), OTHER.search(text, match.end())
             after = text[begin : end.start() if end else None]
@@ -281,8 +275,7 @@ def asks_before_and_after(notebook: Notebook) -> list[str]:
     """A warm-up in the box, two questions in the summary, answers folded."""
     found = []
     boxes = [c.source for c in notebook.markdown if road.BOX.search(c.source)]
-    plain = re.sub(r"^ *>[ ]?", "", "\n".join(boxes), flags=re.MULTILINE)
-    warm_up = plain.partition("**Warm-up")[2]
+    warm_up = road.unquoted("\n".join(boxes)).partition("**Warm-up")[2]
     if not all(f"({n})" in ANSWER.split(warm_up)[0] for n in (1, 2, 3)):
         found.append("the box lacks **Warm-up.** (1) ... (2) ... (3) ...")
     elif not ANSWER.search(warm_up):

@@ -277,7 +277,7 @@ def _check_fit(wins: torch.Tensor, rewards: torch.Tensor) -> None:
     won, lost = surprise.sum(-1), surprise.sum(-2)
     off = ~((won - lost).abs() <= torch.finfo(wins.dtype).eps ** 0.5 * (won + lost))
     if off.any():
-        *table, a = off.nonzero()[0].tolist()
+        *table, a = require.first_index(off)
         raise ValueError(
             f"not settled: answer {a}{f' of wins{table}' if table else ''} does not win as often "
             "as is expected; give more max_steps"

@@ -2,7 +2,7 @@
 
 import torch
 
-from rlbook.ground.require import Numbers
+from rlbook.ground.require import Numbers, first_index
 
 
 def _as_tensor(name: str, value: Numbers) -> torch.Tensor:
@@ -14,12 +14,8 @@ def _as_tensor(name: str, value: Numbers) -> torch.Tensor:
     # From the value itself: on the way above, Python floats were rounded to float32.
     tensor = torch.as_tensor(value, device="cpu", dtype=torch.float64).detach()
     if tensor.isnan().any():
-        raise ValueError(f"{name} contains NaN at index {_index(tensor.isnan())}")
+        raise ValueError(f"{name} contains NaN at index {first_index(tensor.isnan())}")
     return tensor
-
-
-def _index(mask: torch.Tensor) -> list[int]:
-    return torch.nonzero(mask)[0].tolist()
 
 
 def check(

@@ -7,15 +7,19 @@
 
 import ast
 import importlib
-import inspect
 import re
-import textwrap
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from rlbook.book.chapters import CHAPTERS, number_of
 from rlbook.book.exercises import record
-from rlbook.book.exercises.expectations import Attempt, NotAttempted, WrongAnswer, describe
+from rlbook.book.exercises.expectations import (
+    Attempt,
+    NotAttempted,
+    WrongAnswer,
+    describe,
+    statements_of,
+)
 
 __all__ = ["Diagnosis", "WrongAnswer", "check_exercise", "checkers", "diagnose", "solved"]
 
@@ -76,15 +80,12 @@ def blanks_of(attempt) -> int:
     0 for a function that is nothing but `...`, and where Python does not know the source. In an
     index, as in x[..., 0], three dots are no blank.
     """
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(attempt)))
-    except (OSError, TypeError, SyntaxError):
-        return 0
-    indices = [n.slice for n in ast.walk(tree) if isinstance(n, ast.Subscript)]
+    nodes = [node for statement in statements_of(attempt) for node in ast.walk(statement)]
+    indices = [n.slice for n in nodes if isinstance(n, ast.Subscript)]
     no_blanks = {id(node) for index in indices for node in ast.walk(index)}
-    no_blanks |= {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}  # a missing body
-    no_blanks |= {id(n.body) for n in ast.walk(tree) if isinstance(n, ast.Lambda)}
-    dots = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and n.value is ...]
+    no_blanks |= {id(n.value) for n in nodes if isinstance(n, ast.Expr)}  # a missing body
+    no_blanks |= {id(n.body) for n in nodes if isinstance(n, ast.Lambda)}
+    dots = [n for n in nodes if isinstance(n, ast.Constant) and n.value is ...]
     return sum(id(node) not in no_blanks for node in dots)
 
 

@@ -11,14 +11,13 @@ import inspect
 import re
 import textwrap
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 import numpy as np
 import torch
 
-Numbers = torch.Tensor | float | Sequence[float]
-"""What `torch.as_tensor` makes a tensor of."""
+from rlbook.ground.require import Numbers, first_index
 
 
 class WrongAnswer(Exception):
@@ -173,7 +172,7 @@ def expect_close(
     wrong = ~_close(tensor, expected, atol, rtol)
     if not wrong.any():
         return
-    index = torch.nonzero(wrong)[0].tolist()
+    index = first_index(wrong)
     place = f"entry {index} of the result" if index else "the result"
     want, have = (f"{float(x[tuple(index)]):.6g}" for x in (expected, tensor))
     if want == have:
@@ -193,14 +192,21 @@ def _fail(on: str, what: str, hint: str) -> NoReturn:
     raise WrongAnswer(f"On {on}: {what}" + (f" {hint}" if hint else ""))
 
 
+def statements_of(function: Callable) -> list[ast.stmt]:
+    """The syntax of a function's source, as a rule one definition; [] where it is not known."""
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    except (OSError, TypeError, SyntaxError, ValueError):
+        return []
+
+
 def _does_nothing(function: Callable) -> bool:
     """Whether a function's body is only `...`, `pass`, a docstring, or a constant to return; False
     where its source is not known, or is a lambda's."""
-    try:
-        (node,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
-    except (OSError, TypeError, SyntaxError, ValueError):
-        return False
-    return isinstance(node, ast.FunctionDef) and all(_is_quiet(part) for part in node.body)
+    match statements_of(function):
+        case [ast.FunctionDef(body=body)]:
+            return all(_is_quiet(part) for part in body)
+    return False
 
 
 def _is_quiet(statement: ast.stmt) -> bool:

@@ -10,6 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from rlbook.formulas.exploration import greedy_policy
+from rlbook.ground import require
+from rlbook.ground.plotting import COLORS
 from rlbook.planning.dynamic_programming import policy_evaluation, value_iteration
 from rlbook.planning.grids import MOVES, GridWorld
 from rlbook.planning.mdp import MDP
@@ -81,8 +83,7 @@ def draw(walks: int = 0, epsilon: float = 0.3, alpha: float = 0.5, luck: int = 1
     """
     if not 0 <= walks <= MAX_WALKS:
         raise ValueError(f"walks must be in 0 .. {MAX_WALKS}, got {walks}")
-    if not 0 <= epsilon <= 1:
-        raise ValueError(f"epsilon must be in [0, 1], got {epsilon}")
+    require.within("epsilon", epsilon, 0, 1)
     if not 0 < alpha <= 1:
         raise ValueError(f"alpha must be in (0, 1], got {alpha}")
     grid, mdp = room()
@@ -113,8 +114,8 @@ def draw(walks: int = 0, epsilon: float = 0.3, alpha: float = 0.5, luck: int = 1
         rng = random.Random(0)
         near = [(s % width + rng.uniform(-0.1, 0.1), s // width + rng.uniform(-0.1, 0.1))
                 for s in path]  # fmt: skip
-        ax.plot(*zip(*near, strict=True), color="#D55E00", lw=1.6, alpha=0.8, zorder=3)
-        ax.plot(*near[-1], "o", color="#D55E00", ms=7, zorder=4)
+        ax.plot(*zip(*near, strict=True), color=COLORS["vermillion"], lw=1.6, alpha=0.8, zorder=3)
+        ax.plot(*near[-1], "o", color=COLORS["vermillion"], ms=7, zorder=4)
     ax.text(-0.42, -0.42, "S", fontsize=9, weight="bold", color="white", ha="center", va="center")
     ax.set(xlim=(-0.52, width - 0.48), ylim=(grid.shape[0] - 0.48, -0.52), aspect="equal")
     ax.axis("off")

@@ -114,6 +114,16 @@ def is_closed(cell: NotebookNode) -> bool:
     return cell.cell_type == "code" and bool(marked or CLOSED.match(cell.source))
 
 
+def out_of_step(before: NotebookNode, after: NotebookNode) -> list[str]:
+    """The cells whose metadata `set_folds` has changed."""
+    return [
+        f"cell {index} ({old.source.strip().split(chr(10))[0][:60]!r}): out of step, run python -m"
+        f" rlbook.book folds: {dict(old.metadata)} should be {dict(new.metadata)}"
+        for index, (old, new) in enumerate(zip(before.cells, after.cells, strict=True))
+        if old.metadata != new.metadata
+    ]
+
+
 def fold_problems(cells: list[NotebookNode]) -> list[str]:
     """What is wrong with a notebook's folds that no metadata can mend."""
     found = []
@@ -146,10 +156,15 @@ def is_answer(title: str) -> bool:
     return bool(re.match(r"▸ Answers?\b", title.strip()))
 
 
+def unquoted(text: str) -> str:
+    """Markdown without the marks of a quotation, such as the box."""
+    return re.sub(r"^ *>[ ]?", "", text, flags=re.MULTILINE)
+
+
 def without_details(text: str) -> tuple[str, str, str]:
     """A Markdown cell in three: what one sees and the answers in <details>, then what else is in
     <details>: hints and solutions. Marks of a quotation are taken off."""
-    text = re.sub(r"^ *>[ ]?", "", text, flags=re.MULTILINE)
+    text = unquoted(text)
     answers = "\n\n".join(m[2] for m in DETAILS.finditer(text) if is_answer(m[1]))
     rest = "\n\n".join(m[2] for m in DETAILS.finditer(text) if not is_answer(m[1]))
     return DETAILS.sub("\n\n", text), answers, rest
@@ -294,12 +309,7 @@ def fold_file(path: Path, *, check: bool = False) -> bool:
     set_folds(notebook)
     problems = fold_problems(notebook.cells)
     if check:
-        problems += [
-            f"cell {index} ({old.source.strip().split(chr(10))[0][:60]!r}): out of step,"
-            f" {dict(old.metadata)} should be {dict(new.metadata)}"
-            for index, (old, new) in enumerate(zip(before.cells, notebook.cells, strict=True))
-            if old.metadata != new.metadata
-        ]
+        problems += out_of_step(before, notebook)
     elif notebook != before:
         path.write_text(to_text(notebook), encoding="utf-8")
         print(f"folded {path}")
