@@ -35,7 +35,7 @@ FEATURES = [
         "(scaled.unsqueeze(-2) + shift).round()",
         "the nearest edge for the cell",
         within="tile_indices",
-        chapters=("11",),
+        chapters=("10b", "11"),
     ),
     Mutant(
         "planning.features",
