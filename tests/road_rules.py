@@ -39,7 +39,7 @@ WORDS_BEFORE_A_PICTURE = 250
 HERE = re.compile(r"^\*You are here:\*.*→.*\*\*.+\*\*", re.MULTILINE)
 DIFF = re.compile(r"^```diff\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CHANGED = re.compile(r"line that change[sd].*?`[^`]+`.*?`[^`]+`", re.DOTALL)
-ANSWER = re.compile(r"<details>\s*<summary>\s*▸ Answers?\b.*?</details>", re.DOTALL)
+ANSWER = re.compile(r"<details>\s*<summary>\s*Answers?\b.*?</details>", re.DOTALL)
 OTHER = re.compile(r"\*\*(?:Predict|Your turn|Warm-up|Two questions)\b|^#+ ", re.MULTILINE)
 """What has an answer of its own, or begins something else."""
 Rule = Callable[[Notebook], list[str]]
@@ -279,7 +279,7 @@ def asks_before_and_after(notebook: Notebook) -> list[str]:
     if not all(f"({n})" in ANSWER.split(warm_up)[0] for n in (1, 2, 3)):
         found.append("the box lacks **Warm-up.** (1) ... (2) ... (3) ...")
     elif not ANSWER.search(warm_up):
-        found.append("the warm-up's answers must follow in <details><summary>▸ Answers</summary>")
+        found.append("the warm-up's answers must follow in <details><summary>Answers</summary>")
     if not (asked := summary(notebook).partition("**Two questions before you go")[2]):
         found.append("the summary lacks **Two questions before you go.**")
     elif not ANSWER.search(asked):

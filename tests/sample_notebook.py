@@ -18,9 +18,9 @@ EQUATIONS = (
     "## 3.1 Two sides\n\nThe return is defined by\n\n$$ G = 1 + 1. \\tag{3.1} $$\n\nBy Eq. (3.1),"
     " with $\\gamma = 1$,\n\n$$\n\\begin{aligned}\nG &= 2 .\n\\end{aligned}\n\\tag{3.2}\n$$"
 )
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
-    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (  # with a palette, as `clean` stores it
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQMAAAAl21bKAAAAA1BMVEWA/4A4"
+    "01gIAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="
 )
 DEFINITIONS = {"3.1": "defines the return"}
 

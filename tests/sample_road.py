@@ -11,7 +11,7 @@ from rlbook.book.publish.road import set_folds, set_times
 FIGURE = new_output("display_data", {"image/png": PIXEL, "text/plain": "<Figure>"})
 DIFF = "```diff\n- target = r\n+ target = r + gamma * V[s_next]\n```"
 SAID = "It is worth two, which is one more than in the cell before."
-ANSWER = f"<details><summary>▸ Answer</summary>\n\n{SAID}\n\n</details>"
+ANSWER = f"<details><summary>Answer</summary>\n\n{SAID}\n\n</details>"
 WALK = "The agent walks along the corridor and counts each of its steps with care."
 OPENING = f"""# 7. A sample
 
@@ -36,7 +36,7 @@ OPENING = f"""# 7. A sample
 > **Warm-up.** (1) What is a return, said in the words of the first chapter? (2) What is the value
 > of a state under a given policy? (3) What does a policy say in each of the states?
 >
-> <details><summary>▸ Answers</summary>
+> <details><summary>Answers</summary>
 >
 > (1) The discounted sum of all the rewards that are still to come. (2) The mean of the return from
 > this state on. (3) How probable each of the actions is there.

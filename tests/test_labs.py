@@ -73,7 +73,7 @@ def test_a_strip_shows_each_frame_and_leaves_one_figure():
     shown = [axis.get_images()[0].get_array() for axis in figure.axes if axis.get_images()]
     assert len(shown) == 4 and len(figure.axes) == 6
     assert all(not np.array_equal(shown[0], other) for other in shown[1:])
-    assert shown[0].shape == (300, 400, 4)  # dots
+    assert shown[0].shape == (330, 440, 4)  # dots
     assert tuple(figure.get_size_inches()) == pytest.approx((6, 3))
 
 

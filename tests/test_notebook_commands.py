@@ -1,13 +1,17 @@
 """`execute` and `clean` clean a notebook, and `--check` names the cell that differs."""
 
+import base64
 import copy
+import io
 import json
 
+import numpy as np
 import pytest
 from nbformat.v4 import new_markdown_cell, new_output
+from PIL import Image
 from sample_notebook import code, make_notebook, sample_cells, write
 
-from rlbook.book.publish.execute import FOLDS, METADATA, clean, differences, main
+from rlbook.book.publish.execute import FOLDS, METADATA, clean, differences, few_colors, main
 from rlbook.book.publish.launch import read, to_text
 
 
@@ -55,6 +59,21 @@ def test_clean_joins_the_pieces_of_a_stream():
     pieces.insert(2, new_output("display_data", {"text/plain": "x"}))
     outputs = clean(make_notebook([code("f()", outputs=tuple(pieces))])).cells[0].outputs
     assert [output.get("text") for output in outputs] == ["a\nb\n", None, "c\n"]
+
+
+def test_a_picture_keeps_its_looks_in_a_third_of_the_bytes():
+    rows, columns = np.mgrid[:200, :300]
+    smooth = np.stack([rows, columns // 2, 0 * rows, 0 * rows + 255], axis=-1).astype(np.uint8)
+    smooth[:20] = 0  # see-through: white
+    buffer = io.BytesIO()
+    Image.fromarray(smooth, "RGBA").save(buffer, "PNG")
+    stored = few_colors(base64.b64encode(buffer.getvalue()).decode())
+    image = Image.open(io.BytesIO(base64.b64decode(stored)))
+    assert image.mode == "P" and image.size == (300, 200)
+    seen = np.asarray(image.convert("RGB")).astype(int)
+    assert (seen[:20] == 255).all()
+    assert abs(seen[20:] - smooth[20:, :, :3]).mean() < 4
+    assert few_colors(stored) == stored
 
 
 def test_clean_changes_nothing_twice():

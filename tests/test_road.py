@@ -132,7 +132,7 @@ BROKEN = [
     ),
     ("checks_lie_off_the_road", "checks nothing", tag(at.SHOWN, "surprising")),
     ("answers_are_folded", "no folded answer", drop(at.ANSWERED)),
-    ("answers_are_folded", "no folded answer", replace(at.HEAD, "▸ Answer<", "Answer<")),
+    ("answers_are_folded", "no folded answer", replace(at.HEAD, "Answer<", "▸ Answer<")),
     (
         "answers_are_folded",
         "no folded answer",
@@ -152,7 +152,7 @@ BROKEN = [
     ("says_where_you_are", "the summary lacks the line", replace(at.SUMMARY, "line that", "one")),
     ("asks_before_and_after", "the box lacks", replace(at.HEAD, "**Warm-up.**", "Questions.")),
     ("asks_before_and_after", "the box lacks", replace(at.HEAD, "(3) What", "What")),
-    ("asks_before_and_after", "the warm-up's answers", replace(at.HEAD, "▸ Answers", "Answers")),
+    ("asks_before_and_after", "the warm-up's answers", replace(at.HEAD, "Answers<", "Hints<")),
     ("asks_before_and_after", "lacks **Two", replace(at.SUMMARY, "**Two questions", "**Some")),
     ("asks_before_and_after", "two questions' answers", replace(at.SUMMARY, at.ANSWER, "Two.")),
     ("has_one_lab", "found 0", replace(at.LAB, "### Lab: move it", "### Move it")),
@@ -321,7 +321,7 @@ def test_minutes_of_cells():
     assert road.code_minutes(figure) == pytest.approx(0.3 + 0.75)
     assert road.code_minutes(code("# Imports\nimport x\nimport y")) == pytest.approx(0.1)
     words = "four words and more. " * 30  # one minute
-    answer = f"<details><summary>▸ Answer</summary>{words}</details>"
+    answer = f"<details><summary>Answer</summary>{words}</details>"
     hint = f"<details><summary>Hint 1</summary>{words}</details>"
     both = text(f"{answer}\n\n{hint}\n\n**Predict.**")
     assert road.minutes_of(both) == pytest.approx((1 + 1 / 120, 2, 1))

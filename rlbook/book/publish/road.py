@@ -153,7 +153,7 @@ def fold_problems(cells: list[NotebookNode]) -> list[str]:
 
 def is_answer(title: str) -> bool:
     """Whether a fold or <details> is the answer to a question: everybody opens it."""
-    return bool(re.match(r"▸ Answers?\b", title.strip()))
+    return bool(re.match(r"(▸ )?Answers?\b", title.strip()))
 
 
 def unquoted(text: str) -> str:
