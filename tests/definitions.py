@@ -38,4 +38,9 @@ DEFINITIONS: dict[str, str] = {
     "16.3": "says what PPO-penalty maximises",
     # Chapter 19
     "19.2": "says what RLHF maximises",
+    # Appendix F
+    "F.1": "says what the expectation is",
+    "F.4": "says what a conditional probability is",
+    "F.6": "says what the gradient is",
+    "F.8": "says what a matrix times a vector is",
 }

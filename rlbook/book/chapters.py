@@ -81,6 +81,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     Chapter("C", "debugging", "Debugging RL", "appendix", "reference"),
     Chapter("D", "index", "Index", "appendix", "index"),
     Chapter("E", "notation", "Notation and the package", "appendix", "reference"),
+    Chapter("F", "what_you_need", "What you need", "appendix"),
 )
 """In reading order."""
 PLACES = {chapter.label: place for place, chapter in enumerate(CHAPTERS)}

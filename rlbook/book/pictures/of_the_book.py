@@ -15,7 +15,7 @@ NAMES = {  # of the chapters, broken into lines
     "14": "Actor-\ncritic", "15": "TRPO", "16": "PPO", "17": "GAE",
     "18": "Reward\nmodels", "19": "RLHF\nby PPO", "20": "GRPO",
     "A": "Gradient\ntheorem", "B": "Corrections", "C": "Debugging\nRL",
-    "E": "Notation",
+    "E": "Notation", "F": "What you\nneed",
 }  # fmt: skip
 PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), rows of chapters
     ("Part I. RL basics (a known model)", (0.19, 6.05, "left"), "blue",
@@ -28,6 +28,7 @@ PARTS = [  # title, its place (x, y, side), colour, (left, bottom, right, top), 
      (4.185, 0.13, 7.24, 1.25), {(4, 0.85): "18 19 20"}),
     ("Appendix", (0.19, 0.28, "left"), "sky",
      (0.06, 0.13, 4.125, 1.25), {(0, 0.85): "A B C E"}),
+    ("", (0.19, 2.5, "left"), "sky", (0.06, 1.25, 1.07, 2.51), {(0, 2.06): "F"}),
 ]  # fmt: skip
 
 
