@@ -5,6 +5,7 @@ the book as a whole (numbers of equations, citations, exercises, links) are in b
 """
 
 import ast
+import base64
 import copy
 import re
 import statistics
@@ -353,6 +354,23 @@ def captions_every_figure(notebook: Notebook) -> list[str]:
     numbers = re.findall(rf"^\*Figure ({LABEL}\.\d+)\.\*", text, re.MULTILINE)
     wanted = [f"{notebook.chapter}.{count}" for count in range(1, len(numbers) + 1)]
     return found + ([f"figures are numbered {numbers}"] if numbers != wanted else [])
+
+
+@rule
+def figures_are_sharp(notebook: Notebook) -> list[str]:
+    """Stored with twice the dots that they have on the page, as use_style() draws them."""
+    found = []
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            if picture := output.get("data", {}).get("image/png"):
+                dots = int.from_bytes(base64.b64decode(picture)[16:20], "big")  # PNG's header
+                width = output.metadata.get("image/png", {}).get("width", dots)
+                if dots < 2 * width - 1:
+                    found.append(
+                        f"{number_of(index, cell)}: its figure has {dots} dots in a row for"
+                        f" {width} on the page; is use_style() called before?"
+                    )
+    return found
 
 
 @rule

@@ -18,9 +18,9 @@ EQUATIONS = (
     "## 3.1 Two sides\n\nThe return is defined by\n\n$$ G = 1 + 1. \\tag{3.1} $$\n\nBy Eq. (3.1),"
     " with $\\gamma = 1$,\n\n$$\n\\begin{aligned}\nG &= 2 .\n\\end{aligned}\n\\tag{3.2}\n$$"
 )
-PIXEL = (  # with a palette, as `clean` stores it
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQMAAAAl21bKAAAAA1BMVEWA/4A4"
-    "01gIAAAACklEQVR42mNgAAAAAgAB5Sfe/AAAAABJRU5ErkJggg=="
+PIXEL = (  # 2 x 2, with a palette, as `clean` stores it
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACAQMAAABIeJ9nAAAAA1BMVEVGgrQW"
+    "1EH0AAAADElEQVR42mNgYGAAAAAEAAHI6uv5AAAAAElFTkSuQmCC"
 )
 DEFINITIONS = {"3.1": "defines the return"}
 
@@ -54,7 +54,8 @@ def exercise(number: str, kind: str) -> list:
 
 def sample_cells() -> list:
     """The cells of the sample, not yet numbered."""
-    figure = new_output("display_data", {"image/png": PIXEL, "text/plain": "<Figure>"})
+    data = {"image/png": PIXEL, "text/plain": "<Figure>"}
+    figure = new_output("display_data", data, metadata={"image/png": {"width": 1, "height": 1}})
     return [
         new_markdown_cell(TITLE),
         code(INSTALL_CELL, tags=("install",)),

@@ -57,6 +57,10 @@ def output(cell: int, *args, **kwargs):
     return lambda cells: cells[cell].outputs.append(new_output(*args, **kwargs))
 
 
+def soften(cell: int):
+    return lambda cells: cells[cell].outputs[0].metadata.clear()
+
+
 def clear(cell: int):
     return lambda cells: cells[cell].outputs.clear()
 
@@ -125,6 +129,7 @@ BROKEN = [
     ("captions_every_figure", "no Markdown cell", replace(6, "*Figure 3.1.*", "A figure.")),
     ("captions_every_figure", "numbered", replace(6, "Figure 3.1", "Figure 3.2")),
     ("captions_every_figure", "2 figures", output(5, "display_data", {"image/png": PIXEL})),
+    ("figures_are_sharp", "2 dots in a row for 2", soften(5)),
     ("has_balanced_dollars", "lone", append(3, "It costs $5.")),
     ("has_no_comment_in_a_formula", "% of all", append(3, "$$ x \\text{ in 95% of all} $$")),
     ("has_no_comment_in_a_formula", "% here", append(3, "So $x = 5% here$ and on.")),

@@ -26,6 +26,7 @@ BROKEN = [
     Broken("4.9", 'curves["at random"] = curves["to and fro"]', "random draws gain a lot"),
     Broken("4.9", "tries[3] = 20", "one of the random orders gains a lot"),
     Broken("4.9", "tries = [x + 30 for x in tries]", "random draws always lose"),
+    Broken("4.9", "shuffles[7] = 53", "a shuffled order is no better than a drawn one"),
     Broken(
         "4.10",
         "runs = {n: (h, r) for n, (h, r) in zip(runs, reversed(runs.values()))}",
@@ -40,6 +41,7 @@ BROKEN = [
     ),
     Broken("4.4", "V[rooms] += 0.01", "the values are a hundredth too high"),
     Broken("4.4", "V[0, 0] = -1.0", "a wall has a value"),
+    Broken("4.4", "V[V == V.min()] += 1e-6", "nobody is still counting"),
     Broken(
         "4.4",
         "lowest = V == V.min()\nV[lowest] -= 1e-12 * torch.arange(int(lowest.sum()))",
