@@ -75,14 +75,15 @@ def draw(policy: str = "best moves", epsilon: float = 0.0, row: int = 3, column:
     mean = float(values[cell])
     names = [f"{name}\n{p:.0%}" for name, p in zip(MOVES, chances[cell].tolist(), strict=True)]
     drawn = bars.bar(names, q[cell].tolist(), color=COLORS["sky"])
-    bars.bar_label(drawn, fmt="%.3f", padding=2, size=9)
+    bars.bar_label(drawn, fmt="%.3f", label_type="center", size=9)
     bars.axhline(mean, color=COLORS["vermillion"], linestyle="--")
     bars.set(ylim=(0, 1.05), title=f"bars: Q; dashed: V = {mean:.3f}")
     advantage = (q[cell] - mean).tolist()
     advantage = [0.0 if abs(x) < 1e-9 else x for x in advantage]
     colors = [COLORS["green"] if x > 0 else COLORS["orange"] for x in advantage]
     drawn = prices.bar(names, advantage, color=colors)
-    prices.bar_label(drawn, fmt="%+.3f", padding=2, size=9)
+    labels = [f"{x:+.3f}" if x else "0" for x in advantage]
+    prices.bar_label(drawn, labels, padding=2, size=9)
     prices.axhline(0, color=COLORS["vermillion"], linestyle="--")
     prices.set(ylim=(-0.32, 0.32), title="A = Q - V")
     for ax in (bars, prices):
