@@ -49,7 +49,7 @@ def tables(policy: str, epsilon: float) -> tuple[torch.Tensor, torch.Tensor, tor
 
 
 def draw(policy: str = "best moves", epsilon: float = 0.0, row: int = 3, column: int = 2) -> Figure:
-    """The policy on the lake, brighter where V is high, and in one cell Q with its mean V, and A = Q - V.
+    """The policy on the lake; and in one cell Q with its mean V, and A = Q - V.
 
     Raises:
         ValueError: policy not in POLICIES, epsilon not in [0, 1], or a cell outside the lake.
