@@ -50,7 +50,7 @@ def diagnose(tag: str, attempt) -> Diagnosis:
     Whatever the attempt does, this returns; only a tag that no exercise has, which is the
     author's mistake, raises ValueError.
     """
-    match = re.fullmatch(r"(\w+)\.(\d+)", tag)
+    match = re.fullmatch(r"(\w+)\.(\d+[a-z]?)", tag)
     checker = checkers(match[1]).get(tag) if match else None
     if checker is None:
         raise ValueError(f"there is no code exercise {tag!r}")
