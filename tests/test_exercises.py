@@ -14,7 +14,7 @@ from parsed_notebook import Notebook, chapters, plain_namespace, run_source
 from sample_notebook import code, make_notebook, write
 
 import rlbook.book.exercises as exercises
-from rlbook.book.exercises import check_exercise, checkers, diagnose
+from rlbook.book.exercises import chapter_03, check_exercise, checkers, diagnose
 from rlbook.book.exercises.expectations import (
     NotAttempted,
     WrongAnswer,
@@ -353,3 +353,23 @@ def test_blanks_are_counted(checker):
     judge = checker(check_double)
     assert judge(two_blanks).message == "2 blanks left."
     assert judge(one_blank) == ("unattempted", "1 blank left.")
+
+
+# --- chapter 3: a program that lists 2^100 policies
+
+
+def test_a_program_that_never_ends_is_stopped(monkeypatch):
+    """It counts in a small model by the book, and in a large one policy by policy."""
+    monkeypatch.setattr(chapter_03, "PATIENCE", 0.2)
+    namespace = imports_of("03")
+    run_source(next(e.values[1].solution for e in CODE_EXERCISES if e.id == "3.4"), namespace, "")
+
+    def count_optimal_policies(mdp):
+        number = 0
+        while mdp.num_states > 11 and number < 2**mdp.num_states:
+            number += 1
+        return number or namespace["count_optimal_policies"](mdp)
+
+    diagnosis = diagnose("3.4", count_optimal_policies)
+    assert diagnosis.status == "wrong"
+    assert "There are 2^100 policies, too many to list" in diagnosis.message

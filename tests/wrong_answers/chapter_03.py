@@ -5,6 +5,13 @@ WRONG = {
         (
             """
 def q_expectation_backup(mdp, q, policy):
+    return mdp.reward + 0.9 * mdp.transition @ (policy * q).sum(dim=1)
+""",
+            "this model has its own, mdp.discount",
+        ),
+        (
+            """
+def q_expectation_backup(mdp, q, policy):
     return mdp.reward + mdp.transition @ (policy * q).sum(dim=1)
 """,
             "without the discount",
@@ -65,6 +72,22 @@ def q_expectation_backup(mdp, q, policy):
         (
             """
 def soft_backup(mdp, values, temperature):
+    q = mdp.reward + 0.9 * mdp.transition @ values
+    return temperature * torch.logsumexp(q / temperature, dim=1)
+""",
+            "this model has its own, mdp.discount",
+        ),
+        (
+            """
+def soft_backup(mdp, values, temperature):
+    q = mdp.reward + mdp.discount * mdp.transition @ values
+    return temperature * ((q - q.max()) / temperature).exp().sum(1).log() + q.max()
+""",
+            "each state's own maximum",
+        ),
+        (
+            """
+def soft_backup(mdp, values, temperature):
     q = mdp.reward + mdp.discount * mdp.transition @ values
     return (torch.softmax(q / temperature, dim=1) * q).sum(dim=1)
 """,
@@ -121,6 +144,27 @@ def soft_backup(mdp, values, temperature):
         ),
     ],
     "3.4": [
+        (
+            """
+def count_optimal_policies(mdp):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(1000):
+        V = (mdp.reward + 0.9 * mdp.transition @ V).amax(dim=1)
+    q = mdp.reward + 0.9 * mdp.transition @ V
+    return int((q >= q.amax(dim=1, keepdim=True) - 1e-8).sum(dim=1).prod())
+""",
+            "this model's own discount",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    from itertools import product
+    policies = list(product(range(mdp.num_actions), repeat=mdp.num_states))
+    V = torch.stack([policy_values(mdp.induced_chain(torch.tensor(p))) for p in policies])
+    return int((V >= V.amax(dim=0) - 1e-8).all(dim=1).sum())
+""",
+            "would list them for ever",
+        ),
         (
             """
 def count_optimal_policies(mdp):

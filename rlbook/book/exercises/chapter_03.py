@@ -1,8 +1,18 @@
 """Checkers of chapter 3, Bellman's equations."""
 
+import ast
+import sys
+import time
+
 import torch
 
-from rlbook.book.exercises.expectations import expect_close
+from rlbook.book.exercises.expectations import (
+    Attempt,
+    WrongAnswer,
+    expect_close,
+    expect_true,
+    statements_of,
+)
 from rlbook.ground.seeding import generator
 from rlbook.planning.mdp import MDP
 
@@ -10,8 +20,8 @@ from rlbook.planning.mdp import MDP
 def check_q_expectation_backup(attempt) -> str:
     """q_expectation_backup(mdp, q, policy): the right side of Eq. (3.6)."""
     rng = generator(2)
-    for states, actions in ((5, 3), (3, 3), (4, 1)):
-        mdp = MDP.random(states, actions, discount=0.9, generator=rng)
+    for states, actions, discount in ((5, 3, 0.9), (3, 3, 0.5), (4, 1, 0.97)):
+        mdp = MDP.random(states, actions, discount=discount, generator=rng)
         q = 10 * torch.randn(states, actions, generator=rng, dtype=torch.float64)
         policy = torch.rand(states, actions, generator=rng, dtype=torch.float64)
         policy = policy / policy.sum(dim=1, keepdim=True)
@@ -19,10 +29,11 @@ def check_q_expectation_backup(attempt) -> str:
         expect_close(
             attempt(mdp, q, policy),
             r + gamma * P @ v,
-            on=f"a random model with {states} states and {actions} actions",
+            on=f"a random model with {states} states, {actions} actions, discount {discount:g}",
             hint="Compare with r(s, a) + gamma sum_s' P(s'|s, a) sum_a' pi(a'|s') q(s', a').",
             mistakes={
                 "That is what comes out without the discount.": r + P @ v,
+                "That is the discount 0.9; this model has its own, mdp.discount.": r + 0.9 * P @ v,
                 "The discount multiplies the reward as well; it belongs to what comes later "
                 "only.": gamma * (r + P @ v),
                 "The reward of the first step is missing.": gamma * P @ v,
@@ -55,19 +66,25 @@ def check_q_expectation_backup(attempt) -> str:
 def check_soft_backup(attempt) -> str:
     """soft_backup(mdp, values, temperature): the max replaced by a log-sum-exp."""
     rng = generator(3)
-    for temperature in (1.0, 10.0, 0.1, 0.001):
-        mdp = MDP.random(5, 3, discount=0.9, generator=rng)
-        values = 10 * torch.randn(5, generator=rng, dtype=torch.float64)
+    for temperature, discount, states, actions in (
+        *((1.0, 0.9, 5, 3), (10.0, 0.5, 4, 2), (0.1, 0.97, 3, 3), (0.001, 0.9, 5, 3)),
+    ):
+        mdp = MDP.random(states, actions, discount=discount, generator=rng)
+        values = 10 * torch.randn(states, generator=rng, dtype=torch.float64)
         q = mdp.reward + mdp.discount * mdp.transition @ values  # (S, A)
         undiscounted = mdp.reward + mdp.transition @ values
         expect_close(
             attempt(mdp, values, temperature),
             _soft_maximum(q, temperature),
-            on=f"a random model with 5 states, 3 actions, at temperature {temperature:g}",
+            on=f"a random model with {states} states, {actions} actions and discount "
+            f"{discount:g}, at temperature {temperature:g}",
             hint="Compare with tau * log(sum over a of exp(q(s, a) / tau)).",
             mistakes={
                 "That is what comes out without the discount.": _soft_maximum(
                     undiscounted, temperature
+                ),
+                "That is the discount 0.9; this model has its own, mdp.discount.": _soft_maximum(
+                    mdp.reward + 0.9 * mdp.transition @ values, temperature
                 ),
                 "That is the hard maximum: the temperature is not used.": q.amax(dim=1),
                 "The temperature in front of the logarithm is missing.": torch.logsumexp(
@@ -80,6 +97,10 @@ def check_soft_backup(attempt) -> str:
                 / temperature,
                 "The exponential is too large for float64: subtract the maximum over a first, "
                 "and add it back at the end.": temperature * (q / temperature).exp().sum(1).log(),
+                "Subtract each state's own maximum: beside the largest q(s, a) of all, those of "
+                "other states underflow to 0.": (
+                    temperature * ((q - q.max()) / temperature).exp().sum(1).log() + q.max()
+                ),
                 "That is the mean over the actions inside the logarithm; the sum is asked.": (
                     _soft_maximum(q, temperature)
                     - temperature * torch.tensor(float(q.shape[1]), dtype=q.dtype).log()
@@ -102,7 +123,12 @@ def _soft_maximum(q: torch.Tensor, temperature: float) -> torch.Tensor:
     return highest + temperature * inner.log()
 
 
-def check_count_optimal_policies(attempt) -> str:
+PATIENCE = 60.0  # seconds, for one model of the third exercise
+LISTS = {"product", "cartesian_prod", "meshgrid", "ndindex", "deterministic_policies"}
+"""What lists all policies. In C, where nothing can stop it."""
+
+
+def check_count_optimal_policies(attempt: Attempt) -> str:
     """count_optimal_policies(mdp): the product over states of the number of best actions."""
     rng = generator(4)
     expect_close(
@@ -127,7 +153,21 @@ def check_count_optimal_policies(attempt) -> str:
     )
     _check_ties(attempt, machine)
     expect_close(
-        _number(attempt(_corridor(100))),
+        _number(attempt(_now_or_later())),
+        2,
+        on="a model with discount 0.5, where 1 now and 2 a step later are worth the same",
+        mistakes={
+            "Is it this model's own discount, mdp.discount? With 0.9, waiting would be better.": 1,
+        },
+    )
+    expect_true(
+        not _lists_policies(attempt),
+        on="the models that follow",
+        what="there are up to 2^100 policies; your program would list them for ever.",
+        hint="The choices in different states are independent: count in each state.",
+    )
+    expect_close(
+        _number(_patiently(attempt, _corridor(100))),
         1,
         on="a corridor of 100 states, with rewards at its ends only",
         hint="News travels one state a sweep: settle V first.",
@@ -135,7 +175,7 @@ def check_count_optimal_policies(attempt) -> str:
     for states, discount in ((3, 0.9), (10, 0.95)):
         mdp = _split_states(MDP.random(states, 3, discount=discount, generator=rng), rng)
         expect_close(
-            _number(attempt(mdp)),
+            _number(_patiently(attempt, mdp)),
             2 ** (2 * states),
             on=f"a model with {2 * states} states, each with two equally good best actions",
             hint="Equally good actions may differ by rounding, and by as much as V is not yet "
@@ -147,6 +187,39 @@ def check_count_optimal_policies(attempt) -> str:
             },
         )
     return "Every one of these policies has the same values, V*."
+
+
+def _lists_policies(attempt: Attempt) -> bool:
+    """Whether the learner's source calls one of LISTS."""
+    nodes = [n for part in statements_of(attempt.function) for n in ast.walk(part)]
+    names = {n.id for n in nodes if isinstance(n, ast.Name)}
+    return bool(LISTS & (names | {n.attr for n in nodes if isinstance(n, ast.Attribute)}))
+
+
+class _TooSlow(BaseException):
+    """No Exception, so that it reaches the checker."""
+
+
+def _patiently(attempt: Attempt, mdp: MDP):
+    """attempt(mdp), stopped after PATIENCE seconds at its next line of Python."""
+    end, before = time.monotonic() + PATIENCE, sys.gettrace()
+
+    def watch(frame, event, value):
+        if time.monotonic() > end:
+            raise _TooSlow
+        return watch
+
+    sys.settrace(watch)
+    try:
+        return attempt(mdp)
+    except _TooSlow:
+        raise WrongAnswer(
+            f"On a model with {mdp.num_states} states it had no answer after {PATIENCE:g} seconds. "
+            f"There are {mdp.num_actions}^{mdp.num_states} policies, too many to list: count in "
+            "each state."
+        ) from None
+    finally:
+        sys.settrace(before)
 
 
 def _check_ties(attempt, machine: MDP) -> None:
@@ -182,6 +255,14 @@ def _number(count) -> float:
 def _machine() -> MDP:
     transition = [[[0.5, 0.5], [1, 0]], [[0, 1], [1, 0]]]
     return MDP.from_arrays(torch.tensor(transition).double(), [[5, 4], [3, 0]], discount=0.9)
+
+
+def _now_or_later() -> MDP:
+    """One reward now, or two a step later: level at the discount of this model, 0.5."""
+    transition = torch.zeros(3, 2, 3, dtype=torch.float64)
+    transition[0, 0, 2] = transition[0, 1, 1] = 1
+    transition[1, :, 2] = transition[2, :, 2] = 1
+    return MDP.from_arrays(transition, [[1.0, 0.0], [2.0, 0.0], [0.0, -1.0]], discount=0.5)
 
 
 def _mechanics(machine: MDP) -> MDP:

@@ -41,6 +41,11 @@ class Attempt:
         self._calls = 0
         self.last_result = None
 
+    @property
+    def function(self) -> Callable:
+        """The learner's own, to read its source."""
+        return self._function
+
     def __call__(self, *args, **kwargs):
         """Call a function that returns something and leaves its inputs alone."""
         inputs = [(name, x) for name, x in self._inputs(args, kwargs) if _is_array(x)]
