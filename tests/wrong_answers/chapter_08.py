@@ -161,7 +161,8 @@ WRONG = {
         (_log(power="n"), "perhaps a guess"),
         (_log(count="k == n + 1"), "one reward too many"),
         (_log(count="True"), "n is not used"),
-        (_log(count="k == 2"), "those of the call"),
+        (_log(count="k == 2"), "one reward too many"),
+        (_log(count="k == min(n, 4)"), "those of the call"),
         (_log().replace("gamma **", "1.0 **"), "without the discount"),
         (_log(learn="V[s] += 0.3 * (G - V[s])"), "those of the call"),
         (

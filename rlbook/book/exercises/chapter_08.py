@@ -174,6 +174,7 @@ LOGS = (  # episodes, each its states and how it stops; then n, alpha, gamma
      (4, 0.1, 1.0)),
     ("an episode that terminates in the very step of the cut, n = 2",
      [([0, 2, 4, 3], "TC"), ([1, 4], "C")], (2, 0.6, 0.5)),
+    ("one episode of eight steps, n = 6", [([0, 1, 2, 4, 0, 2, 1, 4, 0], "C")], (6, 0.2, 0.9)),
     ("n = 50, longer than any episode",
      [([0, 1, 2, 3], "T"), ([4, 2, 0, 1], "C")], (50, 0.3, 0.9)),
 )  # fmt: skip
@@ -197,13 +198,15 @@ def _learn_log(log, V, n, alpha, gamma, *, slip=None):
         read, G, weight = old if slip == "old values" else V, 0.0, 1.0
         for k, (_, r, s_next, terminated, truncated) in enumerate(log[t:], start=1):
             G, weight = G + weight * r, weight * gamma
-            stops = truncated and slip != "cuts ignored"
-            if terminated and slip != "runs on":
+            last = t + k == len(log)
+            stops = last or (truncated and slip not in ("cuts ignored", "runs on"))
+            if terminated and (last or slip != "runs on"):
                 G += weight * read[s_next] if slip == "end has a value" else 0.0
                 break
-            if k == n or (stops and slip != "runs on"):
+            if k == n or stops:
                 guess = weight / gamma if slip == "gamma^(n-1)" else weight
-                if slip != "no guess" and not (truncated and slip == "cut is an end"):
+                known = terminated or (truncated and slip == "cut is an end")
+                if slip != "no guess" and not known:
                     G += guess * read[s_next]
                 break
         if slip != "full sums only" or k == n:
