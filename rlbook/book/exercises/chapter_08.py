@@ -247,8 +247,9 @@ def check_learn_from_log(attempt) -> str:
                 "The last steps of an episode learned nothing: there the sum is shorter than "
                 "n.": slip("full sums only"),
                 "The guess is missing where an episode goes on.": slip("no guess"),
-                "The guess lies one step further than the last reward: one more "
-                "gamma.": slip("gamma^(n-1)"),
+                "The guess lies one step further than the last reward: one more gamma.": slip(
+                    "gamma^(n-1)"
+                ),
                 "That is one reward too many: there are n.": slip(None, n=n + 1),
                 "That is TD(0): n is not used.": slip(None, n=1),
                 "That is what comes out without the discount.": slip(None, gamma=1.0),
