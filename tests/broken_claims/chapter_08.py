@@ -20,6 +20,7 @@ BROKEN = [
         "no difference on average",
     ),
     Broken("8.1", "td_curves = td_curves + 0.05", "the curves cross"),
+    Broken("8.1", "td_curves = td_curves.flip(0)", "the smallest step is the fastest"),
     Broken("8.2", "td = mc", "TD has the floor of Monte Carlo"),
     Broken("8.2", "td = mc / 9", "a ninth of the variance stays a ninth"),
     Broken("8.2", "td = td / 2", "they do not meet at step 1"),
