@@ -33,6 +33,29 @@ def td_lambda_changes(V, states, rewards, next_states, terminated, gamma, lambda
 """
 
 
+def _log(
+    stop: str = "terminated or truncated",
+    guess: str = "not terminated",
+    count: str = "k == n",
+    power: str = "k",
+    learn: str = "V[s] += alpha * (G - V[s])",
+) -> str:
+    return f"""
+def learn_from_log(log, V, n, alpha, gamma):
+    old, V = V.clone(), V.clone()
+    for t, (s, *_) in enumerate(log):
+        G = 0.0
+        for k, (_, r, s_next, terminated, truncated) in enumerate(log[t:], start=1):
+            G = G + gamma ** (k - 1) * r
+            if {stop} or {count}:
+                break
+        if {guess}:
+            G = G + gamma ** ({power}) * V[s_next]
+        {learn}
+    return V
+"""
+
+
 FADE, ADD = "        trace = gamma * lambda_ * trace", "        trace[s] += 1"
 
 WRONG = {
@@ -57,6 +80,9 @@ WRONG = {
         ),
         (_td_zero(update="(1 - int(ended)) * alpha * (target - V[s])"), "last step is left out"),
         (_td_zero(target="0 if ended else r + gamma * V[s_next]"), "took the last reward away"),
+        (_td_zero(target="r if ended else r + 0.8 * V[s_next]"), "those of the call"),
+        (_td_zero(update="0.3 * (target - V[s])"), "those of the call"),
+        (_td_zero(target="r if s_next == 5 else r + gamma * V[s_next]"), "target is the reward"),
     ],
     "8.3": [
         (
@@ -94,6 +120,14 @@ WRONG = {
             ),
             "there is no guess",
         ),
+        (
+            _n_step(
+                "    G = sum(0.8**k * rewards[t + k] for k in range(min(n, T - t)))\n"
+                "    if t + n < T:\n"
+                "        G = G + 0.8**n * values[t + n]"
+            ),
+            "Is gamma that of the call?",
+        ),
     ],
     "8.4": [
         (_changes(f"{FADE}\n        trace[s] = 1"), "That is a replacing trace"),
@@ -110,6 +144,30 @@ WRONG = {
         (
             _changes(f"{FADE}\n{ADD}", error="r + gamma * V[s_next] - V[s]"),
             "It read what V holds for the terminal state",
+        ),
+        (_changes(f"        trace = 0.8 * lambda_ * trace\n{ADD}"), "those of the call"),
+        (_changes(f"        trace = gamma * 0.7 * trace\n{ADD}"), "those of the call"),
+    ],
+    "8.7": [
+        (_log(guess="True"), "whatever V holds for that state"),
+        (_log(guess="not (terminated or truncated)"), "A cut is no end"),
+        (_log(stop="terminated"), "belong to another episode"),
+        (_log(stop="False"), "from one episode into the next"),
+        (_log(learn="V[s] = V[s] + (G - V[s])"), "The step size is not used"),
+        (_log(learn="V[s] += alpha * (V[s] - G)"), "The sign is wrong"),
+        (_log(learn="V[s] += alpha * (G - V[s]) if k == n else 0"), "learned nothing"),
+        (_log(guess="False"), "The guess is missing"),
+        (_log(power="k - 1"), "one more gamma"),
+        (_log(power="n"), "perhaps a guess"),
+        (_log(count="k == n + 1"), "one reward too many"),
+        (_log(count="True"), "n is not used"),
+        (_log(count="k == 2"), "one reward too many"),
+        (_log(count="k == min(n, 4)"), "those of the call"),
+        (_log().replace("gamma **", "1.0 **"), "without the discount"),
+        (_log(learn="V[s] += 0.3 * (G - V[s])"), "those of the call"),
+        (
+            _log(learn="V[s] += alpha * (G - old[s])").replace("* V[s_next]", "* old[s_next]"),
+            "the values of its moment",
         ),
     ],
 }
