@@ -8,7 +8,7 @@ BROKEN = [
     Broken("1.1", "late = 10 * gammas**10", "the large reward comes after 10 steps, not 20"),
     Broken("1.2", "hand_written = np.eye(4)[[RIGHT] * 16]", "straight on, into a hole"),
     Broken(
-        "1.3",
+        "do not even touch",
         'sampled["hand-written"] = sampled["random"]',
         "the plan is no better than chance",
     ),

@@ -171,7 +171,7 @@ def _words(played: list[list[Step]]) -> list[str]:
     """What the last step was, and what the walks have brought so far."""
     walk = played[-1]
     done = [one for one in played if one and one[-1].over]
-    lines = [f"walk {len(played)}, {len(walk)} steps"]
+    lines = [f"walk {len(played)}, {len(walk)} step{'s' * (len(walk) != 1)}"]
     if walk:
         last = walk[-1]
         moved = (
@@ -191,7 +191,7 @@ def _words(played: list[list[Step]]) -> list[str]:
             lines.append(f"over: {ends.get(MAP[last.next_state], 'the clock')}")
     if done:
         mean = sum(map(return_of, done)) / len(done)
-        lines.append(f"your {len(done)} finished walks: mean {mean:.2f}")
+        lines.append(f"your finished walks: {len(done)}, mean {mean:.2f}")
     return lines
 
 
