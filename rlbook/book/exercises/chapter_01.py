@@ -209,7 +209,7 @@ class World:
         if self.t == PATIENCE:
             self._stop(
                 f"One walk has gone on for {PATIENCE:,} steps. The first action is given for the "
-                "first step only; then the policy chooses, also if the walk comes back to the start."
+                "first step only; then the policy chooses, also when the walk is back at the start."
             )
         outcomes = self.table[self.state][int(action)]
         chosen = self.rng.choice(len(outcomes), p=[p for p, *_ in outcomes])
