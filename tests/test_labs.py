@@ -13,7 +13,7 @@ from parsed_notebook import chapters, parse, plain_namespace, run_source, tags_o
 from road_rules import OLD_FORM, REFERENCES
 
 import rlbook.book.labs as labs
-from rlbook.book.labs import chapter_09, play, strip
+from rlbook.book.labs import chapter_01, chapter_09, play, strip
 
 FOLDER = Path(labs.__file__).parent
 LABS = [path.stem.removeprefix("chapter_") for path in sorted(FOLDER.glob("chapter_*.py"))]
@@ -139,7 +139,7 @@ def another(control):
     if hasattr(control, "options"):
         values = [o[1] if isinstance(o, tuple) else o for o in control.options]
         return next(value for value in values if value != control.value)
-    return not control.value if isinstance(control.value, bool) else control.value + "x"
+    return not control.value if isinstance(control.value, bool) else control.value + "R"
 
 
 def imports_of(number: str) -> dict:
@@ -173,6 +173,42 @@ def drawn_with(function, frame):
     if isinstance(frame, dict):
         return function(**frame)
     return function(*frame) if isinstance(frame, tuple) else function(frame)
+
+
+# ---------------------------------------------------------------- chapter 1
+
+
+def test_a_walk_on_the_lake():
+    """One outcome of three is drawn; the last button of a cell is what the copycat presses."""
+    walks = chapter_01.walks_of("d?DUR", luck=5)
+    assert [[(s.state, s.meant, s.next_state, s.over) for s in walk] for walk in walks] == [
+        [(0, 1, 1, False), (1, 1, 5, True)],
+        [(0, 3, 0, False), (0, 2, 1, False)],
+    ]
+    assert chapter_01.buttons_of(walks) == {0: 2, 1: 1}
+    assert [chapter_01.return_of(walk) for walk in walks] == [0.0, 0.0]
+    bumps = chapter_01.walks_of("L" * 300, luck=1)
+    assert max(map(len, bumps)) == chapter_01.CLOCK or len(bumps) > 1
+    with pytest.raises(ValueError, match=r"walks must be in 1 \.\. 2000, got 0"):
+        chapter_01.draw("R", 0)
+
+
+def test_the_copycats_mean_is_near_its_exact_value():
+    """Its walks and the recursion are two routes to one number; 0.0124 is Section 1.7's."""
+    assert f"{chapter_01.worth({}):.4f}" == "0.0124"
+    careful = {0: 0, 4: 0, 8: 3, 9: 1, 13: 2, 14: 1}
+    returns = np.array(chapter_01.copycat(careful, walks=2000, luck=3))
+    error = returns.std() / 2000**0.5
+    assert abs(returns.mean() - chapter_01.worth(careful)) < 4 * error < 0.04
+
+
+def test_the_buttons_write_letters():
+    keys = chapter_01.keys()
+    for button in keys.children[1:3]:
+        button.click()
+    assert keys.value == "DR"
+    keys.children[4].click()
+    assert keys.value == ""
 
 
 # ---------------------------------------------------------------- chapter 9

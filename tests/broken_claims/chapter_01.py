@@ -3,10 +3,12 @@
 from broken_claims import Broken
 
 BROKEN = [
+    Broken("nobody can look forward", "expect[15] = 1.0", "the cell that pays is the best"),
+    Broken("nobody can look forward", "expect[14] = expect[0]", "Ben is no better off than Carl"),
     Broken("1.1", "late = 10 * gammas**10", "the large reward comes after 10 steps, not 20"),
     Broken("1.2", "hand_written = np.eye(4)[[RIGHT] * 16]", "straight on, into a hole"),
     Broken(
-        "1.3",
+        "do not even touch",
         'sampled["hand-written"] = sampled["random"]',
         "the plan is no better than chance",
     ),
@@ -30,10 +32,13 @@ BROKEN = [
         "the values of the other policy",
     ),
     Broken(
-        "1.6",
+        "values.argmax() == 14",
         "lake_values = {name: v.flip(0) for name, v in lake_values.items()}",
         "the best state is not the one beside the goal",
     ),
     Broken("1.7", 'bad["length"] = good["length"]', "the broken return levels off, too"),
+    Broken("six careful buttons", "careful_worth = lucky_worth", "care is worth no more than luck"),
+    Broken("on the ice: down", "q_6[ICE, RIGHT] = 0.5", "right is worse than down"),
+    Broken("the shorter the clock", "mistaken[3] = mistaken[5]", "the clock costs nothing"),
     Broken("1.7", 'bad["time"] = good["time"]', "the broken value does not depend on time"),
 ]
