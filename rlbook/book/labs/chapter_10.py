@@ -117,11 +117,9 @@ def draw(epsilon: float = 0.1, alpha: float = 0.5) -> Figure:
     lengths = Counter(len(path) - 1 if path[-1] == END else 0 for path in ways)
     parts = [f"{n} x {steps}" for steps, n in sorted(lengths.items()) if steps]
     parts += [f"{lengths[0]} never arrive"] * (lengths[0] > 0)
-    grid.set_title(
-        rf"$\varepsilon = {epsilon:g}$: best way {len(way) - 1} steps"
-        "\n" + rf"SARSA, $\alpha = {alpha:g}$: " + ", ".join(parts),
-        size=10,
-    )
+    title = rf"$\varepsilon = {epsilon:g}$: best way {len(way) - 1} steps; "
+    title += rf"SARSA, $\alpha = {alpha:g}$: " + ", ".join(parts)
+    grid.set_title(title, size=9, loc="left")
     exact = [best(one)[1:] for one in EPSILONS]
     for k, (name, color) in enumerate((("best way", "orange"), ("along the edge", "vermillion"))):
         curves.plot(EPSILONS, [one[k] for one in exact], color=COLORS[color], label=name)
