@@ -228,7 +228,9 @@ class Quay(gym.Env):
         return self.cell, reward, boards, self.left == 0 and not boards, {}
 
 
-def quay_values(columns: int, fall: float, hand: float, discount: float, mask: bool = True):
+def quay_values(
+    columns: int, fall: float, hand: float, discount: float, mask: bool = True
+) -> torch.Tensor:
     """Eq. (10.3) on a quay: the table (S, A) for a hand that trembles so often, by sweeps."""
     quay = Quay(columns, fall)
     steps = [[quay.after(s, a) for a in range(4)] for s in range(quay.ship)]
@@ -291,7 +293,13 @@ def _rows(got, shape: tuple[int, int], on: str) -> torch.Tensor:
     return expect_shape(got, shape, on=on, hint=hint + "env.action_space.n.").double()
 
 
-def _why_another_hand(q, right, world, settings, dry: list[int]) -> str:
+def _why_another_hand(
+    q: torch.Tensor,
+    right: torch.Tensor,
+    world: tuple[int, float],
+    settings: tuple[float, float, float],
+    dry: list[int],
+) -> str:
     """The nearest of what usual mistakes learn, if it is much nearer than what is right."""
     behaviour, hand, discount = settings
 

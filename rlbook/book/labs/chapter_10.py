@@ -15,7 +15,7 @@ from rlbook.planning.bellman import action_values
 from rlbook.planning.dynamic_programming import (
     policy_evaluation,
     policy_iteration,
-    q_value_iteration,
+    value_iteration,
 )
 from rlbook.planning.epsilon_soft import epsilon_soft_model
 from rlbook.tabular.tasks import tabular_task
@@ -69,7 +69,7 @@ def best(epsilon: float) -> tuple[list[int], float, float]:
 @cache
 def _optimal() -> torch.Tensor:
     mdp = tabular_task("CliffWalking-v1", discount=1.0).mdp
-    return q_value_iteration(mdp).action_values.round(decimals=9)
+    return action_values(mdp, value_iteration(mdp).values).round(decimals=9)
 
 
 def sarsa(run: int, epsilon: float, alpha: float) -> tuple[list[list[float]], float]:
@@ -136,10 +136,10 @@ def _draw_ways(ax: Axes, way: list[int], ways: list[list[int]]) -> None:
     for k, path in enumerate([*ways, way]):
         shift = 0.7 * (k / (RUNS - 1) - 0.5) if k < RUNS else 0.0
         cells = [divmod(min(s, GOAL), WIDTH) for s in path]
-        style = {"color": COLORS["orange"], "lw": 2.5, "zorder": 5}
-        if k < RUNS:
-            arrives = path[-1] == END
-            style = {"color": COLORS["blue" if arrives else "vermillion"], "lw": 0.7}
-        ax.plot([c + shift for _, c in cells], [r - shift for r, _ in cells], **style)
+        (line,) = ax.plot([c + shift for _, c in cells], [r - shift for r, _ in cells])
+        name = "orange" if k == RUNS else "blue" if path[-1] == END else "vermillion"
+        line.set(
+            color=COLORS[name], linewidth=0.7 if k < RUNS else 2.5, zorder=5 if k == RUNS else 2
+        )
     for column, mark in ((0, "S"), (11, "G")):
         ax.text(column, 3, mark, ha="center", va="center", weight="bold")
