@@ -86,7 +86,7 @@ def test_writing_twice_changes_nothing(tmp_path):
 def test_a_summary_explains_nothing_and_an_opening_only_what_no_section_does():
     assert where("16", "PPO-clip").number == "16.3"  # the summary has it in bold
     assert where("17", "GAE").number == "17.2"  # the opening has it first
-    assert where("10", "Dyna-Q").link == "[Ch. 10](10_sarsa.ipynb#Exercises)"
+    assert where("10", "Dyna-Q").link == "[Ch. 10](10_sarsa.ipynb)"
 
 
 def test_side_roads_explain_and_are_linked_as_a_chapter(monkeypatch, tmp_path):

@@ -13,7 +13,7 @@ from parsed_notebook import chapters, parse, plain_namespace, run_source, tags_o
 from road_rules import OLD_FORM, REFERENCES
 
 import rlbook.book.labs as labs
-from rlbook.book.labs import chapter_01, chapter_09, play, strip
+from rlbook.book.labs import chapter_01, chapter_09, chapter_10, play, strip
 
 FOLDER = Path(labs.__file__).parent
 LABS = [path.stem.removeprefix("chapter_") for path in sorted(FOLDER.glob("chapter_*.py"))]
@@ -231,3 +231,22 @@ def test_a_taxi_learns_to_deliver():
     assert lost[0] == found[0] == chapter_09.START
     with pytest.raises(ValueError, match="steps must be one of"):
         chapter_09.draw_drive(5)
+
+
+# ---------------------------------------------------------------- chapter 10
+
+
+def test_the_best_way_along_the_cliff_goes_higher_as_the_hand_trembles_more():
+    steps = {epsilon: len(chapter_10.best(epsilon)[0]) - 1 for epsilon in chapter_10.EPSILONS}
+    assert steps[0.007] == 13 and steps[0.008] == 15 and steps[0.15] == 15 and steps[0.16] == 17
+    assert list(steps.values()) == sorted(steps.values())
+    assert chapter_10.best(0.1)[1:] == pytest.approx((-20.71, -50.80), abs=0.01)
+
+
+def test_sarsa_takes_a_way_that_it_has_learned():
+    ways, earned = chapter_10.learned(0.1, 0.5)
+    assert len(ways) == chapter_10.RUNS and all(way[0] == chapter_10.START for way in ways)
+    assert chapter_10.learned(0.1, 0.1)[1] > earned
+    for epsilon, alpha in ((0, 0.5), (1, 0.5), (0.1, 0)):
+        with pytest.raises(ValueError, match="must be in"):
+            chapter_10.draw(epsilon, alpha)

@@ -30,6 +30,51 @@ def dyna(old: str, new: str) -> str:
     return DYNA.replace(old, new)
 
 
+REHEARSE = """
+def rehearse(env, num_steps, behaviour, hand, discount):
+    rng, n = random.Random(0), env.action_space.n
+    Q = [[0.0] * n for _ in range(env.observation_space.n)]
+    s, _ = env.reset(seed=0)
+    for _ in range(num_steps):
+        explores = rng.random() < behaviour
+        a = rng.randrange(n) if explores else Q[s].index(max(Q[s]))
+        s_next, r, terminated, truncated, _ = env.step(a)
+        mean = (1 - hand) * max(Q[s_next]) + hand * sum(Q[s_next]) / n
+        target = r if terminated else r + discount * mean
+        Q[s][a] += 0.5 * (target - Q[s][a])
+        s = env.reset()[0] if terminated or truncated else s_next
+    return Q
+"""
+MEAN = "(1 - hand) * max(Q[s_next]) + hand * sum(Q[s_next]) / n"
+
+SARSA = """
+def rehearse(env, num_steps, behaviour, hand, discount):
+    rng, n = random.Random(0), env.action_space.n
+    Q = [[0.0] * n for _ in range(env.observation_space.n)]
+
+    def choose(row):
+        return rng.randrange(n) if rng.random() < behaviour else row.index(max(row))
+
+    s = env.reset()[0]
+    a = choose(Q[s])
+    for _ in range(num_steps):
+        s_next, r, terminated, truncated, _ = env.step(a)
+        a_next = choose(Q[s_next])
+        target = r if terminated else r + discount * Q[s_next][a_next]
+        Q[s][a] += 0.5 * (target - Q[s][a])
+        s, a = s_next, a_next
+        if terminated or truncated:
+            s = env.reset()[0]
+            a = choose(Q[s])
+    return Q
+"""
+
+
+def rehearse(old: str, new: str) -> str:
+    assert old in REHEARSE
+    return REHEARSE.replace(old, new)
+
+
 WRONG = {
     "10.2": [
         (
@@ -43,6 +88,12 @@ WRONG = {
             "0 times NaN is NaN",
         ),
         (EXPECTED.format(RIGHT).replace("discount * torch", "torch"), "discount is missing"),
+        (EXPECTED.format(RIGHT).replace("discount * torch", "0.9 * torch"), "those of the call"),
+        (
+            EXPECTED.format("value = (1 - epsilon) * best + epsilon * next_q.sum(-1) / 4"),
+            "those of the call",
+        ),
+        (EXPECTED.format("value = (1 - 0.2) * best + 0.2 * mean"), "those of the call"),
         (EXPECTED.format("value = best"), "That is Q-learning's target"),
         (EXPECTED.format("value = mean"), "the greedy share is missing"),
         (
@@ -68,7 +119,32 @@ WRONG = {
             "the wrong way round",
         ),
     ],
+    "10.6": [
+        (SARSA, "the hand of the rehearsal"),
+        (
+            rehearse(MEAN, MEAN.replace("hand", "behaviour")),
+            "the hand of the rehearsal",
+        ),
+        (rehearse(MEAN, "max(Q[s_next])"), "a hand that never trembles"),
+        (rehearse(MEAN, "sum(Q[s_next]) / n"), "a hand that always trembles"),
+        (
+            rehearse(MEAN, "hand * max(Q[s_next]) + (1 - hand) * sum(Q[s_next]) / n"),
+            "The weights are swapped",
+        ),
+        (
+            rehearse("sum(Q[s_next]) / n", "(sum(Q[s_next]) - max(Q[s_next])) / (n - 1)"),
+            "the best one too",
+        ),
+        (rehearse("discount * mean", "mean"), "without the discount"),
+        (rehearse("discount * mean", "0.95 * mean"), "those of the call"),
+        (rehearse("r if terminated else r", "r"), "a target of its own"),
+        (rehearse("r if terminated else", "r if terminated or truncated else"), "taken for an end"),
+        (rehearse("terminated or truncated else s_next", "terminated else s_next"), "is over"),
+        (rehearse("< behaviour", "< hand"), "explore with `behaviour`"),
+    ],
     "10.3": [
+        (dyna("Q[s_next].max()", "max(Q[s_next].max(), torch.zeros(()))"), "no floor at 0"),
+        (dyna("+= alpha *", "+= 0.5 *"), "those of the call"),
         (dyna("for pair in pairs", "for pair in []"), "Q-learning without planning"),
         (
             dyna(

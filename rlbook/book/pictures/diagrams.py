@@ -33,6 +33,7 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         part_2.n_step_backups,
         part_2.sarsa_backups,
         part_2.staggering_sailor,
+        part_2.three_ways,
         part_3.tile_coding,
         part_3.run_axis,
         part_3.rollout_fields,

@@ -1,11 +1,13 @@
 """Diagrams of Part II: n-step returns and their weights in the lambda-return; backups of SARSA; a
-random walk along a cliff."""
+random walk along a cliff, and three ways along it."""
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rlbook.book.pictures.drawing import GREY, WIDTH, arrow, node, page, tint, write
@@ -107,16 +109,24 @@ def sailors_walk() -> list[tuple[tuple[int, int], tuple[int, int], bool]]:
     return steps
 
 
-def staggering_sailor() -> Figure:
-    """A random walk along the cliff of CliffWalking, with a splash for each fall."""
-    fig, ax = page(2.75)
-    side, left, top = 0.58, 0.17, 2.55
+SIDE, LEFT, TOP = 0.58, 0.17, 2.55  # of a cell of the cliff, and where its grid begins
+
+
+def _cliff(ax: Axes) -> None:
+    """The grid of CliffWalking, the sea coloured."""
     for row in range(4):
         for column in range(12):
             sea = row == 3 and 1 <= column <= 10
             face = tint(COLORS["blue"], 0.3) if sea else "white"
-            corner = (left + side * column, top - side * (row + 1))
-            ax.add_patch(plt.Rectangle(corner, side, side, facecolor=face, edgecolor="#CCCCCC"))
+            corner = (LEFT + SIDE * column, TOP - SIDE * (row + 1))
+            ax.add_patch(plt.Rectangle(corner, SIDE, SIDE, facecolor=face, edgecolor="#CCCCCC"))
+
+
+def staggering_sailor() -> Figure:
+    """A random walk along the cliff of CliffWalking, with a splash for each fall."""
+    fig, ax = page(2.75)
+    _cliff(ax)
+    side, left, top = SIDE, LEFT, TOP
     rng = random.Random(1)
 
     def spot(cell: tuple[int, int]) -> tuple[float, float]:
@@ -138,4 +148,23 @@ def staggering_sailor() -> Figure:
         box = {"facecolor": "white", "linewidth": 0, "pad": 1}
         write(ax, left + x * side, top - y * side, word, size=10, weight="bold", bbox=box)
     write(ax, left + 6 * side, top - 4.0 * side - 0.12, "the sea", size=9, color=GREY)
+    return fig
+
+
+def three_ways() -> Figure:
+    """Three ways along the cliff, from the edge to the row farthest from it."""
+    fig, ax = page(2.75)
+    _cliff(ax)
+    ways = ((2, 0.5, "vermillion", 13), (1, 0.38, "orange", 15), (0, 0.26, "green", 17))
+    for row, x, color, steps in ways:
+        corners = [(x, 3.3), (x, row + 0.5), (12 - x, row + 0.5), (12 - x, 3.3)]
+        for start, end in pairwise(corners):
+            ends = [(LEFT + SIDE * a, TOP - SIDE * b) for a, b in (start, end)]
+            arrow(ax, *ends, color=COLORS[color], width=2, head=end is corners[-1])
+        box = {"facecolor": "white", "linewidth": 0, "pad": 1}
+        words = f"{steps} steps"
+        write(ax, LEFT + 6 * SIDE, TOP - (row + 0.5) * SIDE, words, color=COLORS[color], bbox=box)
+    for x, word in ((0.5, "start"), (11.5, "goal")):
+        write(ax, LEFT + x * SIDE, TOP - 3.72 * SIDE, word, size=10, weight="bold")
+    write(ax, LEFT + 6 * SIDE, TOP - 3.5 * SIDE, "the sea", size=9, color=GREY)
     return fig
