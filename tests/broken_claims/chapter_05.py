@@ -3,8 +3,12 @@
 from broken_claims import Broken
 
 BROKEN = [
-    Broken("5.1", "after = [after[-1]] * 4", "one backup tells every cell of the reward"),
-    Broken("5.1", "relative = relative * 1.5", "the error exceeds its bound"),
+    Broken(
+        "for values in after",
+        "after = [after[-1]] * 4",
+        "one backup tells every cell of the reward",
+    ),
+    Broken("for values in after", "relative = relative * 1.5", "the error exceeds its bound"),
     Broken("total >= gain", "total = gain", "nothing is gained after the first step"),
     Broken("total >= gain", "total = 0.9 * total.clamp(max=gain.max())", "below the diagonal"),
     Broken("changes.sum() == 318", "changes[(~changes).nonzero()[0]] = True", "319 change"),
