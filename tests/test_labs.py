@@ -8,12 +8,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from ipywidgets import interactive
 from parsed_notebook import chapters, parse, plain_namespace, run_source, tags_of
 from road_rules import OLD_FORM, REFERENCES
 
 import rlbook.book.labs as labs
-from rlbook.book.labs import chapter_01, chapter_09, chapter_10, play, strip
+from rlbook.book.labs import chapter_01, chapter_05, chapter_09, chapter_10, play, strip
+from rlbook.planning import MAX_MOVES, car_rental, policy_iteration, value_iteration
 
 FOLDER = Path(labs.__file__).parent
 LABS = [path.stem.removeprefix("chapter_") for path in sorted(FOLDER.glob("chapter_*.py"))]
@@ -209,6 +211,25 @@ def test_the_buttons_write_letters():
     assert keys.value == "DR"
     keys.children[4].click()
     assert keys.value == ""
+
+
+# ---------------------------------------------------------------- chapter 5
+
+
+def test_jacks_lab_is_jacks_model():
+    jack = car_rental()
+    found = policy_iteration(jack, initial_policy=torch.full((441,), MAX_MOVES))
+    rounds = chapter_05.rounds(0.9, 2.0)
+    assert len(rounds) == found.sweeps and torch.equal(rounds[-1][0] + MAX_MOVES, found.policy)
+    torch.testing.assert_close(rounds[-1][1], found.values)
+    bounded, plain = chapter_05.sweeps(0.9, 2.0)
+    assert plain == value_iteration(jack, tolerance=0.01 / 9).sweeps > bounded > 1
+    with pytest.raises(ValueError, match="round must be in 0 .. 6, got 7"):
+        chapter_05.draw(7)
+    with pytest.raises(ValueError, match=r"discount must be in \[0, 1\), got 1"):
+        chapter_05.draw(1, 1.0)
+    with pytest.raises(ValueError, match="cost must be at least 0, got -1"):
+        chapter_05.draw(1, 0.9, -1)
 
 
 # ---------------------------------------------------------------- chapter 9

@@ -75,6 +75,36 @@ def evaluate_by_sweeps(mdp, policy, sweeps):
 """,
             "The discount multiplies the reward as well",
         ),
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):  # a discount that is written into the code
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(sweeps):
+        V = (policy * (mdp.reward + 0.8 * mdp.transition @ V)).sum(1)
+    return V
+""",
+            "discount 0.5",
+        ),
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):
+    V = (policy * mdp.reward).sum(1)
+    for _ in range(sweeps - 1):
+        V = (policy * (mdp.reward + mdp.discount * mdp.transition @ V)).sum(1)
+    return V
+""",
+            "after 0 sweeps",
+        ),
+        (
+            """
+def evaluate_by_sweeps(mdp, policy, sweeps):  # never fewer than a thousand
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(sweeps if sweeps < 50 else 5000):
+        V = (policy * (mdp.reward + mdp.discount * mdp.transition @ V)).sum(1)
+    return V
+""",
+            "the limit",
+        ),
     ],
     "5.3": [
         (
@@ -120,6 +150,38 @@ def improve(mdp, values, policy):
     return mdp.reward.masked_fill(~mdp.allowed, -torch.inf).argmax(dim=1)
 """,
             "looks at the reward only",
+        ),
+        (
+            """
+def improve(mdp, values, policy):  # a discount that is written into the code
+    Q = mdp.reward + 0.5 * mdp.transition @ values
+    Q = Q.masked_fill(~mdp.allowed, -torch.inf)
+    present = Q.gather(1, policy.unsqueeze(1)).squeeze(1)
+    return torch.where(Q.amax(dim=1) > present + 1e-9, Q.argmax(dim=1), policy)
+""",
+            "random model",
+        ),
+        (
+            """
+def improve(mdp, values, policy):
+    Q = mdp.reward + mdp.discount * mdp.transition @ values
+    Q = Q.masked_fill(~mdp.allowed, -torch.inf)
+    present = Q.gather(1, policy.unsqueeze(1)).squeeze(1)
+    stays = torch.isclose(present, Q.amax(dim=1))
+    return torch.where(stays, policy, Q.argmax(dim=1))
+""",
+            "better by 1e-6",
+        ),
+        (
+            """
+def improve(mdp, values, policy):
+    Q = mdp.reward + mdp.discount * mdp.transition @ values
+    Q = Q.masked_fill(~mdp.allowed, -torch.inf)
+    present = Q.gather(1, policy.unsqueeze(1)).squeeze(1)
+    last = Q.shape[1] - 1 - Q.flip(1).argmax(dim=1)
+    return torch.where(Q.amax(dim=1) > present + 1e-9, last, policy)
+""",
+            "the last of several best actions",
         ),
     ],
     "5.5": [
@@ -170,6 +232,196 @@ def overnight_cost(first, second, moved):
     return 2 * paid + (4 if first - moved > 10 or second + moved > 10 else 0)
 """,
             "at each",
+        ),
+    ],
+    "5.7": [
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = torch.full_like(days, discount)
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return policy, V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "Every voyage counts as one day",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = discount**days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = discount * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return policy, V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "the same discounts",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = discount**days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + discount * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return policy, V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "missing in the improvement",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = 1 - (1 - discount) * days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return policy, V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "multiplies the discount by the days",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = discount**days
+    reward = fade * reward
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return policy, V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "paid when he casts off",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = discount**days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V))
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return policy, V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "restricted to the voyages that exist",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = discount**days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if (policy != allowed.long().argmax(dim=1)).any():
+            return policy, V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "after one improvement",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = 0.9**days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return policy, V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "discount 0.5",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = discount**days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return V, policy
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "the policy first",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = discount**days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return policy
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "two things",
+        ),
+        (
+            """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = discount**days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return allowed.long().argmax(dim=1), V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+""",
+            "is not the best one",
         ),
     ],
 }
