@@ -14,7 +14,7 @@ from parsed_notebook import chapters, parse, plain_namespace, run_source, tags_o
 from road_rules import OLD_FORM, REFERENCES
 
 import rlbook.book.labs as labs
-from rlbook.book.labs import chapter_01, chapter_05, chapter_09, chapter_10, play, strip
+from rlbook.book.labs import chapter_01, chapter_02, chapter_05, chapter_09, chapter_10, play, strip
 from rlbook.planning import MAX_MOVES, car_rental, policy_iteration, value_iteration
 
 FOLDER = Path(labs.__file__).parent
@@ -230,6 +230,24 @@ def test_jacks_lab_is_jacks_model():
         chapter_05.draw(1, 1.0)
     with pytest.raises(ValueError, match="cost must be at least 0, got -1"):
         chapter_05.draw(1, 0.9, -1)
+
+
+# ---------------------------------------------------------------- chapter 2
+
+
+def test_a_crowd_on_the_ice():
+    """Worked by hand: left, on the first cell, is a bump or a slip to the cell below."""
+    p, arrived = chapter_02.crowd("careful", 1.0)
+    assert p[1, [0, 4]].tolist() == pytest.approx([2 / 3, 1 / 3])
+    assert p.sum(1).tolist() == pytest.approx([1.0] * 101)
+    assert (p[:, 16] >= arrived - 1e-12).all() and arrived[6] > 0 == arrived[5]
+    assert chapter_02.crowd("LUUU LLLL UDLL LRDL", 1.0)[0].equal(p)  # the same plan in letters
+    with pytest.raises(ValueError, match="or 16 letters of LDRU, got 'LL'"):
+        chapter_02.draw("LL")
+    with pytest.raises(ValueError, match=r"attention must be in \[0, 1\], got 2"):
+        chapter_02.draw("careful", 2)
+    with pytest.raises(ValueError, match="steps must be in 0 .. 100, got 101"):
+        chapter_02.draw(steps=101)
 
 
 # ---------------------------------------------------------------- chapter 9

@@ -1,5 +1,33 @@
 """Typical wrong answers of chapter 2, and what the checker must say to each."""
 
+
+def nervous(policy: str) -> str:
+    """An answer to 2.3 that pushes states, not pairs."""
+    return f"""
+def where_after(P, policy, start, t):
+    forgetful = {policy}
+    p = start
+    for _ in range(t):
+        p = sum(
+            p[s] * forgetful[s][a] * P[s, a] for s in range(len(start)) for a in range(P.shape[1])
+        )
+    return p
+"""
+
+
+def pairs(
+    step: str, first: str = "torch.diag(start)", steps: str = "t", result: str = "pairs.sum(0)"
+) -> str:
+    """An answer to 2.3, right but for what is given."""
+    return f"""
+def where_after(P, policy, start, t):
+    pairs = {first}
+    for _ in range({steps}):
+        pairs = torch.einsum("{step}", pairs, policy, P)
+    return {result}
+"""
+
+
 WRONG = {
     "2.2": [
         (
@@ -65,8 +93,57 @@ def distribution_after(mdp, policy, t):
 """,
             "the power of each entry",
         ),
+        (
+            """
+def distribution_after(mdp, policy, t):
+    p = mdp.start
+    for _ in range(t):
+        new = p.clone()
+        for s in range(mdp.num_states):
+            for a in range(mdp.num_actions):
+                new += p[s] * policy[s, a] * mdp.transition[s, a]
+        p = new
+    return p
+""",
+            "the walkers have left their old cells",
+        ),
+        (
+            """
+def distribution_after(mdp, policy, t):
+    p = mdp.start
+    for _ in range(t):
+        new = torch.zeros_like(p)
+        for s in range(mdp.num_states):
+            for a in range(mdp.num_actions):
+                new += mdp.start[s] * policy[s, a] * mdp.transition[s, a]
+        p = new
+    return p
+""",
+            "Each step must begin where the last one ended",
+        ),
+        (
+            """
+def distribution_after(mdp, policy, t):
+    return mdp.start @ torch.linalg.matrix_power(mdp.induced_chain(policy).transition[:, 0], t)
+""",
+            "not mdp.induced_chain",
+        ),
     ],
     "2.3": [
+        (nervous("[policy[s, s] for s in range(len(start))]"), "That agent forgets"),
+        (nervous("policy.mean(0)"), "averaged over its memory"),
+        (pairs("qs,qsa,sat->st", result="pairs"), "the distribution of the pairs"),
+        (pairs("qs,qsa,sat->st", result="pairs.sum(1)"), "what is left is the previous one"),
+        (pairs("qs,sqa,sat->st"), "yours reads it the other way round"),
+        (pairs("qs,qsa,sat->qt"), "Yours keeps q for ever"),
+        (pairs("qs,qsa,sat->st", first="torch.outer(start, start)"), "is drawn anew"),
+        (pairs("qs,qsa,sat->st", steps="t + 1"), "one step too many"),
+        (
+            pairs("qs,qsa,sat->st", first="start.expand(len(start), -1) / len(start)"),
+            "yours may be any state",
+        ),
+    ],
+    "2.4": [
         (
             """
 def pair_visitation(mdp, policy):
@@ -112,8 +189,51 @@ def pair_visitation(mdp, policy):
 """,
             "the very first pair",
         ),
+        (
+            """
+def pair_visitation(mdp, policy):
+    P_pi = torch.einsum("sa,sat->st", policy, mdp.transition)
+    p, nu = mdp.start, 0
+    for t in range(3000):
+        nu = nu + (1 - mdp.discount) * mdp.discount**t * p
+        p = p @ P_pi
+    return nu.unsqueeze(1) * policy
+""",
+            "A series is never done here",
+        ),
+        (
+            """
+def pair_visitation(mdp, policy):
+    P_pi = torch.einsum("sa,sat->st", policy, mdp.transition)
+    p, nu, weight = mdp.start, 0, 1 - mdp.discount
+    while weight > 1e-12:
+        nu = nu + weight * p
+        p, weight = p @ P_pi, weight * mdp.discount
+    return nu.unsqueeze(1) * policy
+""",
+            "it was still at work",
+        ),
+        (
+            """
+def pair_visitation(mdp, policy):
+    P_pi = torch.einsum("sa,sat->st", policy, mdp.transition)
+    matrix = torch.eye(mdp.num_states, dtype=P_pi.dtype) - 0.9 * P_pi.T
+    return torch.linalg.solve(matrix, 0.1 * mdp.start).unsqueeze(1) * policy
+""",
+            "discount 0.5",
+        ),
+        (
+            """
+def pair_visitation(mdp, policy):
+    chain = mdp.induced_chain(policy)
+    P_pi = chain.transition[:, 0]
+    matrix = torch.eye(mdp.num_states, dtype=P_pi.dtype) - mdp.discount * P_pi.T
+    return torch.linalg.solve(matrix, (1 - mdp.discount) * mdp.start).unsqueeze(1) * policy
+""",
+            "not mdp.induced_chain",
+        ),
     ],
-    "2.4": [
+    "2.7": [
         (
             """
 def extend(second_order):

@@ -1,10 +1,46 @@
 """Checkers of chapter 2, Markov decision processes."""
 
-import torch
+from typing import NoReturn
 
-from rlbook.book.exercises.expectations import expect_close, expect_shape, expect_true
+import torch
+from torch.overrides import TorchFunctionMode
+
+from rlbook.book.exercises.expectations import WrongAnswer, expect_close, expect_shape
 from rlbook.ground.seeding import generator
 from rlbook.planning.mdp import MDP
+
+ALLOWED = "mdp.transition, mdp.start, mdp.discount, mdp.num_states and mdp.num_actions"
+MAX_OPERATIONS = 20_000  # of torch, before a sum is called endless
+
+
+class _Arrays:
+    """The arrays of a model, without the package's methods: those are asked for in the exercise."""
+
+    def __init__(self, mdp: MDP):
+        self.transition, self.start = mdp.transition.clone(), mdp.start.clone()
+        self.discount = mdp.discount
+        self.num_states, self.num_actions = mdp.num_states, mdp.num_actions
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"here you may use {ALLOWED}, not mdp.{name}")
+
+
+class _Endless(BaseException):
+    """An attempt does not stop; no Exception, so that it reaches the checker."""
+
+
+class _Counting(TorchFunctionMode):
+    """Counts operations on tensors, and stops at too many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.count += 1
+        if self.count > MAX_OPERATIONS:
+            raise _Endless
+        return function(*args, **(kwargs or {}))
 
 
 def _problem(states: int, actions: int, discount: float, run: int):
@@ -22,20 +58,30 @@ def _after(chain, start, t: int):
     return start @ torch.linalg.matrix_power(chain, t)
 
 
+def _chain(mdp: MDP, policy: torch.Tensor) -> torch.Tensor:
+    return torch.einsum("sa,sat->st", policy, mdp.transition)
+
+
 def check_distribution_after(attempt) -> str:
     """distribution_after(mdp, policy, t): p_t, Eq. (2.5)."""
-    for run, (states, actions, t) in enumerate([(3, 2, 1), (5, 3, 0), (4, 4, 2), (6, 2, 7)]):
-        mdp, policy = _problem(states, actions, 0.9, run)
-        chain = torch.einsum("sa,sat->st", policy, mdp.transition)
+    cases = [(3, 2, 0.9, 1), (5, 3, 0.5, 0), (4, 4, 0.99, 2), (6, 2, 0.7, 7)]
+    for run, (states, actions, discount, t) in enumerate(cases):
+        mdp, policy = _problem(states, actions, discount, run)
+        chain = _chain(mdp, policy)
         uniform = mdp.transition.mean(1)
         everywhere = torch.full((states,), 1 / states, dtype=torch.float64)
-        got = attempt(mdp, policy, t)
         expect_close(
-            got,
+            attempt(_Arrays(mdp), policy, t),
             _after(chain, mdp.start, t),
             on=f"a random model with {states} states and {actions} actions, t = {t}",
             hint="Compare with p @ P_pi, t times, from p = mdp.start.",
             mistakes={
+                "Begin each step with new = zeros: the walkers have left their old cells.": (
+                    _piled_up(chain, mdp.start, t)
+                ),
+                "Each step must begin where the last one ended: p = new.": _after(
+                    chain, mdp.start, min(t, 1)
+                ),
                 "That is the matrix on the wrong side: P_pi @ p averages p over the next "
                 "states. Use p @ P_pi.": torch.linalg.matrix_power(chain, t) @ mdp.start,
                 "That is one step too many: at t = 0 the answer is mdp.start.": _after(
@@ -62,11 +108,80 @@ def check_distribution_after(attempt) -> str:
     return "And however large t is, no path was counted."
 
 
+def _piled_up(chain, start, t: int):
+    """Walkers that also stay where they were."""
+    return _after(chain + torch.eye(len(start), dtype=chain.dtype), start, t)
+
+
+def check_where_after(attempt) -> str:
+    """where_after(P, policy, start, t): p_t of an agent that remembers its previous state."""
+    cases = [(2, 2, 2), (3, 2, 0), (3, 2, 1), (4, 3, 3), (5, 2, 6)]
+    for run, (states, actions, t) in enumerate(cases):
+        mdp, _ = _problem(states, actions, 0.9, 30 + run)
+        P, start = mdp.transition, mdp.start
+        rng = generator(2, 40 + run)
+        policy = torch.randn(states, states, actions, generator=rng, dtype=torch.float64)
+        policy = (2 * policy).softmax(-1)  # [q, s, a]
+        here = torch.arange(states)
+        everywhere = torch.full((states,), 1 / states, dtype=torch.float64)
+        pairs = _pairs_after(P, policy, torch.diag(start), t)
+        expect_close(
+            attempt(P, policy, start, t),
+            pairs.sum(0),
+            on=f"{states} states, {actions} actions, t = {t}",
+            hint="Keep a number for each pair (previous state, state). From (q, s) by action a "
+            "the walkers go to the pairs (s, s').",
+            mistakes={
+                "That is the distribution of the pairs (previous, now): add up over the previous "
+                "state.": pairs,
+                "That adds up the pairs over the state now; what is left is the previous one.": (
+                    pairs.sum(1)
+                ),
+                "That agent forgets: it always acts as if its previous state were the present "
+                "one. Put the previous state into the state.": _after(
+                    _chain(mdp, policy[here, here]), start, t
+                ),
+                "That agent has averaged over its memory: its actions depend on where it really "
+                "was. Put the previous state into the state.": _after(
+                    _chain(mdp, policy.mean(0)), start, t
+                ),
+                "policy[q, s] has the previous state first; yours reads it the other way round.": (
+                    _pairs_after(P, policy.transpose(0, 1), torch.diag(start), t).sum(0)
+                ),
+                "Before the first step the previous state is the start itself; yours may be any "
+                "state.": _pairs_after(P, policy, torch.outer(everywhere, start), t).sum(0),
+                "Before the first step the previous state is the start itself; yours is drawn "
+                "anew.": _pairs_after(P, policy, torch.outer(start, start), t).sum(0),
+                "That is one step too many: at t = 0 the answer is start.": _pairs_after(
+                    P, policy, torch.diag(start), t + 1
+                ).sum(0),
+                "The next pair is (s, s'): the state now becomes the previous one. Yours keeps q "
+                "for ever.": _stuck_after(P, policy, torch.diag(start), t).sum(0),
+            },
+        )
+    return "The agent remembers, and the pair is Markov all the same."
+
+
+def _pairs_after(P, policy, pairs, t: int):
+    """The distribution of (previous, now), [q, s], after t steps."""
+    for _ in range(t):
+        pairs = torch.einsum("qs,qsa,sat->st", pairs, policy, P)
+    return pairs
+
+
+def _stuck_after(P, policy, pairs, t: int):
+    """The same, wrongly: the previous state is never renewed."""
+    for _ in range(t):
+        pairs = torch.einsum("qs,qsa,sat->qt", pairs, policy, P)
+    return pairs
+
+
 def check_pair_visitation(attempt) -> str:
     """pair_visitation(mdp, policy): nu(s, a), normalised with 1 - discount."""
-    for run, (states, actions, discount) in enumerate([(3, 2, 0.9), (5, 3, 0.5), (4, 4, 0.99)]):
+    cases = [(3, 2, 0.9), (5, 3, 0.5), (4, 4, 0.99), (4, 2, 1 - 1e-6)]
+    for run, (states, actions, discount) in enumerate(cases):
         mdp, policy = _problem(states, actions, discount, 10 + run)
-        chain = torch.einsum("sa,sat->st", policy, mdp.transition)
+        chain = _chain(mdp, policy)
         eye = torch.eye(states, dtype=torch.float64)
 
         def solve(chain, start=mdp.start, discount=discount, eye=eye):
@@ -74,12 +189,23 @@ def check_pair_visitation(attempt) -> str:
 
         nu = solve(chain)
         everywhere = torch.full_like(mdp.start, 1 / states)
-        on = f"a random model with {states} states, {actions} actions and discount {discount:g}"
+        on = f"a random model with {states} states, {actions} actions and discount {discount:.7g}"
+        patience = (
+            "A series is never done here: its first million terms hold less than two thirds of the "
+            "sum. Solve the linear equations (2.9)."
+        )
+        try:
+            with _Counting():
+                got = attempt(_Arrays(mdp), policy)
+        except _Endless:
+            raise WrongAnswer(f"On {on}: it was still at work. {patience}") from None
         expect_close(
-            attempt(mdp, policy),
+            got,
             nu.unsqueeze(1) * policy,
             on=on,
-            hint="It should sum to one, and its sums over the actions should satisfy Eq. (2.9).",
+            hint=patience
+            if discount > 0.999
+            else "It should sum to one, and its sums over the actions should satisfy Eq. (2.9).",
             mistakes={
                 "That sums to 1 / (1 - discount): the factor 1 - discount is missing.": (
                     nu.unsqueeze(1) * policy / (1 - discount)
@@ -123,8 +249,9 @@ def check_extend(attempt) -> str:
                 swapped[x, y, :, y] = second[x, y]
                 forgetful[x, y, y] = mean[y]
         backwards = chain.permute(1, 0, 3, 2)
-        got = expect_shape(
-            attempt(second),
+        got = attempt(second)
+        expect_shape(
+            got,
             (S * S, S * S),
             on=on,
             hint="One row for each pair now, one column for each pair next.",
@@ -152,12 +279,12 @@ def check_extend(attempt) -> str:
                 ),
             },
         )
-        expect_true((got >= 0).all(), on=on, what="probabilities should be 0 or more.")
     return "Every process with a finite memory is Markov in a larger state."
 
 
 CHECKERS = {
     "2.2": check_distribution_after,
-    "2.3": check_pair_visitation,
-    "2.4": check_extend,
+    "2.3": check_where_after,
+    "2.4": check_pair_visitation,
+    "2.7": check_extend,
 }

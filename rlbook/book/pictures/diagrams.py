@@ -23,6 +23,7 @@ DIAGRAMS: dict[str, Callable[[], Figure]] = {
         of_the_book.two_state_chain,
         part_1.agent_environment,
         part_1.time_line,
+        part_1.ball_in_the_air,
         part_1.can_robot,
         part_1.machine,
         part_1.backup_diagrams,

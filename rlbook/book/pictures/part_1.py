@@ -237,6 +237,24 @@ def generalised_dp_family() -> Figure:
 # ---------------------------------------------------------------- models
 
 
+def ball_in_the_air() -> Figure:
+    """One photograph: a ball at 50 cm beside a ruler, and no hint of where it is going."""
+    fig, ax = page(2.5)
+    left, bottom, scale = 2.9, 0.3, 0.028  # inches, and inches for a centimetre
+    ax.add_patch(
+        plt.Rectangle((left - 0.75, 0.1), 2.7, 2.3, facecolor=tint(BLUE, 0.06), edgecolor=GREY)
+    )
+    ax.plot([left - 0.75, left + 1.95], [bottom, bottom], color=INK, linewidth=1.6)
+    for height in range(0, 71, 10):
+        y = bottom + scale * height
+        ax.plot([left, left + (0.12 if height % 50 else 0.2)], [y, y], color=INK, linewidth=1.2)
+        if height % 50 == 0:
+            write(ax, left - 0.32, y + (0.09 if height == 0 else 0), f"{height} cm", size=10)
+    ax.plot([left, left], [bottom, bottom + 70 * scale], color=INK, linewidth=1.2)
+    ax.add_patch(plt.Circle((left + 1.0, bottom + 50 * scale), 0.12, color=RED))
+    return fig
+
+
 def can_robot() -> Figure:
     """A small MDP as a graph: states are circles, actions are dots, transitions are arrows."""
     fig, ax = page(3.45)
