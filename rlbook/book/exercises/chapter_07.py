@@ -215,7 +215,7 @@ class Fair(gym.Env):
     """Twelve stands, of which a visit finds one. Action 0 pays 1 there and ends.
 
     Stands 0 to 5: action 1 pays 4 or 0, and ends. Stands 6 to 8: action 1 leads to the back room,
-    where action 1 pays 8 or 0 and action 0 nothing. Stands 9 to 11: the same, for a ticket of 4.
+    where action 1 pays 8 or 0 and action 0 loses 1. Stands 9 to 11: the same, for a ticket of 4.
     """
 
     observation_space = gym.spaces.MultiDiscrete([12, 2])
@@ -237,7 +237,7 @@ class Fair(gym.Env):
         if not self.room and action and stand > 5:
             self.room = 1
             return (stand, 1), -4.0 if stand > 8 else 0.0, False, False, {}
-        prize = (8.0 if self.room else 4.0) * won if action else float(not self.room)
+        prize = (8.0 if self.room else 4.0) * won if action else 1.0 - 2.0 * self.room
         self.stand = None
         return (stand, self.room), prize, True, False, {}
 
@@ -300,7 +300,7 @@ def _judge_stand(choice, stand: int, gamma: float, on: str) -> None:
         said = "nothing" if back is None else "0"
         raise WrongAnswer(
             f"On {on}: in the back room, ({stand}, 1), action 1 pays 4 on average, and action 0 "
-            f"nothing. Your dictionary says {said}. Is every observation learned from in which "
+            f"loses 1. Your dictionary says {said}. Is every observation learned from in which "
             "you had to act?"
         )
     if front != int(risky > 1):
