@@ -4,8 +4,12 @@ from broken_claims import Broken
 
 BROKEN = [
     Broken("late[0.1] - late[0.0]", "testbed[0.1] = testbed[0.0]", "exploring earns no more"),
-    Broken("late[0.1] - late[0.0]", "testbed[0.0] = testbed[0.1]", "greedy finds the best arm mostly"),
-    Broken("late[0.1] - late[0.0]", "best_possible = 1.6", "the best possible reward is another one"),
+    Broken(
+        "late[0.1] - late[0.0]", "testbed[0.0] = testbed[0.1]", "greedy finds the best arm mostly"
+    ),
+    Broken(
+        "late[0.1] - late[0.0]", "best_possible = 1.6", "the best possible reward is another one"
+    ),
     Broken("spike - after", "ucb = testbed[0.1]", "no gain, no spike"),
     Broken("spike - after", "testbed[0.1] = ucb", "no difference at all"),
     Broken("wrong_limit < high", "wrong_V = right_V", "the length of the episode would do as well"),
@@ -33,12 +37,24 @@ BROKEN = [
     Broken(
         "mean_interval(coverage)", "coverage = coverage - 0.04", "intervals that are too narrow"
     ),
-    Broken("wrong_undecided - wrong_decided", "right_choice = ~right_choice", "everything is learned wrong"),
-    Broken("wrong_undecided - wrong_decided", "right_choice = right_choice | True", "close cells are no harder"),
+    Broken(
+        "wrong_undecided - wrong_decided",
+        "right_choice = ~right_choice",
+        "everything is learned wrong",
+    ),
+    Broken(
+        "wrong_undecided - wrong_decided",
+        "right_choice = right_choice | True",
+        "close cells are no harder",
+    ),
     Broken("wrong_undecided - wrong_decided", "delta = -delta", "the exact policy is another one"),
     Broken("error_runs", "learned = learned._replace(q=learned.q + 0.2)", "values are off by 0.2"),
-    Broken("gain[name]", "worth = dict.fromkeys(worth, worth['greedy'])", "exploring does not help"),
-    Broken("gain[name]", "worth['exploring starts'] = worth['greedy']", "exploring starts get stuck"),
+    Broken(
+        "gain[name]", "worth = dict.fromkeys(worth, worth['greedy'])", "exploring does not help"
+    ),
+    Broken(
+        "gain[name]", "worth['exploring starts'] = worth['greedy']", "exploring starts get stuck"
+    ),
     Broken("cost.max()", "cost = cost + 0.001", "mistakes in close calls are dear"),
     Broken("cost.max()", "right_choice = ~right_choice", "they err in clear cells, too"),
     Broken("cost.max()", "wrong = wrong * 0", "they make no mistakes"),
