@@ -5,6 +5,7 @@ from functools import cache
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from rlbook.ground.plotting import COLORS
 from rlbook.planning import MDP, blackjack, on_table, policy_values
@@ -63,9 +64,12 @@ def draw(hands: int = 1_000, usable_ace: bool = False, stick_from: int = 20) -> 
     exact = on_table(_exact(stick_from))[half]
     off, never = (values - exact).abs(), int((counts == 0).sum())
     fig, axes = plt.subplots(
-        1, 2, figsize=(4.5, 2.6), layout="constrained", subplot_kw={"projection": "3d"}
+        1,
+        2,
+        figsize=(4.5, 2.6),
+        layout=ConstrainedLayoutEngine(rect=(0, 0.09, 1, 0.87)),
+        subplot_kw={"projection": "3d"},
     )
-    fig.get_layout_engine().set(rect=(0, 0.09, 1, 0.87))
     dealer, total = torch.meshgrid(torch.arange(1, 11), torch.arange(12, 22), indexing="xy")
     for ax, table, title in (
         (axes[0], values, f"after {hands:,} hands"),
