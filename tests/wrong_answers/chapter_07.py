@@ -148,8 +148,50 @@ def first_visit_values(episodes, num_states, discount):
 """,
             "both must count the same returns",
         ),
+        (
+            """
+def first_visit_values(episodes, num_states, discount):
+    values, counts = torch.zeros(2, num_states, dtype=torch.float64)
+    for states, rewards in episodes:
+        for s in set(states):
+            t = states.index(s)
+            G = sum(0.9**k * r for k, r in enumerate(rewards[t:]))
+            counts[s] += 1
+            values[s] += (G - values[s]) / counts[s]
+    return values
+""",
+            "with the list of the returns after first visits",
+        ),
+        (
+            """
+def first_visit_values(episodes, num_states, discount):
+    values, counts = torch.zeros(2, num_states, dtype=torch.float64)
+    for states, rewards in episodes:
+        for s in set(states):
+            t = states.index(s)
+            G = sum(discount ** rewards.index(r, t) * r for r in rewards[t:]) / discount**t
+            counts[s] += 1
+            values[s] += (G - values[s]) / counts[s]
+    return values
+""",
+            "rewards that repeat",
+        ),
     ],
     "7.3": [
+        (
+            """
+def samples_needed(gap, std_1, std_2, z):
+    return math.ceil((1.96 / gap) ** 2 * (std_1**2 + std_2**2))
+""",
+            "Compare with (z / gap)^2",
+        ),
+        (
+            """
+def samples_needed(gap, std_1, std_2, z):
+    return math.ceil((z / 0.05) ** 2 * (std_1**2 + std_2**2))
+""",
+            "Compare with (z / gap)^2",
+        ),
         (
             """
 def samples_needed(gap, std_1, std_2, z):
@@ -177,6 +219,192 @@ def samples_needed(gap, std_1, std_2, z):
     return (z / gap) ** 2 * (std_1**2 + std_2**2)
 """,
             "A whole number of samples is asked",
+        ),
+    ],
+    "7.7": [
+        (
+            """
+def learn(env, num_episodes, gamma):
+    rng, Q, N = random.Random(0), {}, {}
+    for _ in range(num_episodes):
+        s, _ = env.reset()
+        episode, over = [], False
+        while not over:
+            q = Q.setdefault(s, [0.0] * env.action_space.n)
+            explore = False
+            a = rng.randrange(len(q)) if explore else q.index(max(q))
+            s_next, r, terminated, truncated, _ = env.step(a)
+            episode.append((s, a, r))
+            s, over = s_next, terminated or truncated
+        G = 0.0
+        for s, a, r in reversed(episode):
+            G = r + gamma * G
+            N[s, a] = N.get((s, a), 0) + 1
+            Q[s][a] += (G - Q[s][a]) / N[s, a]
+    return {s: q.index(max(q)) for s, q in Q.items()}
+""",
+            "A greedy one leaves it for ever",
+        ),
+        (
+            """
+def learn(env, num_episodes, gamma):
+    rng, Q, N = random.Random(0), {}, {}
+    for _ in range(num_episodes):
+        s, _ = env.reset()
+        episode, over = [], False
+        while not over:
+            q = Q.setdefault(s, [0.0] * env.action_space.n)
+            explore = rng.random() < 0.1
+            a = rng.randrange(len(q)) if explore else q.index(max(q))
+            s_next, r, terminated, truncated, _ = env.step(a)
+            episode.append((s, a, r))
+            s, over = s_next, terminated or truncated
+        G = 0.0
+        for s, a, r in reversed(episode):
+            G = r + G
+            N[s, a] = N.get((s, a), 0) + 1
+            Q[s][a] += (G - Q[s][a]) / N[s, a]
+    return {s: q.index(max(q)) for s, q in Q.items()}
+""",
+            "is it discounted",
+        ),
+        (
+            """
+def learn(env, num_episodes, gamma):
+    rng, Q, N = random.Random(0), {}, {}
+    for _ in range(num_episodes):
+        s, _ = env.reset()
+        episode, over = [], False
+        while not over:
+            q = Q.setdefault(s, [0.0] * env.action_space.n)
+            explore = rng.random() < 0.1
+            a = rng.randrange(len(q)) if explore else q.index(max(q))
+            s_next, r, terminated, truncated, _ = env.step(a)
+            episode.append((s, a, r))
+            s, over = s_next, terminated or truncated
+        G = 0.0
+        for k, (s, a, r) in enumerate(reversed(episode)):
+            G = gamma**k * episode[-1][2]
+            N[s, a] = N.get((s, a), 0) + 1
+            Q[s][a] += (G - Q[s][a]) / N[s, a]
+    return {s: q.index(max(q)) for s, q in Q.items()}
+""",
+            "There is a ticket to pay",
+        ),
+        (
+            """
+def learn(env, num_episodes, gamma):
+    rng, Q, N = random.Random(0), {}, {}
+    for _ in range(num_episodes):
+        s, _ = env.reset()
+        episode, over = [], False
+        while not over:
+            q = Q.setdefault(s, [0.0] * env.action_space.n)
+            explore = rng.random() < 0.1
+            a = rng.randrange(len(q)) if explore else q.index(max(q))
+            s_next, r, terminated, truncated, _ = env.step(a)
+            episode.append((s, a, r))
+            s, over = s_next, terminated or truncated
+        G = 0.0
+        for s, a, r in episode[:1]:
+            G = sum(gamma**k * x for k, (_, _, x) in enumerate(episode))
+            N[s, a] = N.get((s, a), 0) + 1
+            Q[s][a] += (G - Q[s][a]) / N[s, a]
+    return {s: q.index(max(q)) for s, q in Q.items()}
+""",
+            "Is every observation learned from",
+        ),
+        (
+            """
+def learn(env, num_episodes, gamma):
+    rng, Q, N = random.Random(0), {}, {}
+    for _ in range(num_episodes):
+        s, _ = env.reset()
+        episode, over = [], False
+        while not over:
+            q = Q.setdefault(s, [0.0] * env.action_space.n)
+            explore = rng.random() < 0.1
+            a = rng.randrange(len(q)) if explore else q.index(max(q))
+            s_next, r, terminated, truncated, _ = env.step(a)
+            episode.append((s, a, r))
+            s, over = s_next, terminated or truncated
+        G = 0.0
+        for s, a, r in episode:
+            G = r + gamma * G
+            N[s, a] = N.get((s, a), 0) + 1
+            Q[s][a] += (G - Q[s][a]) / N[s, a]
+    return {s: q.index(max(q)) for s, q in Q.items()}
+""",
+            "for ever",
+        ),
+        (
+            """
+def learn(env, num_episodes, gamma):
+    rng, Q, N = random.Random(0), {}, {}
+    for _ in range(num_episodes):
+        s, _ = env.reset()
+        episode, over = [], False
+        while not over:
+            q = Q.setdefault(s, [0.0] * env.action_space.n)
+            explore = rng.random() < 0.1
+            a = rng.randrange(len(q)) if explore else q.index(max(q))
+            s_next, r, terminated, truncated, _ = env.step(a)
+            episode.append((s, a, r))
+            s, over = s_next, terminated or truncated
+        G = 0.0
+        for s, a, r in reversed(episode):
+            G = r + gamma * G
+            N[s, a] = N.get((s, a), 0) + 1
+            Q[s][a] += (G - Q[s][a]) / N[s, a]
+    return Q
+""",
+            "the action for",
+        ),
+        (
+            """
+def learn(env, num_episodes, gamma):
+    rng, Q, N = random.Random(0), {}, {}
+    for _ in range(num_episodes):
+        s, _ = env.reset()
+        episode, over = [], False
+        while not over:
+            q = Q.setdefault(s, [0.0] * env.action_space.n)
+            explore = rng.random() < 0.1
+            a = rng.randrange(len(q)) if explore else q.index(max(q))
+            s_next, r, terminated, truncated, _ = env.step(a)
+            episode.append((s, a, r))
+            s, over = s_next, terminated or truncated
+        G = 0.0
+        for s, a, r in reversed(episode):
+            G = r + gamma * G
+            N[s, a] = N.get((s, a), 0) + 1
+            Q[s][a] += (G - Q[s][a]) / N[s, a]
+    return lambda s: Q[s].index(max(Q[s]))
+""",
+            "a dictionary is asked",
+        ),
+        (
+            """
+def learn(env, num_episodes, gamma):
+    rng, Q, N = random.Random(0), {}, {}
+    for _ in range(num_episodes):
+        s, _ = env.reset()
+        episode, over = [], False
+        while not over:
+            q = Q.setdefault(s, [0.0] * env.action_space.n)
+            explore = rng.random() < 0.1
+            a = rng.randrange(len(q)) if explore else q.index(max(q))
+            s_next, r, terminated, truncated, _ = env.step(a)
+            episode.append((s, a, r))
+            s, over = s_next, terminated or truncated
+        G = 0.0
+        for s, a, r in reversed(episode):
+            G = r + gamma * G
+            N[s, a] = N.get((s, a), 0) + 1
+            Q[s][a] += (G - Q[s][a]) / N[s, a]
+    return {s[0]: q.index(max(q)) for s, q in Q.items()}
+""",
+            "the keys should be the observations",
         ),
     ],
 }
