@@ -10,13 +10,14 @@ def q_sweep(P, Q, gamma):
 _AUDIT = """
 def audit(mdp, policy, start):
     P, r, gamma = mdp.transition, mdp.reward, mdp.discount
+    rounds = int(40 / (1 - gamma)) + 1
     Q = torch.zeros_like(r)
-    for _ in range(2000):
+    for _ in range(rounds):
         Q = r + gamma * P @ Q.amax(1)
     price = Q.amax(1, keepdim=True) - Q
     here, visits = torch.zeros_like(r[:, 0]), torch.zeros_like(r[:, 0])
     here[start] = 1.0
-    for t in range(2000):
+    for t in range(rounds):
         visits = visits + gamma**t * here
         here = torch.einsum("s,sa,sat->t", here, policy, P)
     return {}
@@ -45,6 +46,12 @@ WRONG = {
                 "visits.unsqueeze(1) * policy * price"
             ),
             "walked backwards",
+        ),
+        (
+            _AUDIT.replace("int(40 / (1 - gamma)) + 1", "2000").format(
+                "visits.unsqueeze(1) * policy * price"
+            ),
+            "that is too early",
         ),
         (
             _AUDIT.replace(

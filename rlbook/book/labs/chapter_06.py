@@ -27,7 +27,7 @@ def _lake() -> tuple[MDP, torch.Tensor]:
 
 
 def tables(policy: str, epsilon: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The policy with `epsilon` of its moves left to dice: its probabilities, Q and V.
+    """The policy with `epsilon` of its moves random: its probabilities, Q and V.
 
     Returns:
         Probabilities (S, A), action values (S, A), values (S,).
@@ -66,7 +66,7 @@ def draw(policy: str = "best moves", epsilon: float = 0.0, row: int = 3, column:
     frame = plt.Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, fill=False, linewidth=2.4)
     frame.set(edgecolor=COLORS["vermillion"], zorder=5)
     lake.add_patch(frame)
-    lake.set_title(f"{policy}, {epsilon:.0%} dice", size=11)
+    lake.set_title(f"{policy}, {epsilon:.0%} random", size=11)
     if cell in ENDS:
         for ax in (bars, prices):
             ax.text(0.5, 0.5, "an end: no action", ha="center", transform=ax.transAxes)
