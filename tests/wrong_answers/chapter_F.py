@@ -26,6 +26,15 @@ def measured_gradient(f, x):
 """
 
 
+def _walk(steps):
+    return f"""
+def walkers(p, P, steps):
+    for _ in {steps}:
+        p = p @ P
+    return p
+"""
+
+
 def _line(head, result):
     return f"def {head}:\n    return {result}"
 
@@ -62,6 +71,8 @@ WRONG = {
         (_line(WALKERS, "p @ P"), "one step, however many"),
         (_line(WALKERS, "p @ P**steps"), "entry by entry"),
         (_line(WALKERS, "p @ torch.linalg.matrix_power(P, steps + 1)"), "one step too many"),
+        (_walk("range(steps - 1)"), "one step too few"),
+        (_walk("range(max(steps, 1))"), "nobody has moved"),
     ],
     "F.5": [
         (_line(CHOSEN, "q[:, actions]"), "from every row"),
@@ -71,6 +82,7 @@ WRONG = {
     "F.6": [
         (_climb(step="x.detach() - alpha * x.grad"), "goes downhill"),
         (_climb(steps="range(1)"), "one step, however many"),
+        (_climb(steps="range(steps + 1)"), "one step too many"),
         (_climb(step="x.detach() + x.grad"), "The size of the steps is not used"),
         (
             """

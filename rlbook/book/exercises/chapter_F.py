@@ -117,8 +117,13 @@ def check_walkers(attempt) -> str:
     coin = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]], dtype=F64)
     others = drawn / drawn.sum(1, keepdim=True), torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=F64)
     start = torch.tensor([1.0, 0.0, 0.0], dtype=F64)
-    for matrix, p, steps in [(coin, start, 2), (coin, start, 0), (*others, 1), (*others, 5)]:
+    for matrix, p, steps in [(coin, start, 3), (coin, start, 0), (*others, 1), (*others, 5)]:
         power = torch.linalg.matrix_power(matrix, steps)
+        if steps == 0:
+            on, stay = "steps = 0", {"With no step nobody has moved.": p @ matrix}
+            expect_close(attempt(p, matrix, 0), p, on=on, mistakes=stay)
+            continue
+        fewer = torch.linalg.matrix_power(matrix, steps - 1)
         expect_close(
             attempt(p, matrix, steps),
             p @ power,
@@ -129,6 +134,7 @@ def check_walkers(attempt) -> str:
                 @ p,
                 "That is one step, however many are asked.": p @ matrix,
                 "That is one step too many.": p @ power @ matrix,
+                "That is one step too few.": p @ fewer,
                 "P ** steps takes powers entry by entry; multiply matrices with @.": p
                 @ matrix**steps,
             },
@@ -181,6 +187,8 @@ def check_climb(attempt) -> str:
                 "The gradients of the steps have added up: begin each step with a fresh tensor, or "
                 "put its grad to None.": _climb(f, x, alpha, steps, adds=True),
                 "That is one step, however many are asked.": _climb(f, x, alpha, 1),
+                "That is one step too many.": _climb(f, x, alpha, steps + 1),
+                "That is one step too few.": _climb(f, x, alpha, steps - 1),
                 "The size of the steps is not used.": _climb(f, x, 1.0, steps),
                 "That is the gradient, not the place where the walk ends.": _gradient(f, x),
             },
