@@ -245,5 +245,52 @@ def count_optimal_policies(mdp):
 """,
             "there may be more",
         ),
+        (
+            """
+def count_optimal_policies(mdp):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(1000):
+        V = bellman_optimality_backup(mdp, V)
+    q = action_values(mdp, V)
+    return int((q >= q.amax(dim=1, keepdim=True) - 1e-8).sum(dim=1).prod())
+""",
+            "Let the last step tell when to stop",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    V = torch.zeros(mdp.num_states, dtype=torch.float64)
+    for _ in range(5000):
+        V = bellman_optimality_backup(mdp, V)
+    q = action_values(mdp, V)
+    return int((q >= q.amax(dim=1, keepdim=True) - 1e-8).sum(dim=1).prod())
+""",
+            "with discount 0.999",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    V, step = torch.zeros(mdp.num_states, dtype=torch.float64), 1.0
+    while step > 1e-12:
+        before, V = V, bellman_optimality_backup(mdp, V)
+        step = float((V - before).abs().max())
+    q = action_values(mdp, V)
+    return int((q >= q.amax(dim=1, keepdim=True) - 1e-8).sum(dim=1).prod())
+""",
+            "integers of 64 bits end at 2^63",
+        ),
+        (
+            """
+def count_optimal_policies(mdp):
+    import math
+    V, step = torch.zeros(mdp.num_states, dtype=torch.float64), 1.0
+    while step > 1e-12:
+        before, V = V, bellman_optimality_backup(mdp, V)
+        step = float((V - before).abs().max())
+    q = action_values(mdp, V)
+    return math.prod((q >= q.amax(dim=1, keepdim=True) - 1e-8).sum(dim=1).tolist())
+""",
+            "let the tolerance grow and shrink with the rewards",
+        ),
     ],
 }

@@ -163,7 +163,7 @@ def check_count_optimal_policies(attempt: Attempt) -> str:
     expect_true(
         not _lists_policies(attempt),
         on="the models that follow",
-        what="there are up to 2^100 policies; your program would list them for ever.",
+        what="there are up to 4^100 policies; your program would list them for ever.",
         hint="The choices in different states are independent: count in each state.",
     )
     expect_close(
@@ -186,7 +186,48 @@ def check_count_optimal_policies(attempt: Attempt) -> str:
                 "so the counts multiply.": 4 * states,
             },
         )
+    _check_sizes(attempt, machine)
     return "Every one of these policies has the same values, V*."
+
+
+def _check_sizes(attempt: Attempt, machine: MDP) -> None:
+    """Discounts near 1, very many optimal policies, small rewards."""
+    for discount in (0.99, 0.999):
+        expect_close(
+            _number(_patiently(attempt, _now_or_for_ever(discount))),
+            8,
+            on=f"a model with discount {discount:g}, where one reward now and 1 a step from the "
+            "next step on, for ever, are worth the same",
+            mistakes={
+                "V is not settled: the nearer the discount is to 1, the more backups it takes. "
+                "(A thousand leave 37% of the error at 0.999.) Let the last step tell when to "
+                "stop.": 4,
+            },
+        )
+    corridor = _corridor(100)
+    doubled = MDP.from_arrays(
+        corridor.transition.repeat(1, 2, 1), corridor.reward.repeat(1, 2), discount=0.95
+    )
+    expect_close(
+        _number(_patiently(attempt, doubled)),
+        2.0**100,
+        on="a corridor of 100 states with two versions of each action",
+        mistakes={
+            "That is what is left when 2^100 overflows: integers of 64 bits end at 2^63. Multiply "
+            "Python's own integers, with math.prod.": 0,
+        },
+    )
+    mechanics = _mechanics(machine)
+    cents = MDP.from_arrays(mechanics.transition, 1e-6 * mechanics.reward, discount=0.9)
+    expect_close(
+        _number(_patiently(attempt, cents)),
+        9,
+        on="the machine with four mechanics, all rewards multiplied by 0.000001",
+        mistakes={
+            "A factor before all rewards changes no policy, but here the fourth mechanic counts "
+            "as equally good: let the tolerance grow and shrink with the rewards.": 16,
+        },
+    )
 
 
 def _lists_policies(attempt: Attempt) -> bool:
@@ -216,7 +257,7 @@ def _patiently(attempt: Attempt, mdp: MDP):
         raise WrongAnswer(
             f"On a model with {mdp.num_states} states it had no answer after {PATIENCE:g} seconds. "
             f"There are {mdp.num_actions}^{mdp.num_states} policies, too many to list: count in "
-            "each state."
+            "each state. And if it waits for a step of exactly 0: rounding may never let it come."
         ) from None
     finally:
         sys.settrace(before)
@@ -249,7 +290,7 @@ def _check_ties(attempt, machine: MDP) -> None:
 
 
 def _number(count) -> float:
-    return float(torch.as_tensor(count))
+    return float(count if isinstance(count, int) else torch.as_tensor(count))
 
 
 def _machine() -> MDP:
@@ -263,6 +304,15 @@ def _now_or_later() -> MDP:
     transition[0, 0, 2] = transition[0, 1, 1] = 1
     transition[1, :, 2] = transition[2, :, 2] = 1
     return MDP.from_arrays(transition, [[1.0, 0.0], [2.0, 0.0], [0.0, -1.0]], discount=0.5)
+
+
+def _now_or_for_ever(discount: float) -> MDP:
+    """One reward now, or 1 a step from the next step on: level; and two states without a choice."""
+    transition = torch.zeros(3, 2, 3, dtype=torch.float64)
+    transition[0, 0, 1] = transition[0, 1, 2] = 1
+    transition[1, :, 1] = transition[2, :, 2] = 1
+    now = discount / (1 - discount)
+    return MDP.from_arrays(transition, [[0.0, now], [1.0, 1.0], [0.0, 0.0]], discount=discount)
 
 
 def _mechanics(machine: MDP) -> MDP:
