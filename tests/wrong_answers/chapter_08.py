@@ -156,6 +156,10 @@ WRONG = {
         (_log(learn="V[s] = V[s] + (G - V[s])"), "The step size is not used"),
         (_log(learn="V[s] += alpha * (V[s] - G)"), "The sign is wrong"),
         (_log(learn="V[s] += alpha * (G - V[s]) if k == n else 0"), "learned nothing"),
+        (
+            _log().replace("enumerate(log):", "reversed(list(enumerate(log))):"),
+            "from the last to the first",
+        ),
         (_log(guess="False"), "The guess is missing"),
         (_log(power="k - 1"), "one more gamma"),
         (_log(power="n"), "perhaps a guess"),

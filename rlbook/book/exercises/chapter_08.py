@@ -194,7 +194,8 @@ def _log(episodes, rng: torch.Generator) -> list[tuple]:
 def _learn_log(log, V, n, alpha, gamma, *, slip=None):
     """n-step TD over a log; `slip` is what goes wrong."""
     old, V = V.clone(), V.clone()
-    for t, (s, *_) in enumerate(log):
+    rows = list(enumerate(log))
+    for t, (s, *_) in reversed(rows) if slip == "backwards" else rows:
         read, G, weight = old if slip == "old values" else V, 0.0, 1.0
         for k, (_, r, s_next, terminated, truncated) in enumerate(log[t:], start=1):
             G, weight = G + weight * r, weight * gamma
@@ -244,6 +245,9 @@ def check_learn_from_log(attempt) -> str:
                 "A sum runs on from one episode into the next.": slip("runs on"),
                 "All targets were computed from the values at the start: each update should use "
                 "the values of its moment.": slip("old values"),
+                "The rows were learned from the last to the first: begin with the first.": slip(
+                    "backwards"
+                ),
                 "The last steps of an episode learned nothing: there the sum is shorter than "
                 "n.": slip("full sums only"),
                 "The guess is missing where an episode goes on.": slip("no guess"),
