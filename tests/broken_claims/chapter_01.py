@@ -39,6 +39,10 @@ BROKEN = [
     Broken("1.7", 'bad["length"] = good["length"]', "the broken return levels off, too"),
     Broken("six careful buttons", "careful_worth = lucky_worth", "care is worth no more than luck"),
     Broken("on the ice: down", "q_6[ICE, RIGHT] = 0.5", "right is worse than down"),
-    Broken("the shorter the clock", "mistaken[3] = mistaken[5]", "the clock costs nothing"),
+    Broken("the shorter the clock", "mistaken[4] = mistaken[5]", "the clock costs nothing"),
+    Broken("the shorter the clock", "guessed = mistaken[4]", "a guess does not help"),
+    Broken("up, which the coin never plays", "first_steps[UP] = first_steps[DOWN]", "no better"),
+    Broken("do not even touch", 'episodes["random"][0] = [0.0], False, True', "one was cut"),
+    Broken("no gift in 100", "mean_interval = lambda x, **_: (-1.0, 1.0)", "it reaches the value"),
     Broken("1.7", 'bad["time"] = good["time"]', "the broken value does not depend on time"),
 ]
