@@ -5,7 +5,11 @@ from broken_claims import Broken
 BROKEN = [
     Broken("nobody can look forward", "expect[15] = 1.0", "the cell that pays is the best"),
     Broken("nobody can look forward", "expect[14] = expect[0]", "Ben is no better off than Carl"),
-    Broken("1.1", "late = 10 * gammas**10", "the large reward comes after 10 steps, not 20"),
+    Broken(
+        "the two offers are worth",
+        "late = 10 * gammas**10",
+        "the large reward comes after 10 steps, not 20",
+    ),
     Broken("1.2", "hand_written = np.eye(4)[[RIGHT] * 16]", "straight on, into a hole"),
     Broken(
         "do not even touch",
