@@ -5,7 +5,11 @@ from broken_claims import Broken
 BROKEN = [
     Broken("nobody can look forward", "expect[15] = 1.0", "the cell that pays is the best"),
     Broken("nobody can look forward", "expect[14] = expect[0]", "Ben is no better off than Carl"),
-    Broken("1.1", "late = 10 * gammas**10", "the large reward comes after 10 steps, not 20"),
+    Broken(
+        "the two offers are worth",
+        "late = 10 * gammas**10",
+        "the large reward comes after 10 steps, not 20",
+    ),
     Broken("1.2", "hand_written = np.eye(4)[[RIGHT] * 16]", "straight on, into a hole"),
     Broken(
         "do not even touch",
@@ -39,6 +43,10 @@ BROKEN = [
     Broken("1.7", 'bad["length"] = good["length"]', "the broken return levels off, too"),
     Broken("six careful buttons", "careful_worth = lucky_worth", "care is worth no more than luck"),
     Broken("on the ice: down", "q_6[ICE, RIGHT] = 0.5", "right is worse than down"),
-    Broken("the shorter the clock", "mistaken[3] = mistaken[5]", "the clock costs nothing"),
+    Broken("the shorter the clock", "mistaken[4] = mistaken[5]", "the clock costs nothing"),
+    Broken("the shorter the clock", "guessed = mistaken[4]", "a guess does not help"),
+    Broken("up, which the coin never plays", "first_steps[UP] = first_steps[DOWN]", "no better"),
+    Broken("do not even touch", 'episodes["random"][0] = [0.0], False, True', "one was cut"),
+    Broken("no gift in 100", "mean_interval = lambda x, **_: (-1.0, 1.0)", "it reaches the value"),
     Broken("1.7", 'bad["time"] = good["time"]', "the broken value does not depend on time"),
 ]

@@ -129,7 +129,7 @@ def draw(moves: str = "", walks: int = 1000, luck: int = 1) -> Figure:
     means = [total / n for n, total in enumerate(accumulate(returns), start=1)]
     mean.plot(range(1, walks + 1), means, color=COLORS["blue"], label="running mean")
     exact = worth(buttons)
-    mean.axhline(exact, color=COLORS["vermillion"], ls="--", label="exact")
+    mean.axhline(exact, color=COLORS["vermillion"], ls=":", label="exact")
     title = f"copycat: {means[-1]:.3f} (exact {exact:.3f})"
     mean.set(xlabel="walks of the copycat", ylabel="mean return", ylim=(-0.02, 0.72), title=title)
     mean.legend(loc="upper right")
