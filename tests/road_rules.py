@@ -18,8 +18,7 @@ from rlbook.book.publish.english import english
 from rlbook.book.publish.road import EXERCISE, PICTURE, TABLE, folds, headings, off_the_road
 
 OLD_FORM = {
-    *("1", "2", "3", "5", "7", "8", "10", "11", "12", "13", "14", "15"),
-    *("16", "17", "18", "19", "20", "A", "C"),
+    *("11", "12", "13", "14", "15", "16", "17", "18", "19", "20", "A", "C"),
 }
 """Chapters not yet rewritten. It may only shrink: a test compares its size with a number."""
 REFERENCES = {"B", "D", "E", "F"}
