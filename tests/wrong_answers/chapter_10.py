@@ -141,6 +141,7 @@ WRONG = {
         (rehearse("r if terminated else", "r if terminated or truncated else"), "taken for an end"),
         (rehearse("terminated or truncated else s_next", "terminated else s_next"), "is over"),
         (rehearse("< behaviour", "< hand"), "explore with `behaviour`"),
+        (rehearse("range(num_steps)", "range(40_000)"), "num_steps is 30000"),
     ],
     "10.3": [
         (dyna("Q[s_next].max()", "max(Q[s_next].max(), torch.zeros(()))"), "no floor at 0"),

@@ -199,7 +199,7 @@ class Quay(gym.Env):
         self.observation_space = gym.spaces.Discrete(3 * columns - 1)
         self.start, self.ship = 2 * columns, 3 * columns - 1
         self.sea = range(self.start + 1, self.ship)
-        self.rng, self.left = random.Random(1002), 0
+        self.rng, self.left, self.steps = random.Random(1002), 0, 0
 
     def reset(self, *, seed=None, options=None):
         self.cell, self.left = self.rng.choice(self.dry()), self.LIMIT
@@ -223,6 +223,7 @@ class Quay(gym.Env):
             raise RuntimeError("the episode is over, by its end or by the time limit: reset")
         if action not in range(4):
             raise ValueError(f"{describe(action)} is no action")
+        self.steps += 1
         self.cell, reward, boards = self.after(self.cell, action)
         self.left = 0 if boards else self.left - 1
         return self.cell, reward, boards, self.left == 0 and not boards, {}
@@ -257,6 +258,8 @@ def check_rehearse(attempt) -> str:
         )
         quay = Quay(columns, fall)
         q = _rows(attempt(quay, 30_000, behaviour, hand, discount), (quay.ship, 4), on)
+        if quay.steps != 30_000:
+            raise WrongAnswer(f"On {on}: num_steps is 30000, and you took {quay.steps} steps.")
         dry = quay.dry()
         right = quay_values(columns, fall, hand, discount)
         off = (q - right)[dry].abs()

@@ -121,7 +121,7 @@ def draw(epsilon: float = 0.1, alpha: float = 0.5) -> Figure:
     title += rf"SARSA, $\alpha = {alpha:g}$: " + ", ".join(parts)
     grid.set_title(title, size=9, loc="left")
     exact = [best(one)[1:] for one in EPSILONS]
-    for k, (name, color) in enumerate((("best way", "orange"), ("along the edge", "vermillion"))):
+    for k, (name, color) in enumerate((("best way", "green"), ("along the edge", "vermillion"))):
         curves.plot(EPSILONS, [one[k] for one in exact], color=COLORS[color], label=name)
     curves.plot([epsilon], [max(earned, -89.0)], "o", color=COLORS["blue"], label="SARSA")
     curves.axvline(epsilon, color="0.5", lw=0.8)
@@ -137,7 +137,7 @@ def _draw_ways(ax: Axes, way: list[int], ways: list[list[int]]) -> None:
         shift = 0.7 * (k / (RUNS - 1) - 0.5) if k < RUNS else 0.0
         cells = [divmod(min(s, GOAL), WIDTH) for s in path]
         (line,) = ax.plot([c + shift for _, c in cells], [r - shift for r, _ in cells])
-        name = "orange" if k == RUNS else "blue" if path[-1] == END else "vermillion"
+        name = "green" if k == RUNS else "blue" if path[-1] == END else "vermillion"
         line.set(
             color=COLORS[name], linewidth=0.7 if k < RUNS else 2.5, zorder=5 if k == RUNS else 2
         )
