@@ -36,6 +36,6 @@ BROKEN = [
     Broken(
         "2.8",
         "worths = {name: v[-1:].expand(len(v)) for name, v in worths.items()}",
-        "the clock makes no difference",
+        "the limit makes no difference",
     ),
 ]

@@ -1,27 +1,30 @@
 """Typical wrong answers of chapter 2, and what the checker must say to each."""
 
 
-def nervous(policy: str) -> str:
+def nervous(policy: str, begin: str = "first") -> str:
     """An answer to 2.3 that pushes states, not pairs."""
     return f"""
-def where_after(P, policy, start, t):
-    forgetful = {policy}
+def where_after(P, first, policy, start, t):
     p = start
-    for _ in range(t):
-        p = sum(
-            p[s] * forgetful[s][a] * P[s, a] for s in range(len(start)) for a in range(P.shape[1])
-        )
+    for step in range(t):
+        acts = {policy} if step else {begin}
+        p = sum(p[s] * acts[s][a] * P[s, a] for s in range(len(start)) for a in range(P.shape[1]))
     return p
 """
 
 
 def pairs(
-    step: str, first: str = "torch.diag(start)", steps: str = "t", result: str = "pairs.sum(0)"
+    step: str = "qs,qsa,sat->st",
+    begin: str = 'torch.einsum("s,sa,sat->st", start, first, P)',
+    steps: str = "t - 1",
+    result: str = "pairs.sum(0)",
+    at_0: str = "if t == 0: return start",
 ) -> str:
     """An answer to 2.3, right but for what is given."""
     return f"""
-def where_after(P, policy, start, t):
-    pairs = {first}
+def where_after(P, first, policy, start, t):
+    {at_0}
+    pairs = {begin}
     for _ in range({steps}):
         pairs = torch.einsum("{step}", pairs, policy, P)
     return {result}
@@ -132,16 +135,16 @@ def distribution_after(mdp, policy, t):
     "2.3": [
         (nervous("[policy[s, s] for s in range(len(start))]"), "That agent forgets"),
         (nervous("policy.mean(0)"), "averaged over its memory"),
-        (pairs("qs,qsa,sat->st", result="pairs"), "the distribution of the pairs"),
-        (pairs("qs,qsa,sat->st", result="pairs.sum(1)"), "what is left is the previous one"),
+        (nervous("first"), "It holds for the first step only"),
+        (pairs(result="pairs"), "the distribution of the pairs"),
+        (pairs(result="pairs.sum(1)"), "what is left is the previous one"),
         (pairs("qs,sqa,sat->st"), "yours reads it the other way round"),
         (pairs("qs,qsa,sat->qt"), "Yours keeps q for ever"),
-        (pairs("qs,qsa,sat->st", first="torch.outer(start, start)"), "is drawn anew"),
-        (pairs("qs,qsa,sat->st", steps="t + 1"), "one step too many"),
-        (
-            pairs("qs,qsa,sat->st", first="start.expand(len(start), -1) / len(start)"),
-            "yours may be any state",
-        ),
+        (pairs(begin="torch.diag(start)", steps="t"), "not by policy[s, s]"),
+        (pairs(begin="torch.outer(start, start)", steps="t"), "drawn a previous state"),
+        (pairs(steps="t"), "one step too many"),
+        (pairs(at_0=""), "At t = 0 nobody has moved"),
+        (pairs(begin='torch.einsum("sa,sat->st", first, P)'), "yours has lost the start"),
     ],
     "2.4": [
         (

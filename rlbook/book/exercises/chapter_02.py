@@ -114,56 +114,66 @@ def _piled_up(chain, start, t: int):
 
 
 def check_where_after(attempt) -> str:
-    """where_after(P, policy, start, t): p_t of an agent that remembers its previous state."""
+    """where_after(P, first, policy, start, t): p_t of an agent that remembers one state."""
     cases = [(2, 2, 2), (3, 2, 0), (3, 2, 1), (4, 3, 3), (5, 2, 6)]
     for run, (states, actions, t) in enumerate(cases):
-        mdp, _ = _problem(states, actions, 0.9, 30 + run)
+        mdp, first = _problem(states, actions, 0.9, 30 + run)
         P, start = mdp.transition, mdp.start
         rng = generator(2, 40 + run)
         policy = torch.randn(states, states, actions, generator=rng, dtype=torch.float64)
         policy = (2 * policy).softmax(-1)  # [q, s, a]
         here = torch.arange(states)
-        everywhere = torch.full((states,), 1 / states, dtype=torch.float64)
-        pairs = _pairs_after(P, policy, torch.diag(start), t)
+        begin = _chain(mdp, first)
+        one = start.unsqueeze(1) * begin  # (s_0, s_1)
+        right = _pairs_after(P, policy, one, t - 1).sum(0) if t else start
+        later = max(t - 1, 0)  # steps after the first; for t = 0 all mistakes below are p_1
         expect_close(
-            attempt(P, policy, start, t),
-            pairs.sum(0),
+            attempt(P.clone(), first.clone(), policy.clone(), start.clone(), t),
+            right,
             on=f"{states} states, {actions} actions, t = {t}",
             hint="Keep a number for each pair (previous state, state). From (q, s) by action a "
             "the walkers go to the pairs (s, s').",
             mistakes={
                 "That is the distribution of the pairs (previous, now): add up over the previous "
-                "state.": pairs,
+                "state.": _pairs_after(P, policy, one, later),
                 "That adds up the pairs over the state now; what is left is the previous one.": (
-                    pairs.sum(1)
+                    _pairs_after(P, policy, one, later).sum(1)
+                ),
+                "At t = 0 nobody has moved: the answer is start.": _pairs_after(
+                    P, policy, one, later
+                ).sum(0),
+                "That agent acts by first in every step. It holds for the first step only.": (
+                    _after(begin, start, t)
                 ),
                 "That agent forgets: it always acts as if its previous state were the present "
                 "one. Put the previous state into the state.": _after(
-                    _chain(mdp, policy[here, here]), start, t
+                    _chain(mdp, policy[here, here]), start @ begin, later
                 ),
                 "That agent has averaged over its memory: its actions depend on where it really "
                 "was. Put the previous state into the state.": _after(
-                    _chain(mdp, policy.mean(0)), start, t
+                    _chain(mdp, policy.mean(0)), start @ begin, later
                 ),
                 "policy[q, s] has the previous state first; yours reads it the other way round.": (
-                    _pairs_after(P, policy.transpose(0, 1), torch.diag(start), t).sum(0)
+                    _pairs_after(P, policy.transpose(0, 1), one, later).sum(0)
                 ),
-                "Before the first step the previous state is the start itself; yours may be any "
-                "state.": _pairs_after(P, policy, torch.outer(everywhere, start), t).sum(0),
-                "Before the first step the previous state is the start itself; yours is drawn "
-                "anew.": _pairs_after(P, policy, torch.outer(start, start), t).sum(0),
-                "That is one step too many: at t = 0 the answer is start.": _pairs_after(
-                    P, policy, torch.diag(start), t + 1
-                ).sum(0),
+                "In the first step the agent acts by first[s], not by policy[s, s].": (
+                    _pairs_after(P, policy, torch.diag(start), t).sum(0)
+                ),
+                "In the first step the agent acts by first[s]; yours has drawn a previous "
+                "state.": _pairs_after(P, policy, torch.outer(start, start), t).sum(0),
+                "That is one step too many: the first step makes the first pair, so t - 1 steps "
+                "are left.": _pairs_after(P, policy, one, t).sum(0),
+                "Row s of the first pairs is start[s] times the chances of the next state; yours "
+                "has lost the start.": _pairs_after(P, policy, begin, later).sum(0),
                 "The next pair is (s, s'): the state now becomes the previous one. Yours keeps q "
-                "for ever.": _stuck_after(P, policy, torch.diag(start), t).sum(0),
+                "for ever.": _stuck_after(P, policy, one, later).sum(0),
             },
         )
     return "The agent remembers, and the pair is Markov all the same."
 
 
 def _pairs_after(P, policy, pairs, t: int):
-    """The distribution of (previous, now), [q, s], after t steps."""
+    """The distribution of (previous, now), [q, s], after t more steps."""
     for _ in range(t):
         pairs = torch.einsum("qs,qsa,sat->st", pairs, policy, P)
     return pairs
