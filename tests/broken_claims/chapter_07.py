@@ -17,6 +17,7 @@ BROKEN = [
     Broken("mean_interval(squared)", "every_V = first_V", "every visit is unbiased, too"),
     Broken("mean_interval(squared)", "first_V = every_V", "first visits are biased"),
     Broken("mean_interval(squared)", "V_customer = 4.5", "the customer is worth something else"),
+    Broken("mean_interval(squared)", "p = 0.5", "customers leave sooner, in the 200,000 runs"),
     Broken("flatter", "error['0.1'] = error['$1/i$']", "a constant step size has no floor"),
     Broken("flatter", "error['$1/i$'] = error['$1/i^{0.6}$']", "the mean is no better than others"),
     Broken("flatter", "error['$1/(i+1)^2$'] = error['$1/i$']", "steps with a finite sum arrive"),
