@@ -10,7 +10,7 @@ DEFINITIONS: dict[str, str] = {
     "0.1": "says what the return is",
     # Chapter 01
     "1.1": "says what the return is",
-    "1.8": "says what a policy is",
+    "1.3": "says what a policy is",
     "1.10": "says what the value of a state is",
     "1.11": "says what the value of an action is",
     # Chapter 02

@@ -66,7 +66,7 @@ def test_a_caption_describes_the_figures_of_its_cell():
     figure = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
     cells = [
         nbformat.v4.new_code_cell("draw()", outputs=[figure]),
-        nbformat.v4.new_markdown_cell("*Figure 1.2.* A *thin*\nline.\n\nMore text."),
+        nbformat.v4.new_markdown_cell("*Figure 1.1.* A *thin*\nline.\n\nMore text."),
         nbformat.v4.new_code_cell("draw()", outputs=[figure]),
     ]
     notebook = nbformat.v4.new_notebook(cells=cells)

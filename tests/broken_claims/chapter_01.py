@@ -10,15 +10,15 @@ BROKEN = [
         "late = 10 * gammas**10",
         "the large reward comes after 10 steps, not 20",
     ),
-    Broken("1.2", "hand_written = np.eye(4)[[RIGHT] * 16]", "straight on, into a hole"),
+    Broken("1.1", "hand_written = np.eye(4)[[RIGHT] * 16]", "straight on, into a hole"),
     Broken(
         "do not even touch",
         'sampled["hand-written"] = sampled["random"]',
         "the plan is no better than chance",
     ),
-    Broken("1.4", "errors = errors[::-1]", "the error grows with the horizon"),
-    Broken("1.4", "errors = errors * 50", "the error exceeds the bound"),
-    Broken("1.4", "counts = [6 * h for h in horizons]", "one branch a step"),
+    Broken("1.5", "errors = errors[::-1]", "the error grows with the horizon"),
+    Broken("1.5", "errors = errors * 50", "the error exceeds the bound"),
+    Broken("1.5", "counts = [6 * h for h in horizons]", "one branch a step"),
     Broken(
         "assert 8 < widths",
         "middle, half = (lows + highs) / 2, (highs - lows) / 4\n"
@@ -40,7 +40,7 @@ BROKEN = [
         "lake_values = {name: v.flip(0) for name, v in lake_values.items()}",
         "the best state is not the one beside the goal",
     ),
-    Broken("1.7", 'bad["length"] = good["length"]', "the broken return levels off, too"),
+    Broken("1.8", 'bad["length"] = good["length"]', "the broken return levels off, too"),
     Broken("six careful buttons", "careful_worth = lucky_worth", "care is worth no more than luck"),
     Broken("on the ice: down", "q_6[ICE, RIGHT] = 0.5", "right is worse than down"),
     Broken("the shorter the clock", "mistaken[4] = mistaken[5]", "the clock costs nothing"),
@@ -48,5 +48,5 @@ BROKEN = [
     Broken("up, which the coin never plays", "first_steps[UP] = first_steps[DOWN]", "no better"),
     Broken("do not even touch", 'episodes["random"][0] = [0.0], False, True', "one was cut"),
     Broken("no gift in 100", "mean_interval = lambda x, **_: (-1.0, 1.0)", "it reaches the value"),
-    Broken("1.7", 'bad["time"] = good["time"]', "the broken value does not depend on time"),
+    Broken("1.8", 'bad["time"] = good["time"]', "the broken value does not depend on time"),
 ]

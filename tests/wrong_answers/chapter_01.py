@@ -10,7 +10,7 @@ def _first_steps(
     walks="walks",
     result="values",
 ):
-    """A solution of Exercise 1.6 in which one thing may be wrong."""
+    """A solution of Exercise 1.4 in which one thing may be wrong."""
     return f"""
 def first_step_values(env, policy, walks, gamma, rng):
     values, A = [], policy.shape[1]
@@ -32,7 +32,7 @@ def first_step_values(env, policy, walks, gamma, rng):
 
 
 WRONG = {
-    "1.1": [
+    "1.5": [
         ("def discounted_return(rewards, discount):\n    return sum(rewards)", "the plain sum"),
         (
             """
@@ -120,7 +120,7 @@ def discounted_return(rewards, discount):
             "with discount 1",
         ),
     ],
-    "1.3": [
+    "1.1": [
         (
             """
 def returns_of_record(rewards, terminated, discount):
@@ -213,7 +213,7 @@ def returns_of_record(rewards, terminated, discount):
             "discount 0.8",
         ),
     ],
-    "1.4": [
+    "1.2": [
         (
             """
 def lake_policy():
@@ -228,7 +228,7 @@ def lake_policy():
         ("def lake_policy():\n    return ['left'] * 16", "16 whole numbers"),
         ("def lake_policy():\n    return [0.5] * 16", "0 (left), 1 (down)"),
     ],
-    "1.6": [
+    "1.4": [
         (
             _first_steps(first_action="rng.choice(A, p=policy[s])"),
             "its first action must be the given one",

@@ -196,7 +196,7 @@ verifier | 20
 SYMBOLS = r"""
 G_t | return from time t | returns[t] | 0.1
 \gamma | discount | discount | 0.1
-\pi(a \mid s) | policy | policy[s, a] | 1.8
+\pi(a \mid s) | policy | policy[s, a] | 1.3
 V^\pi(s) | value of a state | values[s] | 1.10
 Q^\pi(s,a) | value of an action | q[s, a] | 1.11
 P(s' \mid s,a) | transition kernel | mdp.transition[s, a, s_next] | 2.1
