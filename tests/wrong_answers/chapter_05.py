@@ -184,7 +184,7 @@ def improve(mdp, values, policy):
             "the last of several best actions",
         ),
     ],
-    "5.5": [
+    "5.6": [
         (
             """
 def overnight_cost(first, second, moved):
@@ -234,7 +234,7 @@ def overnight_cost(first, second, moved):
             "at each",
         ),
     ],
-    "5.7": [
+    "5.4": [
         (
             """
 def sail(transition, reward, days, allowed, discount):

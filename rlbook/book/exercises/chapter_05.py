@@ -369,6 +369,6 @@ PARKING = {
 CHECKERS = {
     "5.2": check_evaluate_by_sweeps,
     "5.3": check_improve,
-    "5.5": check_overnight_cost,
-    "5.7": check_sail,
+    "5.6": check_overnight_cost,
+    "5.4": check_sail,
 }
