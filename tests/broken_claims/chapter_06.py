@@ -11,8 +11,8 @@ BROKEN = [
         "judged = np.roll(judged, 30, axis=0)",
         "the flat stretch does not surround the truth",
     ),
-    Broken("6.4", "B = B + 1e-3", "the optimal policy has V < max Q"),
-    Broken("6.4", "Q_all = Q_all + 1", "no policy is greedy in any state"),
+    Broken("6.6", "B = B + 1e-3", "the optimal policy has V < max Q"),
+    Broken("6.6", "Q_all = Q_all + 1", "no policy is greedy in any state"),
     Broken("edge_path, safe_path", "careful_Q = careless_Q", "exploring does not change the way"),
     Broken(
         "edge_path, safe_path", "careless_Q = careful_Q", "the agent without slips keeps away, too"
@@ -20,8 +20,8 @@ BROKEN = [
     Broken("slope * eps[0]", "cost = cost[:, ::-1]", "the best exploring policy is the dearer one"),
     Broken("slope * eps[0]", "slope = 2 * slope", "the cost is not epsilon times the mean prices"),
     Broken("slope * eps[0]", "careful_Q = careless_Q", "epsilon-greedy for Q* is no worse"),
-    Broken("6.7", "losses = np.where(losses > 1e-9, losses, 1e-3)", "it never stops losing"),
-    Broken("6.7", "lake_gap = 2.0", "the guarantee comes before the fact"),
+    Broken("6.9", "losses = np.where(losses > 1e-9, losses, 1e-3)", "it never stops losing"),
+    Broken("6.9", "lake_gap = 2.0", "the guarantee comes before the fact"),
     Broken("leaky_V.min() > 1", "leaky_Q = lake_Q[:16]", "nothing leaks on the ice"),
     Broken(
         "assert steps > 100",

@@ -24,7 +24,7 @@ def audit(mdp, policy, start):
 """
 
 WRONG = {
-    "6.7": [
+    "6.1": [
         (_SWEEP.format("max(Q[t])"), "Nothing follows an outcome that is done"),
         (_SWEEP.format("max(Q[t]) * done"), "the wrong way round"),
         (_SWEEP.format("max(Q[s]) * (not done)"), "the row one leaves"),
@@ -32,7 +32,7 @@ WRONG = {
         (_SWEEP.replace("gamma * {}", "max(Q[t]) * (not done)"), "without the discount"),
         (_SWEEP.replace("gamma * {}", "0.9 * max(Q[t]) * (not done)"), "gamma 0.5: entry"),
     ],
-    "6.8": [
+    "6.3": [
         (_AUDIT.format("-visits.unsqueeze(1) * policy * price"), "The sign"),
         (_AUDIT.format("visits.unsqueeze(1) * price"), "how often the policy chooses"),
         (_AUDIT.format("policy * price"), "charges every state once"),
@@ -61,7 +61,7 @@ WRONG = {
             "discount 0.5",
         ),
     ],
-    "6.2": [
+    "6.5": [
         (
             """
 def action_gaps(Q):
@@ -126,7 +126,7 @@ def action_gaps(Q):
             "That is minus the gap",
         ),
     ],
-    "6.3": [
+    "6.4": [
         (
             """
 def soft_backup(mdp, V, epsilon):
@@ -186,7 +186,7 @@ def soft_backup(mdp, V, epsilon):
             "The part of the random action is missing",
         ),
     ],
-    "6.4": [
+    "6.7": [
         (
             """
 def bill(mdp, Q_star, policy):

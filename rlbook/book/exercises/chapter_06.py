@@ -282,9 +282,9 @@ def check_audit(attempt) -> str:
 
 
 CHECKERS = {
-    "6.7": check_q_sweep,
-    "6.2": check_action_gaps,
-    "6.3": check_soft_backup,
-    "6.4": check_bill,
-    "6.8": check_audit,
+    "6.1": check_q_sweep,
+    "6.5": check_action_gaps,
+    "6.4": check_soft_backup,
+    "6.7": check_bill,
+    "6.3": check_audit,
 }
