@@ -91,7 +91,7 @@ def ucb_bandit(
     seed: int = 0,
     progress: bool = True,
 ) -> BanditResult:
-    """Pull argmax_a [Q(a) + c sqrt(ln t / N(a))], untried arms first. Eq. (7.3).
+    """Pull argmax_a [Q(a) + c sqrt(ln t / N(a))], untried arms first. Eq. (7.4).
 
     Args:
         exploration: c.
@@ -111,7 +111,7 @@ def ucb_bandit(
 def upper_confidence_bounds(
     estimates: torch.Tensor, counts: torch.Tensor, step: int, exploration: float
 ) -> torch.Tensor:
-    """Q(a) + c sqrt(ln t / N(a)), and infinity where N(a) = 0. Eq. (7.3).
+    """Q(a) + c sqrt(ln t / N(a)), and infinity where N(a) = 0. Eq. (7.4).
 
     Args:
         estimates, counts: (..., A).

@@ -121,7 +121,7 @@ def monte_carlo_prediction(
     episodes_at_a_time: int = EPISODES_AT_A_TIME,
     progress: bool = True,
 ) -> MonteCarloValues:
-    """V(s) <- V(s) + [G - V(s)] / N(s), for first or for all visits. Eq. (7.4).
+    """V(s) <- V(s) + [G - V(s)] / N(s), for first or for all visits. Eq. (7.6).
 
     Written as sums and counts, which is the same mean.
 
@@ -170,7 +170,7 @@ def monte_carlo_control(
     seed: int = 0,
     progress: bool = True,
 ) -> MonteCarloControl:
-    """Q(s, a) <- Q(s, a) + [G - Q(s, a)] / N(s, a) for first visits, then improve. Eq. (7.15).
+    """Q(s, a) <- Q(s, a) + [G - Q(s, a)] / N(s, a) for first visits, then improve. Eq. (7.16).
 
     The policy is epsilon-greedy in Q. With start_pairs and epsilon 0 this is Monte Carlo with
     exploring starts; with an epsilon such as `one_over_k()` it is greedy in the limit.

@@ -28,7 +28,7 @@ def one_over_n(power: float = 1.0) -> Schedule:
 
 
 def one_over_k(scale: float = 1.0) -> Schedule:
-    """1 / (1 + k / scale), from 1 at k = 0 towards 0, with an infinite sum: GLIE. Eq. (7.17).
+    """1 / (1 + k / scale), from 1 at k = 0 towards 0, with an infinite sum: GLIE. Eq. (7.18).
 
     With scale 1 the values are 1, 1/2, 1/3, ...
 

@@ -129,7 +129,7 @@ def constant_alpha_monte_carlo(
     initial_values: float | torch.Tensor = 0.0,
     progress: bool = True,
 ) -> Prediction:
-    """V(s_t) <- V(s_t) + alpha [G_t - V(s_t)] for every visit. Eq. (7.9).
+    """V(s_t) <- V(s_t) + alpha [G_t - V(s_t)] for every visit. Eq. (7.14).
 
     It is n-step TD with n beyond the longest episode. Arguments as in `td_zero`.
 

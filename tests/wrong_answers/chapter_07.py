@@ -1,7 +1,7 @@
 """Typical wrong answers of chapter 7, and what the checker must say to each."""
 
 WRONG = {
-    "7.1": [
+    "7.6": [
         (
             """
 def update_mean_and_variance(mean, variance, count, sample):
@@ -177,7 +177,7 @@ def first_visit_values(episodes, num_states, discount):
             "rewards that repeat",
         ),
     ],
-    "7.3": [
+    "7.1": [
         (
             """
 def samples_needed(gap, std_1, std_2, z):
@@ -221,7 +221,7 @@ def samples_needed(gap, std_1, std_2, z):
             "A whole number of samples is asked",
         ),
     ],
-    "7.7": [
+    "7.4": [
         (
             """
 def learn(env, num_episodes, gamma):

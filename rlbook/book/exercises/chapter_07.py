@@ -140,7 +140,7 @@ def check_first_visit_values(attempt) -> str:
                 ),
             },
         )
-    return "Each of these means is unbiased, Eq. (7.5)."
+    return "Each of these means is unbiased, Eq. (7.8)."
 
 
 def _values(
@@ -322,8 +322,8 @@ def _why_stand(stand: int, front: int) -> str:
 
 
 CHECKERS = {
-    "7.1": check_update_mean_and_variance,
+    "7.6": check_update_mean_and_variance,
     "7.2": check_first_visit_values,
-    "7.3": check_samples_needed,
-    "7.7": check_learn,
+    "7.1": check_samples_needed,
+    "7.4": check_learn,
 }

@@ -208,7 +208,7 @@ T, T_\pi | Bellman's operators | bellman_optimality_backup | 3.9
 V^*, Q^* | optimal values | solution.values | 3.7
 A^\pi(s,a) | advantage | | 6.6
 \varepsilon | probability of a random action | epsilon | 6.12
-\alpha | step size | alpha | 7.9
+\alpha | step size | alpha | 7.14
 d_t | 1 if the step terminates | terminated[t] | 8.1
 \delta_t | TD error | td_errors | 8.2
 G_t^{(n)} | n-step return | n_step_returns | 8.10
@@ -249,9 +249,9 @@ Policy evaluation | 5.3 | planning.policy_evaluation
 Policy iteration | 5.9 | planning.policy_iteration
 Modified policy iteration | 5.16 | planning.modified_policy_iteration
 Q-value iteration | 6.1 | planning.q_value_iteration
-Upper confidence bounds | 7.3 | tabular.ucb_bandit
-Monte Carlo prediction | 7.4 | tabular.monte_carlo_prediction
-Monte Carlo control | 7.15 | tabular.monte_carlo_control
+Upper confidence bounds | 7.4 | tabular.ucb_bandit
+Monte Carlo prediction | 7.6 | tabular.monte_carlo_prediction
+Monte Carlo control | 7.16 | tabular.monte_carlo_control
 TD(0) | 8.3 | tabular.td_zero
 n-step TD | 8.14 | tabular.n_step_td
 TD(lambda) | 8.21 | tabular.td_lambda
