@@ -23,8 +23,8 @@ DERIVATIONS: dict[str, Step] = {
     "8.4": Step("TD", 6),
     "8.6": Step("a return as a sum of TD errors", 3),
     "8.15": Step("the lambda-return"),
-    "8.17": Step("the lambda-return", 2),
-    "8.18": Step("the lambda-return", 3),
+    "8.16": Step("the lambda-return", 2),
+    "8.17": Step("the lambda-return", 3),
     "8.22": Step("forward equals backward", 6),
     # Chapter 11
     "11.11": Step("the policy gradient theorem"),

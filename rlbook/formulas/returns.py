@@ -159,7 +159,7 @@ def lambda_returns(
     discount: float,
     lambda_: float,
 ) -> torch.Tensor:
-    """G_t = r_t + discount [(1 - lambda) V(s_{t+1}) + lambda G_{t+1}]. Eq. (8.17).
+    """G_t = r_t + discount [(1 - lambda) V(s_{t+1}) + lambda G_{t+1}]. Eq. (8.16).
 
     G_t = r_t + discount V(s_{t+1}) at a cut, and r_t at a termination. It is the average of all
     n-step returns with weights (1 - lambda) lambda^(n-1), the rest of the weight on the last.

@@ -51,7 +51,7 @@ def batch_td(
     tolerance: float = 1e-8,
     max_sweeps: int = 100_000,
 ) -> torch.Tensor:
-    """V(s) <- V(s) + alpha sum_t [r_t + discount V(s_{t+1}) - V(s_t)], over all visits. Eq. (8.24).
+    """V(s) <- V(s) + alpha sum_t [r_t + discount V(s_{t+1}) - V(s_t)], over all visits. Eq. (8.25).
 
     One sweep presents every step of the batch once and then changes V. The sum of the errors at
     s is read off the counts.
@@ -87,7 +87,7 @@ def batch_td(
 def certainty_equivalence(
     task: MDP | TabularTask, episodes: Episodes, *, initial_values: float | torch.Tensor = 0.0
 ) -> torch.Tensor:
-    """The exact values of the most likely model given the episodes, (R, N, S). Eq. (8.25).
+    """The exact values of the most likely model given the episodes, (R, N, S). Eq. (8.23).
 
     P(s'|s) and r(s) are the observed frequencies and means, and V = r + discount P V is solved.
 
@@ -103,7 +103,7 @@ def certainty_equivalence(
 def batch_monte_carlo(
     task: MDP | TabularTask, episodes: Episodes, *, initial_values: float | torch.Tensor = 0.0
 ) -> torch.Tensor:
-    """The mean of the returns after all visits of a state, (R, N, S). Eq. (8.23).
+    """The mean of the returns after all visits of a state, (R, N, S). Eq. (8.24).
 
     It is the value with the smallest squared error on the batch, where batch Monte Carlo stops.
 

@@ -59,7 +59,7 @@ def learn_from_log(log, V, n, alpha, gamma):
 FADE, ADD = "        trace = gamma * lambda_ * trace", "        trace[s] += 1"
 
 WRONG = {
-    "8.2": [
+    "8.1": [
         (_td_zero(target="r + gamma * V[s_next]"), "the target is the reward alone"),
         (_td_zero(target="r if ended else r + V[s_next]"), "without the discount"),
         (
@@ -84,7 +84,7 @@ WRONG = {
         (_td_zero(update="0.3 * (target - V[s])"), "those of the call"),
         (_td_zero(target="r if s_next == 5 else r + gamma * V[s_next]"), "target is the reward"),
     ],
-    "8.3": [
+    "8.2": [
         (
             _n_step(
                 "    G = sum(gamma**k * rewards[t + k] for k in range(min(n + 1, T - t)))\n"
@@ -129,7 +129,7 @@ WRONG = {
             "Is gamma that of the call?",
         ),
     ],
-    "8.4": [
+    "8.5": [
         (_changes(f"{FADE}\n        trace[s] = 1"), "That is a replacing trace"),
         (_changes(f"{ADD}\n{FADE}"), "less than its full share"),
         (_changes(f"        trace = lambda_ * trace\n{ADD}"), "should be gamma times lambda"),
@@ -148,7 +148,7 @@ WRONG = {
         (_changes(f"        trace = 0.8 * lambda_ * trace\n{ADD}"), "those of the call"),
         (_changes(f"        trace = gamma * 0.7 * trace\n{ADD}"), "those of the call"),
     ],
-    "8.7": [
+    "8.3": [
         (_log(guess="True"), "whatever V holds for that state"),
         (_log(guess="not (terminated or truncated)"), "A cut is no end"),
         (_log(stop="terminated"), "belong to another episode"),

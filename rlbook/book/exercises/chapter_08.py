@@ -265,8 +265,8 @@ def check_learn_from_log(attempt) -> str:
 
 
 CHECKERS = {
-    "8.2": check_td_zero_episode,
-    "8.3": check_n_step_return,
-    "8.4": check_td_lambda_changes,
-    "8.7": check_learn_from_log,
+    "8.1": check_td_zero_episode,
+    "8.2": check_n_step_return,
+    "8.5": check_td_lambda_changes,
+    "8.3": check_learn_from_log,
 }

@@ -255,7 +255,7 @@ Monte Carlo control | 7.16 | tabular.monte_carlo_control
 TD(0) | 8.3 | tabular.td_zero
 n-step TD | 8.14 | tabular.n_step_td
 TD(lambda) | 8.21 | tabular.td_lambda
-Batch TD | 8.24 | tabular.batch_td
+Batch TD | 8.25 | tabular.batch_td
 Q-learning | 9.2 | tabular.q_learning
 Double Q-learning | 9.10 | tabular.double_q_learning
 SARSA | 10.2 | tabular.sarsa
