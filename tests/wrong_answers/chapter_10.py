@@ -76,7 +76,7 @@ def rehearse(old: str, new: str) -> str:
 
 
 WRONG = {
-    "10.2": [
+    "10.3": [
         (
             EXPECTED.format(RIGHT).replace("torch.where(terminated, 0.0, value)", "value"),
             "The terminal mask is missing",
@@ -119,7 +119,7 @@ WRONG = {
             "the wrong way round",
         ),
     ],
-    "10.6": [
+    "10.4": [
         (SARSA, "the hand of the rehearsal"),
         (
             rehearse(MEAN, MEAN.replace("hand", "behaviour")),
@@ -143,7 +143,7 @@ WRONG = {
         (rehearse("< behaviour", "< hand"), "explore with `behaviour`"),
         (rehearse("range(num_steps)", "range(40_000)"), "num_steps is 30000"),
     ],
-    "10.3": [
+    "10.5": [
         (dyna("Q[s_next].max()", "max(Q[s_next].max(), torch.zeros(()))"), "no floor at 0"),
         (dyna("+= alpha *", "+= 0.5 *"), "those of the call"),
         (dyna("for pair in pairs", "for pair in []"), "Q-learning without planning"),

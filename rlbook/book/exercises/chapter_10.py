@@ -346,7 +346,7 @@ def _why_another_hand(
 
 
 CHECKERS = {
-    "10.2": check_expected_sarsa_target,
-    "10.3": check_dyna_q,
-    "10.6": check_rehearse,
+    "10.3": check_expected_sarsa_target,
+    "10.5": check_dyna_q,
+    "10.4": check_rehearse,
 }
