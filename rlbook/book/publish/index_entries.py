@@ -33,6 +33,7 @@ Bradley and Terry's model | 18 | Bradley and Terry
 calibrated | 18
 certainty-equivalence estimate | 08
 clipping (of ratios) | 16 | PPO-clip
+conditional probability | F
 conjugate gradients | 15 | conjugate
 consistent estimate | 07 | consistent
 context | 19
@@ -61,6 +62,7 @@ epsilon-greedy | 00
 epsilon-soft | 06 | $\varepsilon$-soft
 error reduction property | 08
 every-visit average | 07 | every-visit
+expectation | F
 expected SARSA | 10
 exploring starts | 07
 feature | 10b | features
@@ -75,6 +77,7 @@ Gaussian policy | 11
 generalisation | 10b
 GLIE | 07
 Goodhart's law | 19
+gradient | F
 gradient ascent | 11
 gradient clipping | 11
 greedy | 00
@@ -98,6 +101,7 @@ linear value function | 10b | **linear** value function
 logits | 11
 Markov decision process | 02
 Markov property | 02
+matrix | F
 maximisation bias | 09
 maximum norm | 03
 minibatch | 16 | minibatches
@@ -189,6 +193,7 @@ trust region | 15
 upper confidence bound (UCB) | 07 | upper confidence bound
 value | 00
 value iteration | 04
+variance | F
 verifier | 20
 """
 
