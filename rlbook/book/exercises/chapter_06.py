@@ -214,18 +214,21 @@ def check_bill(attempt) -> str:
     return "No mistake is counted twice, and none is forgotten."
 
 
+def _policy(states: int, actions: int, sure: bool, rng: torch.Generator) -> torch.Tensor:
+    if sure:
+        choice = torch.randint(actions, (states,), generator=rng)
+        return torch.nn.functional.one_hot(choice, actions).double()
+    weights = torch.rand(states, actions, generator=rng, dtype=torch.float64)
+    return weights / weights.sum(1, keepdim=True)
+
+
 def check_audit(attempt) -> str:
     """audit(mdp, policy, start): for each pair its share in V*(start) - V^pi(start), (S, A)."""
     rng = generator(605)
     cases = (0.9, 5, 3, 0), (0.5, 4, 2, 3), (0.97, 6, 4, 2), (0.998, 4, 3, 1)
     for (discount, states, actions, start), sure in itertools.product(cases, (False, True)):
         mdp = MDP.random(states, actions, discount=discount, generator=rng)
-        if sure:
-            choice = torch.randint(actions, (states,), generator=rng)
-            policy = torch.nn.functional.one_hot(choice, actions).double()
-        else:
-            weights = torch.rand(states, actions, generator=rng, dtype=torch.float64)
-            policy = weights / weights.sum(1, keepdim=True)
+        policy = _policy(states, actions, sure, rng)
         q = action_values(mdp, policy_iteration(mdp).values)
         price = q.amax(1, keepdim=True) - q
         step = torch.einsum("sa,sat->st", policy, mdp.transition)
