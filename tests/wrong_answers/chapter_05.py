@@ -1,5 +1,61 @@
 """Typical wrong answers of chapter 5, and what the checker must say to each."""
 
+RIGHT = """
+def sail(transition, reward, days, allowed, discount):
+    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
+    fade = discount**days
+    policy = allowed.long().argmax(dim=1)
+    while True:
+        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
+        V = torch.linalg.solve(eye - chain, reward[here, policy])
+        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
+        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
+        if not better.any():
+            return policy, V
+        policy = torch.where(better, Q.argmax(dim=1), policy)
+"""
+WRONG_LINES = [  # of it, with what stands there instead, and what the checker must say
+    (
+        "fade = discount**days",
+        "fade = torch.full_like(days, discount)",
+        "Every voyage counts as one day",
+    ),
+    (
+        "chain = fade[here, policy].unsqueeze(1) * transition[here, policy]",
+        "chain = discount * transition[here, policy]",
+        "the same discounts",
+    ),
+    (
+        "Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)",
+        "Q = (reward + discount * (transition @ V)).masked_fill(~allowed, -torch.inf)",
+        "missing in the improvement",
+    ),
+    (
+        "fade = discount**days",
+        "fade = 1 - (1 - discount) * days",
+        "multiplies the discount by the days",
+    ),
+    (
+        "fade = discount**days",
+        "fade = discount**days\n    reward = fade * reward",
+        "paid when he casts off",
+    ),
+    (
+        "Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)",
+        "Q = (reward + fade * (transition @ V))",
+        "restricted to the voyages that exist",
+    ),
+    (
+        "if not better.any():",
+        "if (policy != allowed.long().argmax(dim=1)).any():",
+        "after one improvement",
+    ),
+    ("fade = discount**days", "fade = 0.9**days", "discount 0.5"),
+    ("return policy, V", "return V, policy", "the policy first"),
+    ("return policy, V", "return policy", "two things"),
+    ("return policy, V", "return allowed.long().argmax(dim=1), V", "is not the best one"),
+]
+
 WRONG = {
     "5.2": [
         (
@@ -234,194 +290,5 @@ def overnight_cost(first, second, moved):
             "at each",
         ),
     ],
-    "5.4": [
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = torch.full_like(days, discount)
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return policy, V
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "Every voyage counts as one day",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = discount**days
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = discount * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return policy, V
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "the same discounts",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = discount**days
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + discount * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return policy, V
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "missing in the improvement",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = 1 - (1 - discount) * days
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return policy, V
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "multiplies the discount by the days",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = discount**days
-    reward = fade * reward
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return policy, V
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "paid when he casts off",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = discount**days
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V))
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return policy, V
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "restricted to the voyages that exist",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = discount**days
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if (policy != allowed.long().argmax(dim=1)).any():
-            return policy, V
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "after one improvement",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = 0.9**days
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return policy, V
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "discount 0.5",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = discount**days
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return V, policy
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "the policy first",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = discount**days
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return policy
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "two things",
-        ),
-        (
-            """
-def sail(transition, reward, days, allowed, discount):
-    here, eye = torch.arange(len(reward)), torch.eye(len(reward), dtype=torch.float64)
-    fade = discount**days
-    policy = allowed.long().argmax(dim=1)
-    while True:
-        chain = fade[here, policy].unsqueeze(1) * transition[here, policy]
-        V = torch.linalg.solve(eye - chain, reward[here, policy])
-        Q = (reward + fade * (transition @ V)).masked_fill(~allowed, -torch.inf)
-        better = Q.amax(dim=1) > Q[here, policy] + 1e-9
-        if not better.any():
-            return allowed.long().argmax(dim=1), V
-        policy = torch.where(better, Q.argmax(dim=1), policy)
-""",
-            "is not the best one",
-        ),
-    ],
+    "5.4": [(RIGHT.replace(old, new), said) for old, new, said in WRONG_LINES],
 }

@@ -1,5 +1,54 @@
 """Typical wrong answers of chapter 7, and what the checker must say to each."""
 
+RIGHT = """
+def learn(env, num_episodes, gamma):
+    rng, Q, N = random.Random(0), {}, {}
+    for _ in range(num_episodes):
+        s, _ = env.reset()
+        episode, over = [], False
+        while not over:
+            q = Q.setdefault(s, [0.0] * env.action_space.n)
+            explore = rng.random() < 0.1
+            a = rng.randrange(len(q)) if explore else q.index(max(q))
+            s_next, r, terminated, truncated, _ = env.step(a)
+            episode.append((s, a, r))
+            s, over = s_next, terminated or truncated
+        G = 0.0
+        for s, a, r in reversed(episode):
+            G = r + gamma * G
+            N[s, a] = N.get((s, a), 0) + 1
+            Q[s][a] += (G - Q[s][a]) / N[s, a]
+    return {s: q.index(max(q)) for s, q in Q.items()}
+"""
+WRONG_LINES = [  # of it, with what stands there instead, and what the checker must say
+    ("explore = rng.random() < 0.1", "explore = False", "A greedy one leaves it for ever"),
+    ("G = r + gamma * G", "G = r + G", "is it discounted"),
+    (
+        "for s, a, r in reversed(episode):\n            G = r + gamma * G",
+        "for k, (s, a, r) in enumerate(reversed(episode)):\n"
+        "            G = gamma**k * episode[-1][2]",
+        "There is a ticket to pay",
+    ),
+    (
+        "for s, a, r in reversed(episode):\n            G = r + gamma * G",
+        "for s, a, r in episode[:1]:\n"
+        "            G = sum(gamma**k * x for k, (_, _, x) in enumerate(episode))",
+        "Is every observation learned from",
+    ),
+    ("for s, a, r in reversed(episode):", "for s, a, r in episode:", "for ever"),
+    ("return {s: q.index(max(q)) for s, q in Q.items()}", "return Q", "the action for"),
+    (
+        "return {s: q.index(max(q)) for s, q in Q.items()}",
+        "return lambda s: Q[s].index(max(Q[s]))",
+        "a dictionary is asked",
+    ),
+    (
+        "return {s: q.index(max(q)) for s, q in Q.items()}",
+        "return {s[0]: q.index(max(q)) for s, q in Q.items()}",
+        "the keys should be the observations",
+    ),
+]
+
 WRONG = {
     "7.6": [
         (
@@ -221,190 +270,5 @@ def samples_needed(gap, std_1, std_2, z):
             "A whole number of samples is asked",
         ),
     ],
-    "7.4": [
-        (
-            """
-def learn(env, num_episodes, gamma):
-    rng, Q, N = random.Random(0), {}, {}
-    for _ in range(num_episodes):
-        s, _ = env.reset()
-        episode, over = [], False
-        while not over:
-            q = Q.setdefault(s, [0.0] * env.action_space.n)
-            explore = False
-            a = rng.randrange(len(q)) if explore else q.index(max(q))
-            s_next, r, terminated, truncated, _ = env.step(a)
-            episode.append((s, a, r))
-            s, over = s_next, terminated or truncated
-        G = 0.0
-        for s, a, r in reversed(episode):
-            G = r + gamma * G
-            N[s, a] = N.get((s, a), 0) + 1
-            Q[s][a] += (G - Q[s][a]) / N[s, a]
-    return {s: q.index(max(q)) for s, q in Q.items()}
-""",
-            "A greedy one leaves it for ever",
-        ),
-        (
-            """
-def learn(env, num_episodes, gamma):
-    rng, Q, N = random.Random(0), {}, {}
-    for _ in range(num_episodes):
-        s, _ = env.reset()
-        episode, over = [], False
-        while not over:
-            q = Q.setdefault(s, [0.0] * env.action_space.n)
-            explore = rng.random() < 0.1
-            a = rng.randrange(len(q)) if explore else q.index(max(q))
-            s_next, r, terminated, truncated, _ = env.step(a)
-            episode.append((s, a, r))
-            s, over = s_next, terminated or truncated
-        G = 0.0
-        for s, a, r in reversed(episode):
-            G = r + G
-            N[s, a] = N.get((s, a), 0) + 1
-            Q[s][a] += (G - Q[s][a]) / N[s, a]
-    return {s: q.index(max(q)) for s, q in Q.items()}
-""",
-            "is it discounted",
-        ),
-        (
-            """
-def learn(env, num_episodes, gamma):
-    rng, Q, N = random.Random(0), {}, {}
-    for _ in range(num_episodes):
-        s, _ = env.reset()
-        episode, over = [], False
-        while not over:
-            q = Q.setdefault(s, [0.0] * env.action_space.n)
-            explore = rng.random() < 0.1
-            a = rng.randrange(len(q)) if explore else q.index(max(q))
-            s_next, r, terminated, truncated, _ = env.step(a)
-            episode.append((s, a, r))
-            s, over = s_next, terminated or truncated
-        G = 0.0
-        for k, (s, a, r) in enumerate(reversed(episode)):
-            G = gamma**k * episode[-1][2]
-            N[s, a] = N.get((s, a), 0) + 1
-            Q[s][a] += (G - Q[s][a]) / N[s, a]
-    return {s: q.index(max(q)) for s, q in Q.items()}
-""",
-            "There is a ticket to pay",
-        ),
-        (
-            """
-def learn(env, num_episodes, gamma):
-    rng, Q, N = random.Random(0), {}, {}
-    for _ in range(num_episodes):
-        s, _ = env.reset()
-        episode, over = [], False
-        while not over:
-            q = Q.setdefault(s, [0.0] * env.action_space.n)
-            explore = rng.random() < 0.1
-            a = rng.randrange(len(q)) if explore else q.index(max(q))
-            s_next, r, terminated, truncated, _ = env.step(a)
-            episode.append((s, a, r))
-            s, over = s_next, terminated or truncated
-        G = 0.0
-        for s, a, r in episode[:1]:
-            G = sum(gamma**k * x for k, (_, _, x) in enumerate(episode))
-            N[s, a] = N.get((s, a), 0) + 1
-            Q[s][a] += (G - Q[s][a]) / N[s, a]
-    return {s: q.index(max(q)) for s, q in Q.items()}
-""",
-            "Is every observation learned from",
-        ),
-        (
-            """
-def learn(env, num_episodes, gamma):
-    rng, Q, N = random.Random(0), {}, {}
-    for _ in range(num_episodes):
-        s, _ = env.reset()
-        episode, over = [], False
-        while not over:
-            q = Q.setdefault(s, [0.0] * env.action_space.n)
-            explore = rng.random() < 0.1
-            a = rng.randrange(len(q)) if explore else q.index(max(q))
-            s_next, r, terminated, truncated, _ = env.step(a)
-            episode.append((s, a, r))
-            s, over = s_next, terminated or truncated
-        G = 0.0
-        for s, a, r in episode:
-            G = r + gamma * G
-            N[s, a] = N.get((s, a), 0) + 1
-            Q[s][a] += (G - Q[s][a]) / N[s, a]
-    return {s: q.index(max(q)) for s, q in Q.items()}
-""",
-            "for ever",
-        ),
-        (
-            """
-def learn(env, num_episodes, gamma):
-    rng, Q, N = random.Random(0), {}, {}
-    for _ in range(num_episodes):
-        s, _ = env.reset()
-        episode, over = [], False
-        while not over:
-            q = Q.setdefault(s, [0.0] * env.action_space.n)
-            explore = rng.random() < 0.1
-            a = rng.randrange(len(q)) if explore else q.index(max(q))
-            s_next, r, terminated, truncated, _ = env.step(a)
-            episode.append((s, a, r))
-            s, over = s_next, terminated or truncated
-        G = 0.0
-        for s, a, r in reversed(episode):
-            G = r + gamma * G
-            N[s, a] = N.get((s, a), 0) + 1
-            Q[s][a] += (G - Q[s][a]) / N[s, a]
-    return Q
-""",
-            "the action for",
-        ),
-        (
-            """
-def learn(env, num_episodes, gamma):
-    rng, Q, N = random.Random(0), {}, {}
-    for _ in range(num_episodes):
-        s, _ = env.reset()
-        episode, over = [], False
-        while not over:
-            q = Q.setdefault(s, [0.0] * env.action_space.n)
-            explore = rng.random() < 0.1
-            a = rng.randrange(len(q)) if explore else q.index(max(q))
-            s_next, r, terminated, truncated, _ = env.step(a)
-            episode.append((s, a, r))
-            s, over = s_next, terminated or truncated
-        G = 0.0
-        for s, a, r in reversed(episode):
-            G = r + gamma * G
-            N[s, a] = N.get((s, a), 0) + 1
-            Q[s][a] += (G - Q[s][a]) / N[s, a]
-    return lambda s: Q[s].index(max(Q[s]))
-""",
-            "a dictionary is asked",
-        ),
-        (
-            """
-def learn(env, num_episodes, gamma):
-    rng, Q, N = random.Random(0), {}, {}
-    for _ in range(num_episodes):
-        s, _ = env.reset()
-        episode, over = [], False
-        while not over:
-            q = Q.setdefault(s, [0.0] * env.action_space.n)
-            explore = rng.random() < 0.1
-            a = rng.randrange(len(q)) if explore else q.index(max(q))
-            s_next, r, terminated, truncated, _ = env.step(a)
-            episode.append((s, a, r))
-            s, over = s_next, terminated or truncated
-        G = 0.0
-        for s, a, r in reversed(episode):
-            G = r + gamma * G
-            N[s, a] = N.get((s, a), 0) + 1
-            Q[s][a] += (G - Q[s][a]) / N[s, a]
-    return {s[0]: q.index(max(q)) for s, q in Q.items()}
-""",
-            "the keys should be the observations",
-        ),
-    ],
+    "7.4": [(RIGHT.replace(old, new), said) for old, new, said in WRONG_LINES],
 }
