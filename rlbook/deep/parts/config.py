@@ -19,7 +19,7 @@ class TrainingConfig:
     """E, parallel environments of each run."""
     num_evals: int = 11
     """Evaluations, evenly spaced; the first is before learning, the last after it."""
-    evaluation_episodes: int = 20
+    evaluation_episodes: int = 10
     """Greedy episodes of each evaluation."""
     evaluation_step_cap: int | None = None
     """Where an evaluation episode is cut; by default at the environment's time limit."""
