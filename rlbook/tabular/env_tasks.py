@@ -83,8 +83,8 @@ def _parts(what: str, space: gym.Space) -> Iterator[tuple[int, int]]:
         kind = "continuous" if isinstance(space, spaces.Box) else "composite"
         raise ValueError(
             f"{what} are {space}, a {kind} space; a table needs Discrete, MultiDiscrete, or a "
-            "Tuple of them: make whole numbers of them with gymnasium.wrappers.TransformObservation "
-            "or TransformAction, or give vectors as they are to rlbook.deep.dqn or ppo"
+            "Tuple of them: make whole numbers with gymnasium.wrappers.TransformObservation or "
+            "TransformAction, or give vectors as they are to rlbook.deep.dqn or ppo"
         )
 
 
