@@ -13,6 +13,7 @@ from rlbook.tabular import (
     EnvTask,
     MonteCarloConfig,
     Recorder,
+    certainty_equivalence,
     double_q_learning,
     evaluate_policies,
     expected_sarsa,
@@ -146,11 +147,13 @@ STATISTICS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATISTICS)
 def test_results_are_those_of_the_batched_world(name):
     assert max(distances(STATISTICS[name])) < TOO_FAR
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["q_learning", "td"])
 @pytest.mark.parametrize("planted", ["through a termination", "truncation is termination"])
 def test_and_wrong_flags_are_not(name, planted, monkeypatch):
@@ -185,10 +188,13 @@ def test_monte_carlo_learns_it_too():
     assert (result.q[:, :4].argmax(-1) == 1).all()
     right = torch.ones(5, dtype=torch.int64)
     values = monte_carlo_prediction(walk_task(), right, num_episodes=400, num_runs=3).values
+    record = record_episodes(walk_task(), right, num_episodes=400, num_runs=3)
+    solved = certainty_equivalence(walk_task(), record)[:, -1]
     share = 0.9 * 0.9 / (1 - 0.1 * 0.9)  # E[0.9^(steps in a cell)]
     expected = torch.tensor([share**4, share**3, share**2, share, 0]) / 0.9
     expected[4] = 0
-    torch.testing.assert_close(values.mean(0), expected.double(), atol=0.012, rtol=0)
+    for found in (values, solved):
+        torch.testing.assert_close(found.mean(0), expected.double(), atol=0.012, rtol=0)
 
 
 def test_each_step_is_what_the_environment_said():
@@ -260,6 +266,7 @@ def test_a_limit_cuts_what_would_not_end():
     assert episodes.truncated[..., -1].all() and not episodes.terminated.any()
     episodes = record_episodes(walk_task(), still, num_episodes=2, num_runs=1, max_steps=3)
     assert episodes.lengths().tolist() == [[3, 3]]
+    assert episodes.truncated[..., -1].all() and not episodes.terminated.any()
     lake = tabular_task("FrozenLake-v1", discount=0.9, model=False)
     config = MonteCarloConfig(num_episodes=1, initial_q=0.0)
     assert monte_carlo_control(lake, config, num_runs=2).returns.shape == (2, 1)
@@ -278,6 +285,9 @@ def test_evaluation_plays_greedy_episodes_in_environments_of_its_own():
     config = ControlConfig(num_steps=40, evaluate_every=20, evaluation_episodes=2, epsilon=0.5)
     with_evaluations = q_learning(walk_task(), config, num_runs=2)
     assert with_evaluations.evaluations.shape == (2, 3)
+    per_run = 2  # seeds: the learning's, and the same one in each of the three evaluations
+    seeds = [walk.seeds[0] for walk in Walk.made if walk.seeds]
+    assert len(seeds) == 4 * 2 and len(set(seeds)) == 2 * per_run
     alike = q_learning(walk_task(), ControlConfig(num_steps=40, epsilon=0.5), num_runs=2)
     assert torch.equal(with_evaluations.q, alike.q)
     lake = tabular_task("FrozenLake-v1", discount=1.0)
@@ -295,6 +305,7 @@ def hands(task: EnvTask) -> list[int]:
             for hand in blackjack.HANDS]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_monte_carlo_finds_the_exact_values_of_sticking_on_20():
     # Gymnasium deals from an endless deck too, and by default plays Sutton and Barto's rules.
     task, model = tabular_task("Blackjack-v1", discount=1.0, model=False), blackjack.blackjack_mdp()
@@ -312,6 +323,7 @@ def test_monte_carlo_finds_the_exact_values_of_sticking_on_20():
     assert float(z.abs().max()) < 4 and abs(float(z.mean())) < 0.3
 
 
+@pytest.mark.slow
 def test_q_learning_plays_blackjack():
     task = tabular_task("Blackjack-v1", discount=1.0, model=False)
     config = ControlConfig(num_steps=8_000, step_size=0.05, epsilon=0.3)
