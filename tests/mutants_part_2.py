@@ -870,7 +870,7 @@ SAMPLED = [
     ),
     Mutant(
         "tabular.env_tasks",
-        "any(env is other.env for other in self.made)",
+        "any(env.unwrapped is other.env.unwrapped for other in self.made)",
         "False",
         "two runs share an environment",
         within="RunEnvs.open",

@@ -113,10 +113,10 @@ class EnvTask:
     """A Gymnasium environment without a model, for every tabular learner: `tabular_task` with
     `model=False` makes one.
 
-    States are observations as numbers, also those in which episodes end: what a learner knows of
-    them, 0 or `initial_q`, is never used. All actions are allowed in all states; an action mask in
-    `info` is not read. Each run has one environment of its own, seeded once, from (seed, run); it
-    repeats what it did if all its chance comes from `self.np_random`.
+    States are observations as numbers, also the last of an episode; that it ends there is told by
+    `terminated`, and an end is worth 0, whatever the table holds for that observation. All actions
+    are allowed in all states; an action mask in `info` is not read. Each run has an environment of
+    its own, seeded once, from (seed, run): its run repeats if all chance is `self.np_random`.
 
     Attributes:
         make: builds one environment.
@@ -276,7 +276,7 @@ class RunEnvs:
         """
         for run, seed in list(zip(self.run_ids, self.seeds, strict=True))[len(self.made) :]:
             env = self.task.make()
-            if any(env is other.env for other in self.made):
+            if any(env.unwrapped is other.env.unwrapped for other in self.made):
                 raise ValueError(
                     "the function returned one environment twice; build a new one in each call"
                 )

@@ -58,10 +58,10 @@ def check_kiosk(attempt) -> str:
     config = ControlConfig(num_steps=10_000, step_size=one_over_n(0.7), epsilon=0.3)
     learned = q_learning(task, config, num_runs=3, progress=False).q
     month = TabularTask(_kiosk_model(), MONTH)
+    earned, orders = float(greedy_returns(month, learned).max()), learned[0].argmax(1).tolist()
     return (
-        "Q-learning has seen nothing of it but `step`, and earns "
-        f"{float(greedy_returns(month, learned).max()):.1f} a month; no table earns more than 41.4. "
-        f"It orders {learned[0].argmax(1).tolist()} bags if 0, 1, ..., 6 are left."
+        f"Q-learning has seen nothing of it but `step`, and earns {earned:.1f} a month. No table "
+        f"earns more than 41.4. It orders {orders} bags if 0, 1, ..., 6 are left."
     )
 
 
