@@ -235,6 +235,8 @@ def test_a_run_alone_is_the_run_among_others(learner, more):
     shared = alone.evaluations.shape[1]
     assert torch.equal(many.evaluations[2:, :shared], alone.evaluations)
     assert not torch.equal(many.q[0], many.q[1])
+    twice = learner(walk_task(limit=9), config, run_ids=[2, 2], seed=8, **more)
+    assert torch.equal(twice.q, alone.q.expand(2, -1, -1))
 
 
 def test_a_recorded_run_alone_is_the_run_among_others():
