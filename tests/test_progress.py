@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from rlbook.ground.progress import finish_imports, uninterrupted
+from rlbook.ground.progress import uninterrupted
 
 
 def test_ctrl_c_comes_at_the_end_of_the_block():
@@ -69,15 +69,3 @@ def test_ctrl_c_in_the_first_second_leaves_a_process_that_can_train():
     ended = subprocess.run([sys.executable, "-c", AT_ONE_OF_800], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert ended.stdout.splitlines() == ["interrupted True", "of 300: True", "interrupted False"]
-
-
-@pytest.mark.slow
-def test_the_first_optimizer_leaves_nothing_to_import():
-    code = (
-        "import sys; from rlbook.ground.progress import finish_imports; before = set(sys.modules);"
-        "finish_imports(); some = set(sys.modules); assert len(some - before) > 500;"
-        "import torch; x = torch.ones(3, requires_grad=True); y = torch.optim.AdamW([x]);"
-        "x.sum().backward(); y.step(); assert set(sys.modules) == some, set(sys.modules) - some"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert finish_imports() is None  # cheap the second time
