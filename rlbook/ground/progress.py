@@ -39,7 +39,7 @@ class Interruptible:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C in the block comes at its end. In a thread of its own nothing changes: it never does."""
+    """Ctrl-C in the block comes at its end; a thread, to which it never comes, changes nothing."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is None:
         yield
