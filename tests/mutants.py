@@ -304,6 +304,20 @@ BELLMAN = [
         within="policy_values",
         chapters=("03",),
     ),
+    Mutant(
+        "planning.bellman",
+        "chain.discount * step)[live]",
+        "chain.discount * step.T)[live]",
+        "transposed chain in the sparse equations",
+        within="sparse_values",
+    ),
+    Mutant(
+        "planning.bellman",
+        "[live][:, live]",
+        "",
+        "terminal states stay in the sparse equations: singular at gamma = 1",
+        within="sparse_values",
+    ),
 ]
 
 PLANNING = [

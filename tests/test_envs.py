@@ -353,7 +353,7 @@ def space(observations=None, actions=None):
     ],
 )
 def test_environments_that_no_learner_can_use(env, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
         build(env)
 
 

@@ -35,6 +35,7 @@ from rlbook.deep.parts.results import Result, Spaces, evaluate, named, read_resu
 from rlbook.deep.parts.rollouts import Rollout, collect, first_not_finite, not_finite
 from rlbook.deep.parts.snapshot import Snapshot
 from rlbook.ground.frozen_step import frozen_step
+from rlbook.ground.progress import finish_imports
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_device, require_shape
 from rlbook.ground.saving import load_optimizer, optimizer_state
@@ -88,6 +89,7 @@ class Training:
         resume: Result | str | os.PathLike | None = None,
     ):
         self.started = time.perf_counter()
+        finish_imports()
         self.config, self.env, self.show_progress = config, env, progress
         self.run_ids = list(range(num_runs) if run_ids is None else run_ids)
         self.device = check_device(device or "cpu")
