@@ -1,0 +1,168 @@
+"""A second device on a machine without one: its memory is the CPU's, and its arithmetic too.
+
+A tensor of `DEVICE` hides one of the CPU. Inside `watched()` every operation is seen: one that
+takes tensors of the device and of the CPU raises `MixedDevices`, and one for which the host would
+have to wait until a GPU has done its work is noted, with the function of the package that asked.
+
+torch's own FakeTensorMode knows no numbers: all that a training decides would have to be invented.
+Here they are those of the CPU, to the bit.
+"""
+
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from rlbook.ground import seeding
+
+DEVICE = torch.device("privateuseone", 0)
+"""A name that torch can read, of a device that is not there."""
+META = torch.device("meta")
+"""What C++ takes it for: no memory, and no driver is needed."""
+CPU = torch.device("cpu")
+PACKAGE = Path(seeding.__file__).parents[1]
+ATEN = torch.ops.aten
+NUMBERS = {ATEN._local_scalar_dense, ATEN.equal, ATEN.is_nonzero, ATEN._linalg_check_errors}
+SIZES = {
+    *(ATEN.nonzero, ATEN.masked_select, ATEN._unique2, ATEN.unique_dim, ATEN.unique_consecutive),
+    *(ATEN.bincount, ATEN.repeat_interleave),
+}
+"""Operations whose result is as large as numbers on the device say."""
+BUILDS = {torch.tensor, torch.as_tensor, torch.asarray}
+
+
+class MixedDevices(RuntimeError):
+    """One operation was given tensors of the device and of the CPU."""
+
+
+class FakeTensor(torch.Tensor):
+    """A tensor of the fake device; only this file looks inside."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, inside: torch.Tensor) -> "FakeTensor":
+        layout = {"strides": inside.stride(), "storage_offset": inside.storage_offset()}
+        layout |= {"dtype": inside.dtype, "device": META}
+        tensor = torch.Tensor._make_wrapper_subclass(cls, inside.shape, **layout)
+        tensor.inside = inside
+        return tensor
+
+    @property
+    def device(self) -> torch.device:
+        return DEVICE
+
+    def __repr__(self, **_) -> str:
+        return f"FakeTensor({self.inside!r})"
+
+    @classmethod
+    def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+        return _operate(func, args, kwargs or {})
+
+
+def _operate(func, args, kwargs):
+    """One operation of torch: on the fake device, on the CPU, or from one to the other."""
+    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+    outside = {id(x.inside): x for x in tensors if isinstance(x, FakeTensor)}
+    on_device = bool(outside)
+    if kwargs.get("device") is not None:
+        on_device = torch.device(kwargs["device"]).type == META.type
+        kwargs = kwargs | {"device": CPU}
+    if func.overloadpacket in (ATEN._to_copy, ATEN.copy_):
+        source = args[1 if func.overloadpacket is ATEN.copy_ else 0]
+        target_on_device = on_device if source is args[0] else isinstance(args[0], FakeTensor)
+        if target_on_device != isinstance(source, FakeTensor):
+            _note("sends to the device" if target_on_device else "reads from the device")
+    elif outside:
+        _refuse_a_mixture(func, tensors)
+        if func.overloadpacket in NUMBERS | SIZES or _chooses_by_mask(func, args):
+            _note("reads from the device")
+    args, kwargs = tree_map_only(FakeTensor, lambda x: x.inside, (args, kwargs))
+    found = func(*args, **kwargs)
+    if not on_device:
+        return found
+    return tree_map_only(
+        torch.Tensor, lambda x: outside[id(x)] if id(x) in outside else FakeTensor(x), found
+    )
+
+
+def _refuse_a_mixture(func, tensors):
+    """But a single number of the CPU may enter sums and products, as on a GPU."""
+    numbers = torch.Tag.pointwise in func.tags
+    strangers = [x for x in tensors if not isinstance(x, FakeTensor) and (x.ndim or not numbers)]
+    if strangers:
+        shapes = ", ".join(str(tuple(x.shape)) for x in strangers)
+        raise MixedDevices(f"{func} in {_place()} takes tensors of the CPU: {shapes}")
+
+
+def _chooses_by_mask(func, args):
+    if func.overloadpacket not in (ATEN.index, ATEN.index_put, ATEN.index_put_):
+        return False
+    if func.overloadpacket is not ATEN.index and args[2].numel() == 1:
+        return False  # masked_fill
+    return any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in args[1])
+
+
+class _Operations(TorchDispatchMode):
+    """For operations that are given no tensor, or none of the device."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return _operate(func, args, kwargs or {})
+
+
+class _Calls(TorchFunctionMode):
+    """What torch does before it comes to an operation."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is torch.device:
+            return func(*args, **kwargs)
+        if func is torch.Tensor.tolist and isinstance(args[0], FakeTensor):
+            return args[0].cpu().tolist()
+        if func in (torch.Tensor.numpy, torch.Tensor.__array__) and isinstance(args[0], FakeTensor):
+            raise TypeError(f"{_place()}: a tensor of the device is no array; use .cpu()")
+        device = kwargs.get("device")
+        if func in BUILDS and device is not None and torch.device(device).type == DEVICE.type:
+            return func(*args, **kwargs | {"device": CPU}).to(META)
+        if func is torch.Tensor.new_tensor and isinstance(args[0], FakeTensor):
+            return torch.tensor(*args[1:], **{"dtype": args[0].dtype} | kwargs).to(META)
+        known = {DEVICE: META, str(DEVICE): META, DEVICE.type: META}
+        args = tuple(known.get(x, x) if isinstance(x, torch.device | str) else x for x in args)
+        return func(*args, **kwargs | ({"device": known.get(device, device)} if device else {}))
+
+
+# ---------------------------------------------------------------- who waits
+
+
+waits: Counter[tuple[str, str]] = Counter()
+
+
+@contextmanager
+def watched():
+    """Inside, `DEVICE` is there. Hands out a Counter {(place, what): how often}, where the place
+    is "file:function" of the package."""
+    on_cpu = seeding._generator
+    waits.clear()
+    with patch.object(seeding, "_generator", lambda seed, key, _: on_cpu(seed, key, CPU)):
+        with _Operations(), _Calls():
+            yield waits
+
+
+def _note(what):
+    waits[_place(), what] += 1
+
+
+def _place():
+    frame = sys._getframe()
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(PACKAGE):
+            return f"{path.relative_to(PACKAGE).as_posix()}:{frame.f_code.co_qualname}"
+        frame = frame.f_back
+    return "the test"
