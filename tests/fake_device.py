@@ -132,6 +132,10 @@ class _Calls(TorchFunctionMode):
             return func(*args, **kwargs | {"device": CPU}).to(META)
         if func is torch.Tensor.new_tensor and isinstance(args[0], FakeTensor):
             return torch.tensor(*args[1:], **{"dtype": args[0].dtype} | kwargs).to(META)
+        if func in (torch.Tensor.__getitem__, torch.Tensor.__setitem__):
+            parts = args[1] if isinstance(args[1], tuple) else (args[1],)
+            parts = tuple(torch.tensor(x).to(META) if isinstance(x, list) else x for x in parts)
+            args = (args[0], parts, *args[2:]) if isinstance(args[0], FakeTensor) else args
         known = {DEVICE: META, str(DEVICE): META, DEVICE.type: META}
         args = tuple(known.get(x, x) if isinstance(x, torch.device | str) else x for x in args)
         return func(*args, **kwargs | ({"device": known.get(device, device)} if device else {}))

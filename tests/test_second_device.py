@@ -97,3 +97,105 @@ def test_an_agent_learns_the_same_and_waits_only_where_it_says(name, env, settin
     settle = "deep/parts/training.py:Training._settle", "reads from the device"
     assert found[settle] == {"reinforce": 2, "dqn": 3}.get(name, 2)
     assert not on_device.frozen
+
+
+def test_freezing_and_going_on_mix_nothing(monkeypatch):
+    """Run 1 meets a NaN in its second update; then the result is continued."""
+    ppo, calls = importlib.import_module("rlbook.deep.ppo"), 0
+    loss_of = ppo.ppo_loss
+
+    def spoilt(*arguments):
+        nonlocal calls
+        calls += 1
+        loss, kl = loss_of(*arguments)
+        bad = torch.arange(2, device=loss.device) == 1
+        return torch.where(bad & (calls % 8 == 5), torch.nan, loss), kl
+
+    def whole(device):
+        nonlocal calls
+        calls = 0
+        return train("ppo", device, resume=train("ppo", device))
+
+    monkeypatch.setattr(ppo, "ppo_loss", spoilt)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        on_cpu = whole("cpu")
+        with watched() as waits:
+            on_device = whole(DEVICE)
+            found = places(waits)
+            same(on_device.networks.state_dict(), on_cpu.networks.state_dict())
+    assert on_device.frozen == on_cpu.frozen
+    assert list(on_device.frozen) == [1]
+    assert found == BESIDE_UPDATES.keys() | ON_FREEZING.keys()
+
+
+# ---------------------------------------------------------------- planted, and found
+
+
+def mask_of_the_cpu(monkeypatch):
+    masking = importlib.import_module("rlbook.ground.masking")
+    whole = masking._mean_where
+    monkeypatch.setattr(
+        masking, "_mean_where", lambda x, mask, dim: whole(x, torch.ones(x.shape) > 0, dim)
+    )
+
+
+def index_of_the_cpu(monkeypatch):
+    replay = importlib.import_module("rlbook.deep.parts.replay").Replay
+    whole = replay._rows
+    monkeypatch.setattr(
+        replay, "_rows", lambda self, flat: whole(self, torch.zeros(flat.shape, dtype=torch.long))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "plant", "place"),
+    [
+        ("ppo", mask_of_the_cpu, "ground/masking.py:_mean_where"),
+        ("dqn", index_of_the_cpu, "deep/parts/replay.py:Replay._rows"),
+    ],
+)
+def test_a_tensor_of_the_cpu_is_found(name, plant, place, monkeypatch):
+    plant(monkeypatch)
+    train(name, "cpu")
+    with watched(), pytest.raises(MixedDevices, match=place):
+        train(name, DEVICE)
+
+
+WAITING = {
+    "a number": lambda x: x.sum().item(),
+    "a decision": lambda x: bool((x > 0).any()),
+    "numbers": lambda x: x.tolist(),
+    "a copy": lambda x: x.cpu(),
+    "where": lambda x: x.nonzero(),
+    "a choice": lambda x: x[x > 0],
+    "rows by a list": lambda x: x[[0, 1]],
+    "a list": lambda x: x.new_tensor([1.0, 2.0]),
+}
+
+
+@pytest.mark.parametrize("what", WAITING)
+def test_a_place_that_waits_is_found(what, monkeypatch):
+    module = importlib.import_module("rlbook.deep.actor_critic")
+
+    def log(self, **values):
+        for value in values.values():
+            WAITING[what](value)
+
+    monkeypatch.setattr(module.Training, "log", log)
+    with watched() as waits:
+        train("actor_critic", DEVICE)
+        assert places(waits) - BESIDE_UPDATES.keys() == {"deep/actor_critic.py:train"}
+
+
+def test_what_stays_on_the_device_is_not_listed():
+    with watched() as waits:
+        x = torch.arange(6.0, device=DEVICE).view(2, 3)
+        rows = torch.arange(2, device=x.device)
+        x[rows, rows] = x.new_zeros(())
+        x[x > 3] = 0.0
+        x = torch.where(x > 1, x, 0.0) * 2.0 + x[:, :1]
+        assert len(x) == 2 and x.shape[1] == 3 and x.device == DEVICE and not waits
+        assert x.tolist() == [[0.0, 0.0, 4.0], [9.0, 3.0, 3.0]] and waits
+
+
