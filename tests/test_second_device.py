@@ -199,3 +199,160 @@ def test_what_stays_on_the_device_is_not_listed():
         assert x.tolist() == [[0.0, 0.0, 4.0], [9.0, 3.0, 3.0]] and waits
 
 
+
+
+# ---------------------------------------------------------------- formulas
+
+G = torch.Generator().manual_seed(0)
+LOOKS = {
+    "formulas/divergences.py:kl_regularized_optimum": "are these all the answers there are?",
+    "formulas/exploration.py:greedy_policy": "a row where nothing is allowed",
+    "formulas/exploration.py:epsilon_greedy_policy": "epsilon comes as a number",
+    "formulas/group_advantages.py:_check_steps": "a step ends on a token of its answer",
+    "formulas/preferences.py:_check_fit": "has Newton's method arrived?",
+    "formulas/preferences.py:_check_wins": "is there a solution?",
+    "formulas/preferences.py:_newton_iterates": "as many steps as it takes",
+    "formulas/returns.py:discounted_returns": "a cut, where next_values is not given",
+    "formulas/token_rewards.py:last_tokens": "an answer without a token",
+    "formulas/trust_region.py:backtracking_line_search": "no more tries, each a pass",
+    "formulas/trust_region.py:conjugate_gradient": "no more products, each as dear as a pass",
+    "ground/require.py:_all": "probabilities, or a price, in their range",
+    "ground/require.py:finite": "rewards, once for all the gradient steps on them",
+}
+"""Where formulas look at numbers, and what for. Agents that learn meet TRPO's two only."""
+LOOKING = {
+    "bayes_accuracy": "_all",
+    "kl_regularized_optimum": "_all kl_regularized_optimum",
+    "greedy_policy": "greedy_policy",
+    "epsilon_greedy_policy": "_all greedy_policy epsilon_greedy_policy",
+    "outcome_advantages": "finite",
+    "leave_one_out_advantages": "finite",
+    "process_advantages": "finite _check_steps",
+    "fit_bradley_terry": "_check_wins _newton_iterates _check_fit",
+    "discounted_returns": "discounted_returns",
+    "token_rewards": "last_tokens",
+    "token_advantages": "last_tokens",
+    "conjugate_gradient": "conjugate_gradient",
+    "natural_gradient_step": "conjugate_gradient",
+    "backtracking_line_search": "backtracking_line_search",
+}
+
+
+def normal(*shape):
+    return torch.randn(shape, generator=G, dtype=torch.float64)
+
+
+def flags(*shape, share=0.3):
+    return torch.rand(shape, generator=G) < share
+
+
+def logs(*shape):
+    return normal(*shape).log_softmax(-1)
+
+
+def quadratic(parameters):
+    return (parameters**4).sum(1) / 4
+
+
+STEPS = normal(2, 7), normal(2, 7), normal(2, 7), flags(2, 7), flags(2, 7)
+ENDS = STEPS[3] | (torch.arange(7) == 6)
+MASK = torch.arange(5) < torch.tensor([[5], [3], [1]])
+DISCOUNTED, TRACED = {"discount": 0.9}, {"discount": 0.9, "lambda_": 0.7}
+WINS = torch.tensor([[0.0, 2, 1], [1, 0, 3], [2, 1, 0]], dtype=torch.float64)
+FORMULAS = {
+    "adapt_kl_coef": ((normal(3).exp(), normal(3).exp()), {"target": 1.0}),
+    "aggregate_token_losses": ((normal(3, 5), MASK), {}),
+    "answer_kl_estimate": ((logs(3, 5), logs(3, 5), MASK), {"level": "answer"}),
+    "bayes_accuracy": ((normal(4).sigmoid(),), {}),
+    "bradley_terry_loss": ((normal(4), normal(4)), {"random_share": 0.1}),
+    "clipped_surrogate_loss": ((logs(4), logs(4), normal(4)), {"clip_epsilon": 0.2}),
+    "discounted_returns": ((STEPS[0], ENDS, ~ENDS & False), DISCOUNTED),
+    "discounted_sums": ((STEPS[0], STEPS[3]), {"decay": 0.9}),
+    "dpo_loss": ((logs(4), logs(4), logs(4), logs(4)), {"kl_coef": 0.1}),
+    "entropy_bonus": ((normal(3, 4),), {}),
+    "epsilon_greedy_policy": ((normal(3, 4), 0.1), {}),
+    "fit_bradley_terry": ((WINS,), {}),
+    "generalized_advantage_estimate": (STEPS, TRACED),
+    "greedy_policy": ((normal(3, 4),), {}),
+    "kl_categorical": ((normal(3, 4), normal(3, 4)), {}),
+    "kl_estimate": ((logs(4), logs(4)), {}),
+    "kl_gaussian": ((normal(3, 2), normal(2), normal(3, 2), normal(2)), {}),
+    "kl_regularized_optimum": ((logs(3, 4), normal(3, 4)), {"kl_coef": 0.5}),
+    "lambda_returns": ((STEPS[0], *STEPS[2:]), TRACED),
+    "leave_one_out_advantages": ((normal(2, 3),), {}),
+    "n_step_returns": ((STEPS[0], *STEPS[2:]), DISCOUNTED | {"n": 3}),
+    "outcome_advantages": ((normal(2, 3),), {}),
+    "outcome_probabilities": ((normal(4), normal(4)), {"threshold": 0.3}),
+    "policy_gradient_loss": ((logs(4), normal(4)), {}),
+    "preference_information": ((WINS, normal(3)), {}),
+    "preference_probability": ((normal(4), normal(4)), {"random_share": 0.1}),
+    "process_advantages": (
+        (normal(3, 2), torch.tensor([[1, 4], [0, 2], [0, 0]]), flags(3, 2, share=0.8), MASK),
+        {},
+    ),
+    "proportional_kl_coef": ((normal(3).exp(), normal(3).exp()), {"target": 1.0, "horizon": 10.0}),
+    "ranking_log_prob": ((normal(3, 4),), {}),
+    "surrogate": ((logs(4), logs(4), normal(4)), {}),
+    "td_errors": (STEPS[:4], DISCOUNTED),
+    "td_targets": ((STEPS[0], STEPS[2], STEPS[3]), DISCOUNTED),
+    "token_advantages": ((normal(3, 5), normal(3, 5), MASK), {"lambda_": 0.9}),
+    "token_rewards": ((normal(3), logs(3, 5), logs(3, 5), MASK), {"kl_coef": 0.1}),
+}
+
+
+def curvature(start):
+    """Of KL = sum of p^4 / 4 at `start`, (R, P)."""
+    parameters = [start.requires_grad_()]
+    return formulas.fisher_operator(quadratic(parameters[0]), parameters, damping=0.1)
+
+
+def searched(start):
+    return formulas.backtracking_line_search(
+        lambda x: (-quadratic(x), ((x - start) ** 2).sum(1)),
+        start,
+        -start,
+        start_value=-quadratic(start),
+        max_kl=0.5,
+    )
+
+
+FORMULAS |= {
+    "fisher_operator": ((normal(2, 3),), {}),
+    "fisher_vector_product": ((normal(2, 3),), {}),
+    "conjugate_gradient": ((normal(2, 3),), {}),
+    "natural_gradient_step": ((normal(2, 3),), {}),
+    "backtracking_line_search": ((normal(2, 3),), {}),
+}
+CALLS = {
+    "fisher_operator": lambda x: curvature(x)(x.detach()),
+    "fisher_vector_product": lambda x: formulas.fisher_vector_product(
+        quadratic(x.requires_grad_()), [x], x.detach()
+    ),
+    "conjugate_gradient": lambda x: formulas.conjugate_gradient(curvature(x), x.detach()),
+    "natural_gradient_step": lambda x: formulas.natural_gradient_step(
+        curvature(x), x.detach(), max_kl=0.1
+    ),
+    "backtracking_line_search": searched,
+}
+
+
+def moved(x):
+    return x.detach().clone().to(DEVICE) if isinstance(x, torch.Tensor) else x
+
+
+def test_every_formula_gives_the_same_and_looks_only_where_it_says():
+    seen = {}
+    for name, (arguments, options) in FORMULAS.items():
+        call = CALLS.get(name) or getattr(formulas, name, None) or getattr(formulas.returns, name)
+        with watched() as waits:
+            there = [moved(x) for x in arguments]
+            waits.clear()
+            on_device = call(*there, **options)
+            seen[name] = places(waits)
+            same(on_device, call(*arguments, **options))
+    assert FORMULAS.keys() >= set(formulas.__all__) - {"ranking_pairs"}  # which takes a number
+    names = {name: {place.split(":")[1] for place in found} for name, found in seen.items()}
+    assert {name: found for name, found in names.items() if found} == {
+        name: set(found.split()) for name, found in LOOKING.items()
+    }
+    assert set().union(*seen.values()) == LOOKS.keys()
