@@ -127,8 +127,11 @@ class _Calls(TorchFunctionMode):
             return args[0].cpu().tolist()
         if func in (torch.Tensor.numpy, torch.Tensor.__array__) and isinstance(args[0], FakeTensor):
             raise TypeError(f"{_place()}: a tensor of the device is no array; use .cpu()")
-        device = kwargs.get("device")
-        if func in BUILDS and device is not None and torch.device(device).type == DEVICE.type:
+        known, device = {DEVICE: META, str(DEVICE): META, DEVICE.type: META}, kwargs.get("device")
+        if func in BUILDS - {torch.tensor} and isinstance(args[0], torch.Tensor):
+            to = {"device": META if known.get(device) else device, "dtype": kwargs.get("dtype")}
+            return args[0].to(**to) if device or to["dtype"] else args[0]
+        if func in BUILDS and device in known:
             return func(*args, **kwargs | {"device": CPU}).to(META)
         if func is torch.Tensor.new_tensor and isinstance(args[0], FakeTensor):
             return torch.tensor(*args[1:], **{"dtype": args[0].dtype} | kwargs).to(META)
@@ -136,7 +139,6 @@ class _Calls(TorchFunctionMode):
             parts = args[1] if isinstance(args[1], tuple) else (args[1],)
             parts = tuple(torch.tensor(x).to(META) if isinstance(x, list) else x for x in parts)
             args = (args[0], parts, *args[2:]) if isinstance(args[0], FakeTensor) else args
-        known = {DEVICE: META, str(DEVICE): META, DEVICE.type: META}
         args = tuple(known.get(x, x) if isinstance(x, torch.device | str) else x for x in args)
         return func(*args, **kwargs | ({"device": known.get(device, device)} if device else {}))
 

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from rlbook import formulas
+from rlbook import formulas, tabular
+from rlbook.language import grpo, reward_model, rlhf
+from rlbook.language.models import LanguageModel, make_model, make_tokenizer
+from rlbook.language.tasks.arithmetic import Arithmetic
+from rlbook.language.tasks.reviews import Reviews
+from rlbook.planning.grids import GridWorld
 
 LOCKED = "torch==" + torch.__version__.split("+")[0]
 try:
@@ -53,7 +58,10 @@ AGENTS = {
 PENALTY = {"surrogate": "penalty", "stop_kl": 0.01, "normalize_values": False}
 CASES = [(name, "CartPole-v1", {}) for name in AGENTS]
 CASES += [(name, "Pendulum-v1", {}) for name in AGENTS if name != "dqn"]
-CASES += [("ppo", "CartPole-v1", PENALTY), ("dqn", "CartPole-v1", {"double": True, "dueling": True})]
+CASES += [
+    ("ppo", "CartPole-v1", PENALTY),
+    ("dqn", "CartPole-v1", {"double": True, "dueling": True}),
+]
 
 
 def train(name, device, env="CartPole-v1", resume=None, **settings):
@@ -197,8 +205,6 @@ def test_what_stays_on_the_device_is_not_listed():
         x = torch.where(x > 1, x, 0.0) * 2.0 + x[:, :1]
         assert len(x) == 2 and x.shape[1] == 3 and x.device == DEVICE and not waits
         assert x.tolist() == [[0.0, 0.0, 4.0], [9.0, 3.0, 3.0]] and waits
-
-
 
 
 # ---------------------------------------------------------------- formulas
@@ -356,3 +362,192 @@ def test_every_formula_gives_the_same_and_looks_only_where_it_says():
         name: set(found.split()) for name, found in LOOKING.items()
     }
     assert set().union(*seen.values()) == LOOKS.keys()
+
+
+# ---------------------------------------------------------------- tables
+
+GRID = GridWorld.from_text("S.\n.G", rewards={"G": 1.0}, slip=0.2).mdp(discount=0.9)
+QUIET = {"num_runs": 3, "progress": False}
+SCHEDULES = {"epsilon": tabular.one_over_k(), "step_size": tabular.one_over_n()}
+CONTROL = {
+    "q_learning": {},
+    "double_q_learning": {},
+    "sarsa": {},
+    "expected_sarsa": {
+        "formulas/exploration.py:greedy_policy": "checks of the table",
+        "ground/require.py:_all": "epsilon is a share",
+        "tabular/td_control.py:expected_value": "epsilon comes as a number",
+    },
+    "n_step_sarsa": {"tabular/td_control.py:Waiting.update": "nothing due: no update"},
+    "sarsa_lambda": {},
+}
+"""What waits in each step of a learner that counts its steps."""
+OPTIONS = {"n_step_sarsa": {"n": 3}, "sarsa_lambda": {"lambda_": 0.7}}
+BY_EPISODES = "tabular/control_loop.py:ControlLoop._goes_on"  # has every run had its episodes?
+PREDICTION = {
+    "tabular/td_prediction.py:Rows.__init__": "the step size is checked, once",
+    "tabular/td_prediction.py:Rows.__iter__": "how long the episodes are, once",
+}
+
+
+@pytest.mark.parametrize("name", CONTROL)
+def test_a_table_learns_the_same_and_its_steps_wait_only_where_they_say(name):
+    def learn(mdp, **config):
+        learner = getattr(tabular, name)
+        config = tabular.ControlConfig(**config)
+        found = learner(mdp, config, **QUIET, **OPTIONS.get(name, {}))
+        return found.q, found.visits
+
+    counts = []
+    with watched() as waits:
+        mdp = GRID.to(DEVICE)
+        for steps in (8, 16):
+            waits.clear()
+            on_device = learn(mdp, num_steps=steps)
+            counts.append(waits.copy())
+        waits.clear()
+        by_episodes = learn(mdp, num_episodes=2, **SCHEDULES)
+        found = places(waits)
+        same(on_device, learn(GRID, num_steps=16))
+        same(by_episodes, learn(GRID, num_episodes=2, **SCHEDULES))
+    assert {place for place, _ in counts[1] - counts[0]} == CONTROL[name].keys()
+    assert BY_EPISODES in found
+
+
+def test_prediction_and_monte_carlo_mix_nothing():
+    def predict(mdp):
+        policy = torch.full_like(mdp.reward, 1 / mdp.num_actions)
+        episodes = tabular.record_episodes(mdp, policy, num_episodes=3, num_runs=2)
+        waits.clear()
+        for learn in (tabular.td_zero, tabular.constant_alpha_monte_carlo):
+            yield learn(mdp, episodes, progress=False).values
+        for learn in (tabular.td_lambda, tabular.offline_lambda_return):
+            yield learn(mdp, episodes, lambda_=0.7, progress=False).values
+        found.update(places(waits))
+        yield tabular.batch_td(mdp, episodes, tolerance=0.01)
+        yield tabular.certainty_equivalence(mdp, episodes)
+        yield tabular.batch_monte_carlo(mdp, episodes)
+        config = tabular.MonteCarloConfig(num_episodes=3)
+        yield tabular.monte_carlo_control(mdp, config, **QUIET).q
+
+    found = set()
+    with watched() as waits:
+        same(list(predict(GRID.to(DEVICE))), list(predict(GRID)))
+    assert found == PREDICTION.keys()
+
+
+# ---------------------------------------------------------------- language models
+
+GRADIENT = {
+    "language/loop.py:Optimizers.gradient_step": "a loss that is NaN moves no weight",
+    "language/loop.py:Optimizers.gradient_step.<locals>.<genexpr>": "nor does such a gradient",
+}
+WRITING = GRADIENT | {
+    "language/models.py:encode": "prompts, from words to the device",
+    "language/reader.py:Reader.__init__": "which prompts are the same: they are read once",
+    "language/sampling.py:_refuse": "a distribution that is none is named",
+    "language/sampling.py:sample": "noise of the CPU; have all answers ended?",
+    "language/sampling.py:decode": "from tokens to words, for the reward",
+    "language/scoring.py:score": "the reward's numbers, and are they numbers?",
+}
+LANGUAGE = {
+    "rlhf": WRITING
+    | {
+        "formulas/token_rewards.py:last_tokens": "an answer without a token",
+        "ground/masking.py:masked_mean": "a mean over no token, once for a round's answers",
+        "language/loop.py:Loop.log": "numbers of the log, and of the bar",
+        "language/reader.py:Reader.keep": "answers that have ended are read no more",
+        "language/rlhf.py:improve": "the order of the minibatches, drawn on the CPU",
+    },
+    "grpo": WRITING
+    | {
+        "ground/require.py:finite": "rewards, once for all the gradient steps on them",
+        "language/grpo.py:train.<locals>.<dictcomp>": "numbers of the log",
+    },
+    "reward_model": GRADIENT
+    | {
+        "language/models.py:encode": "texts, from words to the device",
+        "language/models.py:encode_answers": "texts, from words to the device",
+        "language/reward_model.py:RewardModel._last": "how long the longest of some texts is",
+        "language/reward_model.py:move_left": "how long the longest text is; one without a token",
+        "language/reward_model.py:train": "the rows, drawn on the CPU; numbers of the log",
+    },
+}
+BY_TRANSFORMERS = {"language/reader.py:last_outputs"}  # its masks, which differ between versions
+
+
+def policy(task, device):
+    """Attention in single operations: fused ones of the CPU, which the device lacks, round."""
+    tokenizer = make_tokenizer(task)
+    model = make_model(tokenizer, hidden_size=8, layers=1, heads=2, context=32)
+    model.set_attn_implementation("eager")
+    model.to(device).tie_weights()  # moving to the fake device makes new parameters
+    return LanguageModel(model, tokenizer)
+
+
+def rlhf_training(device):
+    def reward(prompts, answers):
+        return torch.tensor([float(answer.count("great")) for answer in answers])
+
+    small = policy(Reviews(), device)
+    config = rlhf.Config(num_steps=2, batch_size=4, max_new_tokens=4)
+    return rlhf.train(small, reward, Reviews(), config, progress=False)
+
+
+def grpo_training(device):
+    small = policy(Arithmetic(), device)
+    config = grpo.Config(num_steps=2, num_prompts=2, group_size=3, max_new_tokens=4)
+    return grpo.train(small, Arithmetic(), config, progress=False)
+
+
+def reward_model_training(device):
+    small = policy(Reviews(), device)
+    model = reward_model.RewardModel(small.model, small.tokenizer)
+    texts = Reviews().prompts(3, torch.Generator().manual_seed(0))
+    pairs = [(text, "great", "bad") for text in texts]
+    config = reward_model.Config(num_steps=2, batch_size=2)
+    return reward_model.train(model, pairs, config, progress=False)
+
+
+@pytest.mark.parametrize("name", LANGUAGE)
+def test_a_language_model_learns_the_same_and_waits_only_where_it_says(name):
+    training = globals()[f"{name}_training"]
+    with watched() as waits:
+        on_device = training(DEVICE)
+        found = places(waits)
+        on_cpu = training("cpu")
+        for one, other in zip(on_device.models.values(), on_cpu.models.values(), strict=True):
+            same(one.state_dict(), other.state_dict())
+    assert found - BY_TRANSFORMERS - {"the test"} == LANGUAGE[name].keys()
+
+
+def test_the_losses_of_language_models_wait_nowhere():
+    old, ref, new, advantages, values, returns = (normal(2, 3, 5) for _ in range(6))
+    mask = MASK.expand(2, 3, 5)
+    configs = [
+        grpo.Config(kl_level=level, aggregate=how)
+        for level in ("token", "answer")
+        for how in ("answer_mean", "constant", "token_mean")
+    ]
+
+    def losses(x, old, ref, advantages, values, returns, mask):
+        kept = {"old_log_probs": old, "advantages": advantages, "completion_mask": mask}
+        for config in configs:
+            yield grpo.grpo_loss(x, ref_log_probs=ref, config=config, **kept)
+        pair = {"values": values, "returns": returns, "clip_epsilon": 0.2, "value_coef": 0.5}
+        yield rlhf.rlhf_loss(x, **kept, **pair)
+        yield formulas.bradley_terry_loss(x[0], x[1], random_share=0.1)
+        yield formulas.dpo_loss(x[0], x[1], old[0], old[1], kl_coef=0.1)
+
+    def gradient(arguments):
+        x = arguments[0].requires_grad_()
+        sum(loss.sum() for loss in losses(x, *arguments[1:])).backward()
+        return x.grad
+
+    batch = (new, old, ref, advantages, values, returns, mask)
+    with watched() as waits:
+        there = [moved(x) for x in batch]
+        waits.clear()
+        on_device = gradient(there)
+        assert not waits
+        same(on_device, gradient(batch))
