@@ -8,6 +8,7 @@ torch's own FakeTensorMode knows no numbers: all that a training decides would h
 Here they are those of the CPU, to the bit.
 """
 
+import os
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from unittest.mock import patch
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from rlbook.ground import seeding
 
@@ -26,7 +26,7 @@ DEVICE = torch.device("privateuseone", 0)
 META = torch.device("meta")
 """What C++ takes it for: no memory, and no driver is needed."""
 CPU = torch.device("cpu")
-PACKAGE = Path(seeding.__file__).parents[1]
+PACKAGE = f"{Path(seeding.__file__).parents[1]}{os.sep}"
 ATEN = torch.ops.aten
 NUMBERS = {ATEN._local_scalar_dense, ATEN.equal, ATEN.is_nonzero, ATEN._linalg_check_errors}
 SIZES = {
@@ -68,28 +68,46 @@ class FakeTensor(torch.Tensor):
 
 def _operate(func, args, kwargs):
     """One operation of torch: on the fake device, on the CPU, or from one to the other."""
-    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
-    outside = {id(x.inside): x for x in tensors if isinstance(x, FakeTensor)}
+    tensors, outside = [], {}
+
+    def open_up(x):
+        tensors.append(x)
+        if not isinstance(x, FakeTensor):
+            return x
+        outside[id(x.inside)] = x
+        return x.inside
+
+    inner_args, inner_kwargs = _each(open_up, (args, kwargs))
     on_device = bool(outside)
     if kwargs.get("device") is not None:
         on_device = torch.device(kwargs["device"]).type == META.type
-        kwargs = kwargs | {"device": CPU}
+        inner_kwargs["device"] = CPU
     if func.overloadpacket in (ATEN._to_copy, ATEN.copy_):
-        source = args[1 if func.overloadpacket is ATEN.copy_ else 0]
-        target_on_device = on_device if source is args[0] else isinstance(args[0], FakeTensor)
-        if target_on_device != isinstance(source, FakeTensor):
-            _note("sends to the device" if target_on_device else "reads from the device")
+        target, source = (
+            (args[0], args[1]) if func.overloadpacket is ATEN.copy_ else (None, args[0])
+        )
+        goes_there = on_device if target is None else isinstance(target, FakeTensor)
+        if goes_there != isinstance(source, FakeTensor):
+            _note("sends to the device" if goes_there else "reads from the device")
     elif outside:
         _refuse_a_mixture(func, tensors)
         if func.overloadpacket in NUMBERS | SIZES or _chooses_by_mask(func, args):
             _note("reads from the device")
-    args, kwargs = tree_map_only(FakeTensor, lambda x: x.inside, (args, kwargs))
-    found = func(*args, **kwargs)
+    found = func(*inner_args, **inner_kwargs)
     if not on_device:
         return found
-    return tree_map_only(
-        torch.Tensor, lambda x: outside[id(x)] if id(x) in outside else FakeTensor(x), found
-    )
+    return _each(lambda x: outside[id(x)] if id(x) in outside else FakeTensor(x), found)
+
+
+def _each(change, value):
+    """The same, but for its tensors."""
+    if isinstance(value, torch.Tensor):
+        return change(value)
+    if isinstance(value, tuple | list):
+        return type(value)(_each(change, x) for x in value)
+    if isinstance(value, dict):
+        return {key: _each(change, x) for key, x in value.items()}
+    return value
 
 
 def _refuse_a_mixture(func, tensors):
@@ -127,7 +145,7 @@ class _Calls(TorchFunctionMode):
             return args[0].cpu().tolist()
         if func in (torch.Tensor.numpy, torch.Tensor.__array__) and isinstance(args[0], FakeTensor):
             raise TypeError(f"{_place()}: a tensor of the device is no array; use .cpu()")
-        known, device = {DEVICE: META, str(DEVICE): META, DEVICE.type: META}, kwargs.get("device")
+        known, device = {DEVICE: META, str(DEVICE): META}, kwargs.get("device")
         if func in BUILDS - {torch.tensor} and isinstance(args[0], torch.Tensor):
             to = {"device": META if known.get(device) else device, "dtype": kwargs.get("dtype")}
             return args[0].to(**to) if device or to["dtype"] else args[0]
@@ -167,8 +185,9 @@ def _note(what):
 def _place():
     frame = sys._getframe()
     while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(PACKAGE):
-            return f"{path.relative_to(PACKAGE).as_posix()}:{frame.f_code.co_qualname}"
+        path = frame.f_code.co_filename
+        if path.startswith(PACKAGE):
+            file = path.removeprefix(PACKAGE).replace(os.sep, "/")
+            return f"{file}:{frame.f_code.co_qualname}"
         frame = frame.f_back
     return "the test"
