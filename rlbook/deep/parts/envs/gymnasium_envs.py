@@ -76,14 +76,17 @@ def check_observation_space(name: str, space: gym.Space, make: str) -> spaces.Bo
     if isinstance(space, spaces.Box) and space.low.ndim == 1:
         return space
     advice = observation_advice(space, make)
+    tables = "rlbook.tabular.tabular_task(..., discount=..., model=False), chapter 09"
     if isinstance(space, spaces.Discrete):
         raise ValueError(
-            f"{name} has discrete observations ({space}): no network is needed; use the tables of "
-            f"chapter 09, rlbook.tabular; or, for a network, {advice}"
+            f"{name} has discrete observations ({space}): no network is needed; tables learn it, "
+            f"{tables}; or, for a network, {advice}"
         )
     if isinstance(space, spaces.Box):
         kind = "images" if space.low.ndim == 3 else "arrays"
         found = f"{kind} of shape {space.shape}"
+    elif isinstance(space, spaces.MultiDiscrete | spaces.Tuple):
+        found = f"a {type(space).__name__} (if it is of whole numbers, tables learn it: {tables})"
     else:
         found = f"a {type(space).__name__}"
     raise ValueError(f"{name} observes {found}, but the learners take vectors of numbers; {advice}")
