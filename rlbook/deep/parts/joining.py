@@ -1,0 +1,172 @@
+"""Shards put together: runs of one training that several processes or machines have trained."""
+
+import copy
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rlbook.deep.parts.results import Result
+
+
+def join(results: Iterable[Result], *, run_ids: Iterable[int] | None = None) -> Result:
+    """One result of the runs of several: what one training of all of them would have given.
+
+    Run k depends on (seed, k) only, so a training can be shared out: `train(..., run_ids=[0, 1])`
+    here, `train(..., run_ids=[2, 3])` there. On one kind of processor, with one number of threads,
+    shards of two or more runs hold the bits of one training; a shard of a single run rounds its
+    products otherwise, and parts from it with time.
+
+    Args:
+        results: of one agent, config, seed, environment and length. Only a shard whose runs were
+            all frozen may be shorter: its curves end in NaN, as those of frozen runs do.
+        run_ids: the runs that there should be. A warning names those that no result has.
+
+    Returns:
+        All runs, in the order of their ids, to save, evaluate or resume. `wall_time` is the sum,
+        and `env`, if it has no id, that of the first result.
+
+    Raises:
+        ValueError: no result; what differs, with both values; a run that is in two of them, or
+            not in run_ids; a shard that ended early: resume it, and join it then.
+    """
+    shards = list(results)
+    for k, shard in enumerate(shards):
+        if not isinstance(shard, Result):
+            raise ValueError(f"results[{k}] must be a Result, got {type(shard).__name__}")
+    order = _order([run for shard in shards for run in shard.run_ids], run_ids)
+    first = max(shards, key=_length)
+    for shard in shards:
+        _check_alike(first, shard)
+    return replace(
+        first,
+        networks=_join_networks(shards, order),
+        evaluation_returns=_rows([shard.evaluation_returns for shard in shards], order),
+        cut_episodes=_rows([shard.cut_episodes for shard in shards], order),
+        log={name: _rows([_logged(s, name) for s in shards], order) for name in first.log},
+        frozen={run: reason for shard in shards for run, reason in shard.frozen.items()},
+        interrupted=any(shard.interrupted for shard in shards),
+        wall_time=sum(shard.wall_time for shard in shards),
+        run_ids=sorted(run for shard in shards for run in shard.run_ids),
+        spaces=replace(first.spaces, num_runs=len(order)),
+        state=_join_state(first.state, shards, order),
+    )
+
+
+# ---------------------------------------------------------------- do they belong together?
+
+
+def _order(joined: list[int], wanted: Iterable[int] | None) -> list[int]:
+    """Where in `joined` the runs stand, from the lowest id to the highest."""
+    if not joined:
+        raise ValueError("results must hold at least one Result, got none")
+    if twice := sorted({run for run in joined if joined.count(run) > 1}):
+        raise ValueError(f"runs {twice} are in two of the results")
+    expected = set(joined if wanted is None else wanted)
+    if others := sorted(set(joined) - expected):
+        raise ValueError(f"runs {others} are in the results, but not in run_ids")
+    if missing := sorted(expected - set(joined)):
+        message = f"runs {missing} are missing; train(..., run_ids={missing}) trains them"
+        warnings.warn(message, stacklevel=3)
+    return sorted(range(len(joined)), key=joined.__getitem__)
+
+
+def _check_alike(first: Result, shard: Result) -> None:
+    """Raise a ValueError that names the first thing in which a shard differs."""
+    pairs = [(_settings(first), _settings(shard))]
+    if _length(shard) == _length(first):
+        pairs.append((_progress(first), _progress(shard)))
+    elif set(shard.run_ids) - set(shard.frozen):
+        raise ValueError(
+            f"runs {shard.run_ids} ended early, after {_length(shard)[0]} evaluations and "
+            f"{_length(shard)[1]} updates; runs {first.run_ids} have {_length(first)[0]} and "
+            f"{_length(first)[1]}: finish them with train(..., resume=result), then join"
+        )
+    for ours, theirs in pairs:
+        for name in {**ours, **theirs}:
+            one, other = ours.get(name), theirs.get(name)
+            if one != other:
+                raise ValueError(
+                    f"results must agree in {name}: "
+                    f"runs {first.run_ids} have {one!r}, runs {shard.run_ids} have {other!r}"
+                )
+
+
+def _length(shard: Result) -> tuple[int, int]:
+    """How many evaluations it holds, and how many updates it logged."""
+    updates = (values.shape[1] for values in shard.log.values())
+    return shard.evaluation_returns.shape[1], max(updates, default=0)
+
+
+def _settings(shard: Result) -> dict[str, Any]:
+    """What all shards of a training have in common."""
+    config, spaces = shard.config, shard.spaces.plain() | {"device": str(shard.spaces.device)}
+    networks = shard.networks.state_dict().items()
+    return {
+        "agent": type(config).__module__,
+        **{f"config.{name}": value for name, value in asdict(config).items()},
+        "seed": shard.seed,
+        "env": shard.env if isinstance(shard.env, str) else "one without an id",
+        "continuations": shard.continuations,
+        **{f"spaces.{name}": value for name, value in spaces.items() if name != "num_runs"},
+        **{f"networks.{name}": tuple(x.shape[1:]) for name, x in networks},
+    }
+
+
+def _progress(shard: Result) -> dict[str, Any]:
+    """What those have in common that came equally far; of tensors with a run axis, the shapes."""
+    state = shard.state.items()
+    return {
+        "env_steps": shard.env_steps.tolist(),
+        **{f"log.{name}": values.shape[1] for name, values in shard.log.items()},
+        **{f"state.{name}": tuple(x.shape[1:]) if x.ndim else x.item() for name, x in state},
+    }
+
+
+# ---------------------------------------------------------------- rows of all shards, in one order
+
+
+def _rows(parts: Sequence[np.ndarray], order: list[int]) -> np.ndarray:
+    """[(R_1, N_1), (R_2, N_2), ...] -> (R, N); shorter ones end in NaN, or in 0 if integers."""
+    longest = max(part.shape[1] for part in parts)
+    padded = []
+    for part in parts:
+        filler = np.nan if np.issubdtype(part.dtype, np.floating) else 0
+        width = ((0, 0), (0, longest - part.shape[1]))
+        padded.append(np.pad(part, width, constant_values=filler))
+    return np.concatenate(padded)[order]
+
+
+def _logged(shard: Result, name: str) -> np.ndarray:
+    return shard.log.get(name, np.zeros((len(shard.run_ids), 0)))
+
+
+def _join_networks(shards: list[Result], order: list[int]) -> nn.ModuleDict:
+    """New ones: every parameter and buffer begins with the run axis."""
+    joined, states = copy.deepcopy(shards[0].networks), [s.networks.state_dict() for s in shards]
+    for name, x in (*joined.named_parameters(), *joined.named_buffers()):
+        x.grad = None
+        x.data = torch.cat([state[name] for state in states])[order]
+    return joined
+
+
+def _join_state(
+    state: dict[str, torch.Tensor], shards: list[Result], order: list[int]
+) -> dict[str, torch.Tensor]:
+    """Tensors with axes have the run axis first; numbers are the same for all runs.
+
+    Where a shard was frozen before something was first needed, it gets zeros there.
+    """
+    joined = {}
+    for name, x in state.items():
+        if x.ndim == 0:
+            joined[name] = x.clone()
+            continue
+        fresh = [x.new_zeros(len(shard.run_ids), *x.shape[1:]) for shard in shards]
+        parts = [s.state.get(name, rows) for s, rows in zip(shards, fresh, strict=True)]
+        joined[name] = torch.cat(parts)[order]
+    return joined
