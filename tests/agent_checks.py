@@ -6,6 +6,7 @@
 """
 
 import dataclasses
+import re
 import warnings
 
 import gymnasium
@@ -30,7 +31,7 @@ def same_networks(one, other, rows=slice(None), *, atol=0.0):
 
 def check_a_run_alone_is_the_run_among_others(agent, small, monkeypatch, env="CartPole-v1"):
     """With SGD, since Adam hides a mean over runs; the other runs end episodes at other times."""
-    sgd = lambda parameters, lr, fused: torch.optim.SGD(parameters, lr)  # noqa: E731
+    sgd = lambda parameters, lr: torch.optim.SGD(parameters, lr)  # noqa: E731
     monkeypatch.setattr(torch.optim, "Adam", sgd)
     together = train(agent, small, env, num_runs=5)
     alone = train(agent, small, env, run_ids=[3])
@@ -57,43 +58,118 @@ def check_the_same_seed_gives_the_same_bits(agent, small, env="CartPole-v1"):
     )
 
 
-def check_a_nan_freezes_its_run_only(agent, small, env, poison):
-    """`poison` is made by `poisoned`. The frozen run keeps finite networks and statistics."""
+def row_bytes(networks, row):
+    """Parameters and buffers of one run, to the last bit."""
+    return {name: x[row].numpy().tobytes() for name, x in networks.state_dict().items()}
+
+
+def check_a_nan_freezes_its_run_only(agent, small, env, poison, monkeypatch):
+    """`poison` is made by `poisoned`. The frozen run keeps what it had before the update in which
+    it met the NaN, to the byte; the others are as if it were not there."""
+    from rlbook.deep.parts.training import Training
+
+    seen, collect = [], Training._collect
+
+    def recorded(self, *args, **options):
+        seen.append((dict(self.frozen), row_bytes(self.networks, 1)))
+        return collect(self, *args, **options)
+
     clean = train(agent, small, env)
+    monkeypatch.setattr(Training, "_collect", recorded)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = train(agent, small, poison(env))
-    assert list(result.frozen) == [1] and "not finite" in result.frozen[1]
+    field = "environment 0 gave (reward|observation(\\[0\\])?) nan in step"
+    assert list(result.frozen) == [1] and re.search(field, result.frozen[1]), result.frozen
     assert any("run 1 is frozen" in str(warning.message) for warning in caught)
+    before = [networks for frozen, networks in seen if not frozen]
+    assert 1 < len(before) < len(seen), "the NaN should come in the middle"
+    assert row_bytes(result.networks, 1) == before[-1] != before[0]
     rows = [0, 2]
     for name, value in result.networks.state_dict().items():
         expected = clean.networks.state_dict()[name]
         torch.testing.assert_close(value[rows], expected[rows], atol=1e-6, rtol=0)
         assert value.isfinite().all(), f"{name} of the frozen run is not finite"
+    for name, value in result.state.items():
+        if name.startswith(("optimizer.", "tensor.")):
+            assert value.isfinite().all(), name
+    for name, value in result.log.items():
+        assert np.isnan(value[1, -1]) and np.isfinite(value[rows]).all(), name
     assert np.isnan(result.evaluation_returns[1, -1])
     assert np.isfinite(result.evaluation_returns[rows]).all()
 
 
-def check_an_interruption_keeps_what_was_learned(agent, small, monkeypatch, env="CartPole-v1"):
+def check_an_interruption_loses_at_most_an_update(
+    agent, small, monkeypatch, tmp_path, env="CartPole-v1", after=2
+):
+    """Ctrl-C late in an update goes back to its beginning; and the training that goes on from
+    the file is the one that was never interrupted, to the bit: D2 of the errata."""
     from rlbook.deep.parts.training import Training
 
-    calls, step = [], Training.gradient_step
+    whole = train(agent, small, env)
+    log = Training.log
 
-    def interrupted(self, *args, **options):
-        calls.append(1)
-        if len(calls) == 4:
+    def interrupted(self, **values):
+        log(self, **values)
+        if self.updates_done == after:
             raise KeyboardInterrupt
-        return step(self, *args, **options)
 
-    untrained = train(agent, dataclasses.replace(small, learning_rate=1e-12), env)
-    monkeypatch.setattr(Training, "gradient_step", interrupted)
-    result = train(agent, small, env)
-    assert result.interrupted and len(calls) == 4
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "log", interrupted)
+        result = train(agent, small, env)
+    assert result.interrupted and result.exact and result.state["updates"] == after
     assert result.evaluation_returns.shape == (3, len(result.env_steps))
-    assert any(
-        not torch.equal(a, b)
-        for a, b in zip(result.networks.parameters(), untrained.networks.parameters(), strict=True)
-    )
+    result.save(tmp_path / "interrupted.safetensors")
+    same_results(train(agent, small, env, resume=tmp_path / "interrupted.safetensors"), whole)
+
+
+def same_results(one, other):
+    same_networks(one, other)
+    for name in ("evaluation_returns", "cut_episodes", "run_steps"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert one.log.keys() == other.log.keys()
+    for name, values in one.log.items():
+        np.testing.assert_array_equal(values, other.log[name], err_msg=name)
+    for name, values in one.state.items():
+        assert torch.equal(values, other.state[name]), name
+
+
+def check_an_error_keeps_what_was_learned(agent, small):
+    """An environment that breaks in its 50th step: what whole updates learned before is on the
+    error, which says where it was."""
+    Breaking.after = 50
+    with pytest.raises(ZeroDivisionError) as caught:
+        train(agent, small, Breaking, run_ids=[7, 8])
+    notes = " ".join(caught.value.__notes__)
+    assert re.search(r"in step\(\) of environment \d of run [78], step 50", notes)
+    assert "result = error.result" in notes
+    result = caught.value.result
+    assert result.run_ids == [7, 8] and result.state["updates"] >= 1 and not result.interrupted
+    Breaking.after = 10**9
+    further = train(agent, small, Breaking, run_ids=[7, 8], resume=result)
+    assert further.env_steps[-1] > result.env_steps[-1] and not further.exact
+
+
+class Breaking(gymnasium.Env):
+    """Ten steps that pay 1; the first environment that takes so many steps breaks."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+    after = 50
+
+    def __init__(self):
+        self.steps = self.t = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return self.np_random.uniform(-1, 1, 2).astype(np.float32), {}
+
+    def step(self, action):
+        self.steps, self.t = self.steps + 1, self.t + 1
+        if self.steps == self.after:
+            raise ZeroDivisionError("it breaks")
+        return self.np_random.uniform(-1, 1, 2).astype(np.float32), 1.0, self.t == 10, False, {}
 
 
 def check_the_step_size_falls_where_it_is_wanted(agent, small, monkeypatch, env="CartPole-v1"):
@@ -133,7 +209,7 @@ def check_a_saved_result_goes_on(agent, small, tmp_path, env="CartPole-v1"):
     same_networks(train(agent, small, env, resume=path), from_memory)
     with pytest.raises(FileNotFoundError, match="no file nowhere"):
         train(agent, small, env, resume="nowhere")
-    assert len(on.env_steps) == 2 * len(first.env_steps) - 1
+    assert len(on.env_steps) == 2 * len(first.env_steps) - 1 and on.exact
     assert (np.diff(on.env_steps) > 0).all() and on.continuations == 1
     with pytest.raises(ValueError, match="resume holds runs"):
         train(agent, small, env, resume=loaded, run_ids=[0, 1])

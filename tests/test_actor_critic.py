@@ -40,13 +40,14 @@ def test_the_same_seed_gives_the_same_bits():
 
 
 @pytest.mark.parametrize("names", [("rewards",), checks.SEEN])
-def test_a_nan_freezes_its_run_only(names):
+def test_a_nan_freezes_its_run_only(monkeypatch, names):
     poison = checks.poisoned(num_envs=4, after=30, names=names)
-    checks.check_a_nan_freezes_its_run_only(actor_critic, SMALL, "CartPole-v1", poison)
+    checks.check_a_nan_freezes_its_run_only(actor_critic, SMALL, "CartPole-v1", poison, monkeypatch)
 
 
-def test_an_interruption_keeps_what_was_learned(monkeypatch):
-    checks.check_an_interruption_keeps_what_was_learned(actor_critic, SMALL, monkeypatch)
+def test_an_interruption_or_an_error_keeps_what_was_learned(monkeypatch, tmp_path):
+    checks.check_an_interruption_loses_at_most_an_update(actor_critic, SMALL, monkeypatch, tmp_path)
+    checks.check_an_error_keeps_what_was_learned(actor_critic, SMALL)
 
 
 def test_the_step_size_falls_where_it_is_wanted(monkeypatch):

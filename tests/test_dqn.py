@@ -187,7 +187,7 @@ def parameters(result, name="policy"):
 
 @pytest.mark.parametrize("options", [{}, {"double": True, "dueling": True}])
 def test_run_3_alone_is_run_3_of_ten(monkeypatch, options):
-    monkeypatch.setattr(torch.optim, "Adam", lambda p, lr, fused: torch.optim.SGD(p, lr=lr))
+    monkeypatch.setattr(torch.optim, "Adam", lambda p, lr: torch.optim.SGD(p, lr=lr))
     config = replace(SMALL, total_steps=640, learning_rate=0.1, **options)
     ten, one = train(config, num_runs=10, seed=5), train(config, run_ids=[3], seed=5)
     for name in ("policy", "target"):
@@ -232,6 +232,19 @@ def test_learning_begins_when_enough_is_remembered():
     assert result.log == {}
     result = train(replace(SMALL, learning_starts=160, total_steps=320))
     assert result.log["loss"].shape == result.log["value"].shape == (2, 11)
+
+
+def test_a_nan_freezes_its_run_only(monkeypatch):
+    poison = checks.poisoned(num_envs=4, after=100)
+    checks.check_a_nan_freezes_its_run_only(dqn, SMALL, "CartPole-v1", poison, monkeypatch)
+
+
+def test_an_interruption_or_an_error_keeps_what_was_learned(monkeypatch, tmp_path):
+    """After 30 updates the memory of 400 has been overwritten from its beginning."""
+    checks.check_an_interruption_loses_at_most_an_update(
+        dqn, SMALL, monkeypatch, tmp_path, after=30
+    )
+    checks.check_an_error_keeps_what_was_learned(dqn, SMALL)
 
 
 def test_a_run_without_a_finite_loss_is_frozen_and_named(monkeypatch):

@@ -32,7 +32,7 @@ def test_frozen_rows_keep_every_bit_and_the_others_step_as_ever(name):
         set_gradients(frozen), set_gradients(free)
         for p in frozen if k > 0 else ():
             p.grad[1] = torch.nan
-        frozen_step(one, [1, 3] if k > 0 else [])
+        frozen_step(one, torch.tensor([False, True, False, True]) if k > 0 else None)
         other.step()
         for p, old, expected in zip(frozen, before, free, strict=True):
             assert torch.equal(p[[0, 2]], expected[[0, 2]])
@@ -45,7 +45,7 @@ def test_a_frozen_gradient_does_not_enter_the_optimizers_memory():
     p = parameters()[:1]
     optimizer = torch.optim.Adam(p)
     set_gradients(p, scale=torch.nan)
-    frozen_step(optimizer, range(4))
+    frozen_step(optimizer, torch.ones(4, dtype=torch.bool))
     assert torch.equal(optimizer.state[p[0]]["exp_avg"], torch.zeros(4, 2, 3))
 
 
@@ -54,6 +54,6 @@ def test_a_parameter_without_a_gradient_stays_as_it_is():
     optimizer = OPTIMIZERS["Adam"]([moved, idle])
     set_gradients([moved])
     before = idle.detach().clone()
-    frozen_step(optimizer, [0])
+    frozen_step(optimizer, torch.arange(4) == 0)
     assert idle.grad is None and torch.equal(idle, before)
     assert torch.equal(moved[0], parameters()[0][0]) and not torch.equal(moved, parameters()[0])

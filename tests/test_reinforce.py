@@ -32,13 +32,14 @@ def test_the_same_seed_gives_the_same_bits():
     checks.check_the_same_seed_gives_the_same_bits(reinforce, SMALL)
 
 
-def test_a_nan_freezes_its_run_only():
+def test_a_nan_freezes_its_run_only(monkeypatch):
     poison = checks.poisoned(num_envs=4, after=100)
-    checks.check_a_nan_freezes_its_run_only(reinforce, SMALL, "CartPole-v1", poison)
+    checks.check_a_nan_freezes_its_run_only(reinforce, SMALL, "CartPole-v1", poison, monkeypatch)
 
 
-def test_an_interruption_keeps_what_was_learned(monkeypatch):
-    checks.check_an_interruption_keeps_what_was_learned(reinforce, SMALL, monkeypatch)
+def test_an_interruption_or_an_error_keeps_what_was_learned(monkeypatch, tmp_path):
+    checks.check_an_interruption_loses_at_most_an_update(reinforce, SMALL, monkeypatch, tmp_path)
+    checks.check_an_error_keeps_what_was_learned(reinforce, SMALL)
 
 
 def test_the_step_size_falls_where_it_is_wanted(monkeypatch):

@@ -11,6 +11,7 @@ class Counters:
     """R x E environments that count to a limit of their own, then begin again at 100."""
 
     observation_size, num_actions = 1, 2
+    action_low = action_high = None
 
     def __init__(self, limits, *, truncate=False):
         self.limits = torch.tensor(limits, dtype=torch.float32)  # (R, E)

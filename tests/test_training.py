@@ -1,7 +1,5 @@
 """The part of training that no agent shows; more of it is tested with each agent (agent_checks)."""
 
-import warnings
-
 import gymnasium
 import numpy as np
 import pytest
@@ -55,7 +53,7 @@ def test_a_step_is_the_step_of_each_run_by_itself():
         torch.testing.assert_close(norms[k], norm)
 
 
-def test_runs_that_rest_or_are_frozen_keep_their_parameters():
+def test_runs_that_rest_keep_their_parameters():
     run = training()
     layer = Linear(2, 1, [torch.Generator() for _ in range(3)])
     optimizer = torch.optim.Adam(layer.parameters(), 0.1)
@@ -63,16 +61,6 @@ def test_runs_that_rest_or_are_frozen_keep_their_parameters():
     loss = layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2))
     run.gradient_step(optimizer, loss, active=torch.tensor([True, False, True]))
     assert torch.equal(layer.weight[1], before[1]) and not torch.equal(layer.weight, before)
-    before = layer.weight.detach().clone()
-    factor = torch.tensor([1.0, 1.0, torch.nan])
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)) * factor)
-    assert "run 2 is frozen: its loss is not finite" in str(caught[0].message)
-    assert torch.equal(layer.weight[2], before[2])
-    assert not torch.equal(layer.weight[:2], before[:2])
-    run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).square().mean(dim=(1, 2)))
-    assert torch.equal(layer.weight[2], before[2]), "momentum moved a frozen run"
     with pytest.raises(ValueError, match=r"loss must have shape \(3,\), got \(\)"):
         run.gradient_step(optimizer, layer(torch.ones(3, 4, 2)).mean())
 
@@ -90,7 +78,7 @@ def test_the_step_size_falls_in_a_straight_line():
 def test_whole_episodes_count_the_steps_that_were_taken():
     run = training()
     rollout = run.collect_episodes(500)
-    assert run.env_steps == int(rollout.valid.sum()) // 3
+    assert run.env_steps.tolist() == rollout.valid.sum((1, 2)).tolist()
     assert (rollout.valid.sum(-1) >= 8).all()
 
 
@@ -108,7 +96,7 @@ def test_what_is_remembered_is_saved_and_comes_back(tmp_path):
     assert loaded.log["x"].tolist() == [[0, 0], [1, 1], [2, 2]]
     again = training(resume=loaded)
     assert again.remember("price", torch.ones(3)).tolist() == [4, 4, 4]
-    assert again.env_steps == 16
+    assert again.env_steps.tolist() == [16, 16, 16]
     with pytest.raises(ValueError, match="does not fit"):
         load_result(tmp_path / "one.safetensors", torch.nn)
 

@@ -48,14 +48,15 @@ def test_the_same_seed_gives_the_same_bits():
 
 @pytest.mark.parametrize("names", [("rewards",), checks.SEEN])
 @pytest.mark.parametrize("line_search", [True, False])
-def test_a_nan_freezes_its_run_only(line_search, names):
+def test_a_nan_freezes_its_run_only(monkeypatch, line_search, names):
     config = dataclasses.replace(SMALL, line_search=line_search)
     poison = checks.poisoned(num_envs=4, after=30, names=names)
-    checks.check_a_nan_freezes_its_run_only(trpo, config, "CartPole-v1", poison)
+    checks.check_a_nan_freezes_its_run_only(trpo, config, "CartPole-v1", poison, monkeypatch)
 
 
-def test_an_interruption_keeps_what_was_learned(monkeypatch):
-    checks.check_an_interruption_keeps_what_was_learned(trpo, SMALL, monkeypatch)
+def test_an_interruption_or_an_error_keeps_what_was_learned(monkeypatch, tmp_path):
+    checks.check_an_interruption_loses_at_most_an_update(trpo, SMALL, monkeypatch, tmp_path)
+    checks.check_an_error_keeps_what_was_learned(trpo, SMALL)
 
 
 def test_a_saved_result_goes_on(tmp_path):

@@ -238,7 +238,7 @@ def train(
 ) -> Result:
     """Deep Q-learning of R runs. The arguments are those of rlbook.deep.parts.training.Training.
 
-    To continue (`resume`) is to begin with what was learned, an empty memory, and epsilon_end.
+    To continue (`resume`) a training that had ended is to act with epsilon_end.
 
     Source: Mnih et al. 2015, "Human-level control through deep reinforcement learning".
     """
@@ -258,22 +258,21 @@ def train(
         assert isinstance(policy, EpsilonGreedy)
         optimizer = run.optimizer("q", policy)
         size = run.envs.observation_size
-        replay = Replay(len(run.run_ids), config.replay_capacity, size, device=run.device)
-        count = 0
-        for update in run.updates(config.total_steps // config.transitions_per_rollout):
-            policy.epsilon = config.epsilon(run.fraction if resume is None else 1.0)
+        memory = Replay(len(run.run_ids), config.replay_capacity, size, device=run.device)
+        replay = run.remember_replay("replay", memory)
+        for _ in run.updates(config.total_steps // config.transitions_per_rollout):
+            policy.epsilon = config.epsilon(1.0 if run.further else run.fraction)
             if config.anneal_learning_rate:
                 run.anneal(optimizer, config.learning_rate)
             rollout = run.collect(config.rollout_steps)
             policy.normalizer.update(rollout.observations, rollout.valid)
             replay.add(n_step_transitions(rollout, config.n_step, discount=config.discount))
-            if (update + 1) * config.transitions_per_rollout < config.learning_starts:
+            if replay.added < config.learning_starts:
                 continue
             for batch in replay.batches(config.gradient_steps, config.batch_size, run.streams):
                 loss = batch_loss(policy.network, target, batch, config)
                 run.gradient_step(optimizer, loss, max_gradient_norm=config.max_gradient_norm)
-                count += 1
-                if count % config.target_period == 0:
+                if run.gradient_steps % config.target_period == 0:
                     polyak_update(target, policy.network, config.tau)
             run.log(loss=loss, value=mean_value(policy, batch, config))
     return run.result()

@@ -25,7 +25,7 @@ from rlbook.deep.parts.training import Training
 from rlbook.formulas.policy_gradients import policy_gradient_loss
 from rlbook.formulas.returns import discounted_returns
 from rlbook.ground import require
-from rlbook.ground.masking import masked_mean, mean_per_run
+from rlbook.ground.masking import mean_per_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,7 @@ def baseline(kind: str, critic: nn.Module, rollout: Rollout, returns: torch.Tens
         with torch.no_grad():
             return critic(rollout.observations).squeeze(-1)
     if kind == "mean":
-        mean = masked_mean(returns, rollout.valid, dim=(1, 2))
+        mean = mean_per_run(returns, rollout.valid)
         return mean[:, None, None].expand_as(returns)
     return torch.zeros_like(returns)
 

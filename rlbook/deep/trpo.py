@@ -229,10 +229,9 @@ def train(
             targets, advantages = returns_and_advantages(critic, rollout, config)  # (R, E, T)
             if config.normalize_advantages:
                 advantages = standardise_per_run(advantages, rollout.valid)
-            active = torch.tensor([k not in run.frozen for k in run.run_ids], device=run.device)
             radius = config.max_kl * (1 - run.fraction if config.anneal_max_kl else 1)
             now = replace(config, max_kl=radius)
-            search, usable = update_policy(policy, rollout, advantages, now, active)
+            search, usable = update_policy(policy, rollout, advantages, now, ~run.resting)
             run.freeze(~usable, "its policy gradient is not finite")
             fit_critic(run, optimizer, rollout, targets, config)
             if config.normalize_observations:

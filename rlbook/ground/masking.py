@@ -12,6 +12,10 @@ def mean_per_run(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Ten
         x: (R, ...), floating point.
         mask: (R, ...) bool; only entries where it is True enter. All of them by default.
 
+    Returns:
+        (R,). NaN for a run whose mask is empty: a training freezes it. To look into the mask here
+        would wait for the device in every loss.
+
     Raises:
         ValueError: no run axis, nothing to average, or a mask of another dtype or shape.
     """
@@ -20,7 +24,8 @@ def mean_per_run(x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Ten
     if x.numel() == 0:
         raise ValueError(f"x is empty, and a mean of nothing is NaN: its shape is {tuple(x.shape)}")
     if mask is not None:
-        return masked_mean(x, mask, tuple(range(1, x.ndim)))
+        require.mask("mask", mask, x.shape)
+        return _mean_where(x, mask, tuple(range(1, x.ndim)))
     return x.flatten(1).mean(dim=1) if x.ndim > 1 else x
 
 
@@ -41,10 +46,14 @@ def masked_mean(
     """
     require.mask("mask", mask, x.shape)
     dim = tuple(range(x.ndim)) if dim is None else dim
-    count = mask.sum(dim)
-    if (count == 0).any():
+    if (mask.sum(dim) == 0).any():
         raise ValueError("a mean over no entry: the mask is empty somewhere along dim")
-    return torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device)).sum(dim) / count
+    return _mean_where(x, mask, dim)
+
+
+def _mean_where(x: torch.Tensor, mask: torch.Tensor, dim: int | tuple[int, ...]) -> torch.Tensor:
+    zero = torch.zeros((), dtype=x.dtype, device=x.device)
+    return torch.where(mask, x, zero).sum(dim) / mask.sum(dim)
 
 
 def standardise_per_run(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

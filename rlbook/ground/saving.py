@@ -96,7 +96,7 @@ def load_optimizer(name: str, optimizer: torch.optim.Optimizer, state: dict) -> 
     for index, parameter in enumerate(parameters):
         prefix = f"optimizer.{name}.{index}."
         own = {k.removeprefix(prefix): v.clone() for k, v in state.items() if k.startswith(prefix)}
-        optimizer.state[parameter] = own
+        optimizer.state[parameter] = {k: v if v.ndim else v.cpu() for k, v in own.items()}
 
 
 def cache_folder() -> Path:

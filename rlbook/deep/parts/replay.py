@@ -86,7 +86,7 @@ class Replay:
         observation_size: the size of s.
 
     Attributes:
-        size: how many transitions of each run are there now.
+        added: how many transitions of each run were ever added; the last `size` are there.
 
     Raises:
         ValueError: a size that is not a positive whole number.
@@ -107,7 +107,7 @@ class Replay:
         require.positive_integer("num_runs", num_runs)
         require.positive_integer("capacity", capacity)
         require.positive_integer("observation_size", observation_size)
-        self.capacity, self.size, self._next = capacity, 0, 0
+        self.capacity, self.added = capacity, 0
         one, vector = (num_runs, capacity), (num_runs, capacity, observation_size)
         self._memory = Transitions(
             observations=torch.zeros(vector, dtype=dtype, device=device),
@@ -119,6 +119,33 @@ class Replay:
             valid=torch.zeros(one, dtype=torch.bool, device=device),
         )
         self._first = torch.arange(num_runs, device=device).unsqueeze(1) * capacity  # (R, 1)
+
+    @property
+    def size(self) -> int:
+        """How many transitions of each run are there now."""
+        return min(self.added, self.capacity)
+
+    @property
+    def _next(self) -> int:
+        return self.added % self.capacity
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """What is there, (R, size, ...) of each field, and how many were added: to go on from."""
+        memory = zip(Transitions._fields, self._memory, strict=True)
+        return {name: kept[:, : self.size] for name, kept in memory}
+
+    def load_state(self, state: dict[str, torch.Tensor], added: int) -> None:
+        """Go on from what `state` returned, after so many additions.
+
+        Raises:
+            ValueError: another capacity.
+        """
+        size = state["rewards"].shape[1]
+        if size != min(added, self.capacity):
+            raise ValueError(f"replay_capacity must be as before, got {self.capacity}")
+        for name, kept in zip(Transitions._fields, self._memory, strict=True):
+            kept[:, :size] = state[name]
+        self.added = added
 
     def add(self, new: Transitions) -> None:
         """Store transitions, oldest first.
@@ -141,8 +168,7 @@ class Replay:
             x = x.reshape(kept.shape[0], count, *kept.shape[2:])
             kept[:, self._next : self._next + split] = x[:, :split]
             kept[:, : count - split] = x[:, split:]
-        self._next = (self._next + count) % self.capacity
-        self.size = min(self.size + count, self.capacity)
+        self.added += count
 
     def sample(self, batch_size: int, streams: Streams) -> Transitions:
         """B transitions of each run, uniformly and with replacement; see `batches`."""

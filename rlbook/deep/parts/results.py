@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.envs.interface import BatchedEnvs, close
+from rlbook.deep.parts.envs.interface import BatchedEnvs, close, scale_to_bounds
 from rlbook.deep.parts.envs.make import Env, make_envs
 from rlbook.deep.parts.networks import run_module
 from rlbook.deep.parts.policies import acting
@@ -41,17 +41,19 @@ def evaluate(
     The first ones: counting all episodes that end within some time would favour short ones.
 
     Args:
-        act: observations (R, E, obs) -> actions; `policy.greedy`, say.
+        act: observations (R, E, obs) -> actions; `policy.greedy`, say. -1 to 1 spans the bounds.
         envs: R x E environments, E being the number of episodes; not those of the learner.
         step_cap: an episode that lasts so long is cut, and reported. By default the
             environment's own time limit; without one, 10,000.
     """
     step_cap = step_cap or envs.max_episode_steps or STEP_CAP
-    observations = envs.reset()
+    observations, scale = envs.reset(), scale_to_bounds(envs.action_low, envs.action_high)
+    if hasattr(envs, "one_episode"):
+        envs.one_episode()
     returns = observations.new_zeros(observations.shape[:2])
     running = torch.ones_like(returns, dtype=torch.bool)
     for t in range(step_cap):
-        step = envs.step(act(observations))
+        step = envs.step(scale(act(observations)))
         returns += torch.where(running, step.rewards, 0.0)
         running &= ~(step.terminated | step.truncated)
         observations = step.observations
@@ -65,7 +67,7 @@ def evaluate(
 
 UNSEEN = 1_000_000
 """The seed of `Result.evaluate`, far from those of trainings."""
-ARRAYS = ("evaluation_returns", "env_steps", "cut_episodes")
+ARRAYS = ("evaluation_returns", "run_steps", "cut_episodes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +78,8 @@ class Result:
     """With a run axis; "policy" has greedy(observations)."""
     evaluation_returns: np.ndarray
     """(R, num_evals), the mean return of the greedy policy; NaN once a run is frozen."""
-    env_steps: np.ndarray
-    """(num_evals,), environment steps of each run before each evaluation. Of agents that learn
-    from whole episodes, whose lengths differ, the mean over the runs."""
+    run_steps: np.ndarray
+    """(R, num_evals), environment steps of each run before each evaluation."""
     cut_episodes: np.ndarray
     """(R, num_evals), how many episodes the step cap of the evaluation cut."""
     log: dict[str, np.ndarray]
@@ -96,12 +97,38 @@ class Result:
     spaces: "Spaces"
     continuations: int = 0
     """How often this training was continued."""
+    exact: bool = False
+    """Whether `train(..., resume=result)` goes on as if it had not stopped, to the bit; False where
+    the environments cannot be saved, and begin new episodes."""
     state: dict[str, torch.Tensor] = field(default_factory=dict, repr=False)
-    """Optimisers and random streams, to go on from."""
+    """Optimisers, random streams, memories and environments, to go on from."""
+
+    @property
+    def env_steps(self) -> np.ndarray:
+        """(num_evals,), environment steps of a run before each evaluation: the mean over the runs,
+        which differ where an agent learns from whole episodes."""
+        return self.run_steps.mean(axis=0).astype(np.int64)
 
     def run(self, run_id: int) -> nn.Module:
         """The policy of one run as an ordinary torch.nn module, without a run axis."""
         return run_module(self.networks["policy"], self._row(run_id))
+
+    def act(self, run_id: int) -> Callable[[np.ndarray], np.ndarray | int]:
+        """The greedy policy of one run for Gymnasium's own interface: what `env.step` gave -> what
+        it takes, one observation at a time."""
+        policy, spaces = self.run(run_id), self.spaces
+        scale = scale_to_bounds(spaces.action_low, spaces.action_high)
+
+        @torch.no_grad()
+        def act(observation: np.ndarray) -> np.ndarray | int:
+            seen = torch.as_tensor(observation, dtype=torch.float32, device=spaces.device)
+            output = policy(seen)
+            if spaces.action_low is None:
+                return int(output.argmax(-1)) + spaces.action_start
+            action = scale(output[0])  # of (mean, log_std)
+            return torch.clamp(action, spaces.action_low, spaces.action_high).cpu().numpy()
+
+        return act
 
     def evaluate(
         self,
@@ -141,7 +168,7 @@ class Result:
             "frozen": {str(run): reason for run, reason in self.frozen.items()},
             "spaces": self.spaces.plain(),
         }
-        names = ("interrupted", "wall_time", "run_ids", "seed", "continuations")
+        names = ("interrupted", "wall_time", "run_ids", "seed", "continuations", "exact")
         save_tensors(path, tensors, metadata | {name: getattr(self, name) for name in names})
 
     def check_fits(self, run_ids: list[int], seed: int, networks: nn.ModuleDict) -> None:
@@ -173,10 +200,13 @@ class Spaces:
     action_low: torch.Tensor | None
     action_high: torch.Tensor | None
     device: torch.device
+    action_start: int = 0
+    """The environment's number of the first discrete action."""
 
     @classmethod
     def of(cls, envs: BatchedEnvs) -> "Spaces":
-        return cls(*(getattr(envs, f.name) for f in fields(cls)))
+        known = [f.name for f in fields(cls) if hasattr(envs, f.name)]
+        return cls(**{name: getattr(envs, name) for name in known})
 
     def plain(self) -> dict:
         bounds = {n: getattr(self, n) for n in ("action_low", "action_high")}
@@ -224,23 +254,24 @@ def read_result(
         spaces = Spaces.from_plain(metadata.pop("spaces"), device)
         generators = [torch.Generator() for _ in metadata["run_ids"]]
         networks = nn.ModuleDict(make_networks(spaces, config, generators)).to(device)
-        networks.load_state_dict(_named(tensors, "network."))
+        networks.load_state_dict(named(tensors, "network."))
         frozen = {int(run): reason for run, reason in metadata.pop("frozen").items()}
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} does not fit {config_class.__module__}: {error}") from error
     return Result(
         networks=networks,
         evaluation_returns=tensors["evaluation_returns"].cpu().numpy(),
-        env_steps=tensors["env_steps"].cpu().numpy(),
+        run_steps=tensors["run_steps"].cpu().numpy(),
         cut_episodes=tensors["cut_episodes"].cpu().numpy(),
-        log={name: x.cpu().numpy() for name, x in _named(tensors, "log.").items()},
+        log={name: x.cpu().numpy() for name, x in named(tensors, "log.").items()},
         frozen=frozen,
         config=config,
         spaces=spaces,
-        state=_named(tensors, "state."),
+        state=named(tensors, "state."),
         **metadata,
     )
 
 
-def _named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def named(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Those whose names begin so, by the rest of their names."""
     return {k.removeprefix(prefix): x for k, x in tensors.items() if k.startswith(prefix)}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rlbook.deep.parts.envs.interface import BatchedEnvs
+from rlbook.deep.parts.envs.interface import BatchedEnvs, scale_to_bounds
 from rlbook.ground import require
 from rlbook.ground.require import require_shape
 
@@ -20,7 +20,7 @@ class Rollout:
     observations: torch.Tensor
     """(R, E, T, obs), s_t."""
     actions: torch.Tensor
-    """(R, E, T) long, or (R, E, T, A)."""
+    """(R, E, T) long, or (R, E, T, A), as the policy gave them: not scaled to the bounds."""
     rewards: torch.Tensor
     """(R, E, T), r_t, the reward for a_t."""
     next_observations: torch.Tensor
@@ -49,7 +49,8 @@ def collect(
     Args:
         envs: R x E environments, see `rlbook.deep.parts.envs.make`.
         observations: (R, E, obs), where they stand.
-        act: (observations (R, E, obs), t) -> actions, (R, E) or (R, E, A).
+        act: (observations (R, E, obs), t) -> actions, (R, E) or (R, E, A), for which -1 to 1
+            spans the bounds: see `scale_to_bounds`.
         steps: T.
         whole_episodes: keep the first episode of each environment only; what comes after its
             end is not valid. The environments must have been reset, and T should be their
@@ -67,9 +68,10 @@ def collect(
     terminated, truncated, valid = torch.zeros(3, R, E, T, dtype=torch.bool, device=seen.device)
     actions = seen  # until the first step shows their shape
     running = torch.ones(R, E, dtype=torch.bool, device=seen.device)
+    scale = scale_to_bounds(envs.action_low, envs.action_high)
     for t in range(T):
         chosen = act(observations, t)
-        step = envs.step(chosen)
+        step = envs.step(scale(chosen))
         if t == 0:
             actions = chosen.new_zeros(R, E, T, *chosen.shape[2:])
         seen[:, :, t], actions[:, :, t], rewards[:, :, t] = observations, chosen, step.rewards
@@ -92,3 +94,28 @@ def collect(
         valid=valid[:, :, taken],
         last_observations=observations,
     )
+
+
+# ---------------------------------------------------------------- what an environment must not give
+
+
+def not_finite(rollout: Rollout) -> torch.Tensor:
+    """(R,) bool: the run's environments gave a number that is NaN or infinite."""
+    finite = rollout.rewards.isfinite() & rollout.next_observations.isfinite().all(-1)
+    finite = finite & rollout.observations.isfinite().all(-1)
+    return ~finite.flatten(1).all(1)
+
+
+def first_not_finite(rollout: Rollout, row: int) -> tuple[int, int, str]:
+    """Of a run with such a number, the first: its environment, its step in the rollout, and what
+    it is, "reward nan" or "observation[2] inf"."""
+    fields = {"reward": rollout.rewards[row].unsqueeze(-1)}  # (E, T, 1)
+    fields |= {"observation": rollout.next_observations[row]}
+    fields |= {"observation after a reset:": rollout.observations[row]}
+    found = []
+    for name, values in fields.items():
+        for t, env, index in (~values.isfinite()).transpose(0, 1).nonzero()[:1].tolist():
+            where = f"[{index}]" if values.shape[-1] > 1 else ""
+            found.append((t, env, f"{name}{where} {values[env, t, index].item()}"))
+    step, env, what = min(found, key=lambda one: one[0])
+    return env, step, what

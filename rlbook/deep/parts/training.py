@@ -1,5 +1,8 @@
 """What every deep learner needs and no reader wants to see in it: progress, evaluation,
-interruption, runs whose loss is NaN, saving and continuing.
+interruption, runs whose numbers are NaN, saving and continuing.
+
+An update is all or nothing. Before each, a copy is kept of everything that it changes: an
+interruption, or an error, goes back to it, and so does a run that is frozen, to the last bit.
 
 An agent's `train` is a page: collect, targets, loss, step.
 
@@ -16,20 +19,21 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from tqdm.auto import tqdm
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.envs.interface import close
+from rlbook.deep.parts.envs.interface import BatchedEnvs, close
 from rlbook.deep.parts.envs.make import Env, make_envs
 from rlbook.deep.parts.networks import clip_gradients_per_run
 from rlbook.deep.parts.policies import acting
-from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
-from rlbook.deep.parts.rollouts import Rollout, collect
+from rlbook.deep.parts.record import Record
+from rlbook.deep.parts.replay import Replay
+from rlbook.deep.parts.results import Result, Spaces, evaluate, named, read_result
+from rlbook.deep.parts.rollouts import Rollout, collect, first_not_finite, not_finite
+from rlbook.deep.parts.snapshot import Snapshot
 from rlbook.ground.frozen_step import frozen_step
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_device, require_shape
@@ -38,6 +42,7 @@ from rlbook.ground.seeding import Streams
 
 INITIAL_WEIGHTS, LEARNING, EVALUATION = range(3)
 """Families of random streams, beside the agent's own."""
+GIVEN = "its environment gave a number that is not finite"
 
 
 class Training:
@@ -52,11 +57,17 @@ class Training:
         device: where all tensors live; by default "cpu".
         progress: show a bar.
         resume: a Result of the same agent, environment and runs, to continue from, or the path
-            where one was saved.
+            where one was saved. A training that was cut short goes on to its end; one that had
+            ended takes the config's number of steps once more, its schedules from the start.
+            Networks, optimisers, memories and random numbers go on where they stood, and so do
+            environments that can be saved: those of this package in torch. Then half and half
+            are the whole, to the bit. Gymnasium's cannot: they begin new episodes, and the
+            result's `exact` is False.
 
     Attributes:
         envs, networks, device, run_ids; streams: the agent's own random numbers.
-        frozen: {run id: why it was stopped}.
+        frozen: {run id: why it was stopped}; resting: (R,) bool, the same on the device.
+        further: this training continues one that had ended.
 
     Raises:
         ValueError: before anything is trained, on whatever does not fit.
@@ -86,10 +97,17 @@ class Training:
         self.resume = resume
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.observations: torch.Tensor | None = None
-        self.frozen: dict[int, str] = {}
         self.record = Record(len(self.run_ids))
-        self.env_steps, self.fraction, self.interrupted = 0, 0.0, False
         self.tensors: dict[str, torch.Tensor] = {}
+        self.replays: dict[str, Replay] = {}
+        self.frozen: dict[int, str] = {}
+        self.resting = torch.zeros(len(self.run_ids), dtype=torch.bool, device=self.device)
+        self.env_steps = torch.zeros(len(self.run_ids), dtype=torch.long, device=self.device)
+        self.updates_done, self.gradient_steps, self.fraction = 0, 0, 0.0
+        self.further = self.interrupted = False
+        self._suspects: dict[str, torch.Tensor] = {}
+        self._rollout: Rollout | None = None
+        self._before: Snapshot | None = None
         with ExitStack() as made:  # closes what was made if something below fails
             self._make_envs(made)
             self._make_networks(make_networks)
@@ -103,7 +121,7 @@ class Training:
         """Adam on the parameters of these networks, saved and continued under `name`."""
         parameters = [p for network in networks for p in network.parameters()]
         rate = self.config.learning_rate if learning_rate is None else learning_rate
-        adam = torch.optim.Adam(parameters, lr=rate, fused=True)
+        adam = torch.optim.Adam(parameters, lr=rate)
         self.optimizers[name] = adam
         if self.resume is not None:
             load_optimizer(name, adam, self.resume.state)
@@ -116,6 +134,16 @@ class Training:
         self.tensors[name] = initial
         return initial
 
+    def remember_replay(self, name: str, replay: Replay) -> Replay:
+        """A memory of transitions that is saved and continued."""
+        if self.resume is not None:
+            replay.load_state(
+                {field: self.resume.state[f"{name}.{field}"] for field in replay.state()},
+                int(self.resume.state[f"{name}.added"]),
+            )
+        self.replays[name] = replay
+        return replay
+
     def __enter__(self) -> "Training":
         return self
 
@@ -126,24 +154,75 @@ class Training:
         traceback: TracebackType | None,
     ) -> bool:
         """Ctrl-C, or the stop button of a notebook, ends the training and keeps what it learned.
-        However it ends, the environments that it made are closed; those that came in are not."""
+        An error passes on, and carries it: `error.result`. However it ends, the environments
+        that it made are closed; those that came in are not."""
         self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        if self._before is not None:
+            self._before.restore(self)
         self._made.close()
+        if isinstance(error, Exception) and self.updates_done:
+            self._hand_over(error)
         return self.interrupted
 
+    def _hand_over(self, error: Exception) -> None:
+        vars(error)["result"] = self.result()
+        error.add_note(
+            f"What {self.updates_done} updates learned until then is kept in this error: "
+            "`except Exception as error: result = error.result`, or, in a notebook, "
+            "`import sys; result = sys.last_value.result`. `train(..., resume=result)` goes on."
+        )
+
     def updates(self, count: int) -> Iterator[int]:
-        """0 .. count - 1, with progress and evaluations; `fraction` says how much is done."""
+        """0 .. count - 1, with progress and evaluations; `fraction` says how much is done.
+
+        Ends early where all runs are frozen.
+        """
         if count < 1:
             raise ValueError("total_steps must be enough for one update of all environments")
+        if self.updates_done >= count:  # continues one that had ended
+            self.updates_done, self.further = 0, True
         due = torch.linspace(0, count, self.config.num_evals).round().long().tolist()
         with progress_bar(total=count, description="updates", show=self.show_progress) as bar:
-            for update in range(count):
+            bar.update(self.updates_done)
+            for update in range(self.updates_done, count):
                 self.fraction = update / count
                 if update in due:
                     self._evaluate(bar)
+                if len(self.frozen) == len(self.run_ids):
+                    warnings.warn("all runs are frozen: the training ends", stacklevel=2)
+                    return
+                self._before = Snapshot(self)
                 yield update
+                self._settle(self._before)
+                self.updates_done, self._before = update + 1, None
                 bar.update()
             self._evaluate(bar)
+
+    def _settle(self, before: Snapshot) -> None:
+        """The end of an update, the one place that waits for the device: runs with bad numbers
+        are named and frozen, and those that are frozen go back to what they were before."""
+        reasons, self._suspects = list(self._suspects), self._suspects
+        if reasons:
+            found = torch.stack([self._suspects[reason] for reason in reasons]).tolist()
+            for reason, rows in zip(reasons, found, strict=True):
+                for row in (row for row, bad in enumerate(rows) if bad):
+                    self._freeze_run(row, reason)
+        self._suspects = {}
+        rows = [row for row, run in enumerate(self.run_ids) if run in self.frozen]
+        if rows:
+            before.restore(self, rows)
+
+    def _freeze_run(self, row: int, reason: str) -> None:
+        run = self.run_ids[row]
+        if run in self.frozen:
+            return
+        if reason == GIVEN and self._rollout is not None:
+            env, step, what = first_not_finite(self._rollout, row)
+            taken = f"step {step + 1} of its {self._rollout.rewards.shape[-1]} in this update"
+            reason = f"environment {env} gave {what} in {taken}"
+        self.resting[row] = True
+        self.frozen[run] = f"{reason}, after {int(self.env_steps[row])} environment steps"
+        warnings.warn(f"run {run} is frozen: {self.frozen[run]}", stacklevel=4)
 
     def collect(self, steps: int) -> Rollout:
         """T steps of the current policy in all environments, where the last ones ended."""
@@ -157,7 +236,7 @@ class Training:
     def collect_episodes(self, max_steps: int) -> Rollout:
         """One whole episode in each environment; what comes after its end is not valid."""
         rollout = self._collect(self.envs.reset(), max_steps, whole_episodes=True)
-        self.env_steps += int(rollout.valid.sum()) // self.envs.num_runs
+        self.env_steps += rollout.valid.flatten(1).sum(1)
         return rollout
 
     def gradient_step(
@@ -171,8 +250,8 @@ class Training:
         """One gradient step on the losses (R,) of all runs. They are summed: a sum of losses
         that share no parameter leaves every gradient what it is alone.
 
-        A run whose loss or gradient is not finite is frozen: it keeps the parameters that it
-        has, and the others go on.
+        A run whose loss or gradient is not finite is frozen at the end of the update: it goes
+        back to what it was before, and the others go on. Nothing here waits for the device.
 
         Args:
             max_gradient_norm: of each run by itself.
@@ -187,7 +266,8 @@ class Training:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         norms = clip_gradients_per_run(parameters, max_gradient_norm)
         self.freeze(~(loss.detach().isfinite() & norms.isfinite()), "its loss is not finite")
-        frozen_step(optimizer, self._frozen_rows(active))
+        frozen_step(optimizer, None if active is None else ~active)
+        self.gradient_steps += 1
         return norms
 
     def anneal(self, optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
@@ -196,14 +276,10 @@ class Training:
             group["lr"] = learning_rate * (1 - self.fraction)
 
     def freeze(self, bad: torch.Tensor, reason: str) -> None:
-        """Stop the runs where `bad` (R,) is True: they are named, and the others go on."""
-        if not bad.any():
-            return
-        for row in bad.nonzero().flatten().tolist():
-            run = self.run_ids[row]
-            if run not in self.frozen:
-                self.frozen[run] = f"{reason}, after {self.env_steps} environment steps"
-                warnings.warn(f"run {run} is frozen: {self.frozen[run]}", stacklevel=3)
+        """At the end of this update, stop the runs where `bad` (R,) is True: they are named, and
+        the others go on."""
+        known = self._suspects.get(reason)
+        self._suspects[reason] = bad if known is None else known | bad
 
     def log(self, **values: torch.Tensor) -> None:
         """Keep numbers of this update, (R,) each; `result().log` holds them as (R, updates)."""
@@ -224,14 +300,15 @@ class Training:
             env=self.env,
             spaces=Spaces.of(self.envs),
             continuations=earlier.continuations + 1 if earlier else 0,
+            exact=self._saves_episodes(),
             state=self._state(),
         )
 
     # --- inside
 
     def _make_envs(self, made: ExitStack) -> None:
-        config, earlier = self.config, self.resume.continuations + 1 if self.resume else 0
-        learning = self.streams.spawn(LEARNING).spawn(earlier)
+        config = self.config
+        learning = self.streams.spawn(LEARNING).spawn(0)
         evaluation = self.streams.spawn(EVALUATION)
         self.envs = make_envs(
             self.env, num_envs=config.num_envs, streams=learning, device=self.device
@@ -249,9 +326,9 @@ class Training:
         if (earlier := self.resume) is not None:
             earlier.check_fits(self.run_ids, self.streams.seed, self.networks)
             self.networks.load_state_dict(earlier.networks.state_dict())
-            self.streams.load_state(earlier.state["streams"])
             self.frozen = dict(earlier.frozen)
-            self.env_steps = int(earlier.state["env_steps"])
+            self.resting |= self.resting.new_tensor([run in self.frozen for run in self.run_ids])
+            self.load_state(earlier.state)
 
     def _collect(
         self, observations: torch.Tensor, steps: int, *, whole_episodes: bool = False
@@ -259,69 +336,70 @@ class Training:
         policy, E = acting(self.networks), self.envs.num_envs
         noise = policy.draw_noise(self.streams, steps, E)  # (R, T, E, ...), in one block
         act = lambda seen, t: policy.sample(seen, noise[:, t])  # noqa: E731
-        return collect(self.envs, observations, act, steps, whole_episodes=whole_episodes)
+        rollout = collect(self.envs, observations, act, steps, whole_episodes=whole_episodes)
+        self.freeze(not_finite(rollout), GIVEN)
+        self._rollout = rollout
+        return rollout
 
     def _state(self) -> dict[str, torch.Tensor]:
-        state = {"streams": self.streams.state(), "env_steps": torch.tensor(self.env_steps)}
+        """What a Result needs to go on from, beside the networks: numbers that all runs share have
+        no axis, everything else has the runs first."""
+        state = self.small_state()
+        for name, replay in self.replays.items():
+            state |= {f"{name}.{field}": kept for field, kept in replay.state().items()}
+        return state
+
+    def small_state(self) -> dict[str, torch.Tensor]:
+        """The same without the memories' contents."""
+        state = {"streams": self.streams.state(), "env_steps": self.env_steps}
+        counts = {"updates": self.updates_done, "gradient_steps": self.gradient_steps}
+        counts |= {f"{name}.added": replay.added for name, replay in self.replays.items()}
+        state |= {name: torch.tensor(count) for name, count in counts.items()}
+        if self.observations is not None:
+            state["observations"] = self.observations
+        for name, envs in self._envs_by_name().items():
+            if hasattr(envs, "save_state"):
+                state |= {f"{name}.{key}": x for key, x in envs.save_state().items()}
         state |= {f"tensor.{name}": tensor for name, tensor in self.tensors.items()}
         return state | optimizer_state(self.optimizers)
 
-    def _frozen_rows(self, active: torch.Tensor | None = None) -> list[int]:
-        going = [True] * len(self.run_ids) if active is None else active.tolist()
-        return [k for k, run in enumerate(self.run_ids) if run in self.frozen or not going[k]]
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Go back, or on, to where `small_state` stood: all but the networks and what an agent
+        has not made yet, which is loaded when it does."""
+        self.streams.load_state(state["streams"])
+        self.env_steps = state["env_steps"].to(self.device, copy=True)
+        self.updates_done = int(state["updates"])
+        self.gradient_steps = int(state["gradient_steps"])
+        for name, envs in self._envs_by_name().items():
+            own = named(state, f"{name}.")
+            if own and hasattr(envs, "load_state"):
+                envs.load_state(own)
+        if "observations" in state and self._saves_episodes():
+            self.observations = state["observations"].to(self.device)
+        for name, tensor in self.tensors.items():
+            tensor.copy_(state[f"tensor.{name}"])
+        for name, replay in self.replays.items():
+            replay.added = int(state[f"{name}.added"])
+        for name, optimizer in self.optimizers.items():
+            load_optimizer(name, optimizer, state)
+
+    def _saves_episodes(self) -> bool:
+        return getattr(self.envs, "saves_episodes", False)
+
+    def _envs_by_name(self) -> dict[str, BatchedEnvs]:
+        return {"envs": self.envs, "evaluation_envs": self.evaluation_envs}
 
     def _evaluate(self, bar: tqdm) -> None:
         policy, cap = acting(self.networks), self.config.evaluation_step_cap
+        steps = self.env_steps.cpu().numpy()
+        earlier = self.resume.run_steps if self.resume and not self.record.run_steps else None
+        if earlier is not None and earlier.shape[1] and (earlier[:, -1] == steps).all():
+            return  # the last evaluation of a training that goes on is the first of this one
         evaluation = evaluate(policy.greedy, self.evaluation_envs, step_cap=cap)
         returns = evaluation.returns.mean(dim=1)
-        returns[self._frozen_rows()] = torch.nan
+        for row in (~returns.isfinite()).nonzero().flatten().tolist():
+            self._freeze_run(row, "its return in an evaluation is not finite")
+        returns = returns.masked_fill(self.resting, torch.nan)
         self.record.add_evaluation(returns, evaluation.cut.sum(dim=1), self.env_steps)
-        speed = self.env_steps * len(self.run_ids) / (time.perf_counter() - self.started)
+        speed = steps.sum() / (time.perf_counter() - self.started)
         bar.set_postfix_str(f"return {float(returns.nanmean()):.1f}, {speed:,.0f} steps/s")
-
-
-# ---------------------------------------------------------------- the curves so far
-
-
-class Record:
-    """Evaluations of R runs, and what an agent logs in each update."""
-
-    def __init__(self, num_runs: int):
-        self.num_runs = num_runs
-        self.evaluations: list[torch.Tensor] = []
-        self.cut: list[torch.Tensor] = []
-        self.env_steps: list[int] = []
-        self.logged: dict[str, list[torch.Tensor]] = {}
-
-    def add_evaluation(self, returns: torch.Tensor, cut: torch.Tensor, env_steps: int) -> None:
-        """returns and cut: (R,), after so many environment steps of each run."""
-        self.evaluations.append(returns)
-        self.cut.append(cut)
-        self.env_steps.append(env_steps)
-
-    def log(self, **values: torch.Tensor) -> None:
-        """Numbers of one update, (R,) each."""
-        for name, value in values.items():
-            require_shape(name, value, (self.num_runs,))
-            self.logged.setdefault(name, []).append(value.detach().clone())
-
-    def arrays(self, earlier: Result | None = None) -> dict[str, Any]:
-        """The fields of a Result; of a training that was continued, after the `earlier` ones."""
-        curves = {
-            "evaluation_returns": self._stack(self.evaluations),
-            "cut_episodes": self._stack(self.cut),
-            "env_steps": np.array(self.env_steps, dtype=np.int64),
-        }
-        log = {name: self._stack(values) for name, values in self.logged.items()}
-        if earlier is not None:  # its last evaluation is the first of this one
-            for name, new in curves.items():
-                curves[name] = np.concatenate([getattr(earlier, name), new[..., 1:]], axis=-1)
-            for name, new in log.items():
-                log[name] = np.concatenate([earlier.log[name], new], axis=-1)
-        return curves | {"log": log}
-
-    def _stack(self, values: list[torch.Tensor]) -> np.ndarray:
-        """[(R,), (R,), ...] -> (R, N)."""
-        if not values:
-            return np.zeros((self.num_runs, 0))
-        return torch.stack(values, dim=1).cpu().numpy()

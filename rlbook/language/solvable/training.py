@@ -221,7 +221,8 @@ class _Trainer:
             if p.grad is not None:
                 finite = finite & p.grad.flatten(1).isfinite().all(1)
         self.freeze(~finite, "its loss or its gradient is not finite")
-        frozen_step(self.optimizer, [k for k, run in enumerate(self.run_ids) if run in self.frozen])
+        frozen = [run in self.frozen for run in self.run_ids]
+        frozen_step(self.optimizer, finite.new_tensor(frozen) if any(frozen) else None)
 
     def freeze(self, bad: torch.Tensor, reason: str) -> None:
         for row in bad.nonzero().flatten().tolist():

@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from rlbook.deep.parts.envs.interface import EnvStep
+from rlbook.deep.parts.envs.watched import Watched
 from rlbook.ground.seeding import Streams
 
 MAX_SEED = 2**31 - 1
@@ -118,10 +119,13 @@ class GymnasiumEnvs:
         self.description, self.vector_entry_point = description, vector_entry_point
         self.num_runs, self.num_envs = len(streams.run_ids), num_envs
         self.max_episode_steps = description.max_episode_steps
+        self.runs: list[VectorEnv] = []
+        self._watched: list[list[Watched]] = []
         if vector_entry_point and description.vector_id is not None:
             self.runs = vector_envs(description.vector_id, self.num_runs, num_envs)
         else:
-            self.runs = sync_envs(description, self.num_runs, num_envs)
+            self._watched = watched_envs(description, streams.run_ids, num_envs)
+            self.runs = [sync_envs(run) for run in self._watched]
         mode = self.runs[0].metadata.get("autoreset_mode")
         if mode not in (AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP):
             raise ValueError(f"{description.id}: its vector environment has autoreset mode {mode}")
@@ -149,9 +153,9 @@ class GymnasiumEnvs:
         self.action_low: torch.Tensor | None = None
         self.action_high: torch.Tensor | None = None
         self.action_shape: tuple[int, ...] = (self.num_runs, self.num_envs)
-        self._action_space = action_space
+        self._action_space, self.action_start = action_space, 0
         if isinstance(action_space, spaces.Discrete):
-            self.num_actions = int(action_space.n)
+            self.num_actions, self.action_start = int(action_space.n), int(action_space.start)
         else:
             self.action_size = action_space.low.size
             self.action_low = self._tensor(action_space.low)
@@ -209,6 +213,20 @@ class GymnasiumEnvs:
             valid=torch.from_numpy(valid).to(self.device),
         )
 
+    def one_episode(self) -> None:
+        """After a reset: an environment whose episode has ended waits until the next reset."""
+        for env in (env for run in self._watched for env in run):
+            env.one_episode = True
+
+    def save_state(self) -> dict[str, torch.Tensor]:
+        """Where the random numbers stand. The environments themselves cannot be saved: after
+        `load_state` they begin new episodes."""
+        return {"streams": self.streams.state()}
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on with the random numbers."""
+        self.streams.load_state(state["streams"])
+
     def close(self) -> None:
         """Close every environment."""
         for run in self.runs:
@@ -219,23 +237,31 @@ class GymnasiumEnvs:
             raise ValueError(f"actions must be {self.action_shape}, got {tuple(actions.shape)}")
         space, numbers = self._action_space, actions.detach().cpu().numpy()
         if isinstance(space, spaces.Discrete):
-            return numbers + int(space.start)
+            return numbers + self.action_start
+        numbers = np.nan_to_num(numbers)  # of a run whose environment gave NaN: it will be frozen
         return numbers.clip(space.low, space.high).astype(space.low.dtype)
 
     def _tensor(self, numbers: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.asarray(numbers)).to(self.device, self.dtype, copy=True)
 
 
-def sync_envs(description: Description, num_runs: int, num_envs: int) -> list[VectorEnv]:
-    """One SyncVectorEnv for each run, which resets in the step that ends an episode."""
-    built = [[description.make() for _ in range(num_envs)] for _ in range(num_runs)]
-    if len({id(env) for envs in built for env in envs}) < num_runs * num_envs:
+def watched_envs(
+    description: Description, run_ids: list[int], num_envs: int
+) -> list[list[Watched]]:
+    """`num_envs` environments for each run, all of them built anew."""
+    built = [[description.make() for _ in range(num_envs)] for _ in run_ids]
+    if len({id(env) for envs in built for env in envs}) < len(run_ids) * num_envs:
         raise ValueError("the factory returned one environment twice; build a new one in each call")
-    mode = AutoresetMode.SAME_STEP
     return [
-        SyncVectorEnv([already_built(env) for env in envs], copy=False, autoreset_mode=mode)
-        for envs in built
+        [Watched(env, run, number) for number, env in enumerate(envs)]
+        for run, envs in zip(run_ids, built, strict=True)
     ]
+
+
+def sync_envs(envs: list[Watched]) -> VectorEnv:
+    """A SyncVectorEnv, which resets in the step that ends an episode."""
+    mode = AutoresetMode.SAME_STEP
+    return SyncVectorEnv([already_built(env) for env in envs], copy=False, autoreset_mode=mode)
 
 
 def already_built(env: gym.Env) -> Callable[[], gym.Env]:

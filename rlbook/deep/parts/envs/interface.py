@@ -5,6 +5,7 @@ Gymnasium's environments, the torch-native ones and a reader's own come behind t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
@@ -54,7 +55,13 @@ class Sizes(Protocol):
 
 
 class BatchedEnvs(Protocol):
-    """R x E environments on one device. An episode that ends is followed by the next at once."""
+    """R x E environments on one device. An episode that ends is followed by the next at once.
+
+    More is used where it exists. `save_state() -> {name: tensor}` and `load_state(state)`: a
+    training that goes on later does so exactly, if `saves_episodes` is True. `one_episode()`, after
+    a reset: environments whose episode has ended may wait until the next reset, which makes
+    evaluations cheaper. `close()`.
+    """
 
     num_runs: int
     num_envs: int
@@ -81,6 +88,26 @@ class BatchedEnvs(Protocol):
 
     def step(self, actions: torch.Tensor) -> EnvStep:
         """Act everywhere: (R, E) integers, or (R, E, action_size), clipped to the bounds."""
+
+
+def scale_to_bounds(
+    low: torch.Tensor | None, high: torch.Tensor | None
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A policy's actions (..., A) -> the environment's: -1 to 1 spans the bounds.
+
+    low + (a + 1) (high - low) / 2 where both bounds are finite, a itself where they are not, as in
+    gymnasium.wrappers.RescaleAction: a policy that begins near 0 begins in the middle, with steps
+    of the right size. Discrete actions stay as they are.
+
+    Args:
+        low, high: (A,), or None for discrete actions.
+    """
+    if low is None or high is None:
+        return lambda actions: actions
+    bounded = low.isfinite() & high.isfinite()
+    half = torch.where(bounded, (high - low) / 2, 1.0)
+    middle = torch.where(bounded, (high + low) / 2, 0.0)
+    return lambda actions: torch.addcmul(middle, actions, half)
 
 
 def close(envs: BatchedEnvs) -> None:

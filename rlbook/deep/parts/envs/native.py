@@ -30,6 +30,7 @@ class ControlEnvs:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ):
+        self.saves_episodes = True
         self.task, self.streams, self.dtype = task, streams, dtype
         self.num_runs, self.num_envs = len(streams.run_ids), num_envs
         self.device = torch.device(device)
@@ -52,6 +53,7 @@ class ControlEnvs:
         self._valid = torch.ones(self.num_runs, num_envs, dtype=torch.bool, device=device)
         self._state: torch.Tensor | None = None
         self._resets, self._noise = 0, streams.spawn(0)
+        self._block = self._noise.state()  # before the starts at hand were drawn
         self._starts: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def spawn(self, num_envs: int, streams: Streams) -> "ControlEnvs":
@@ -90,6 +92,26 @@ class ControlEnvs:
         rewards = rewards.to(self.dtype)
         return EnvStep(rewards, terminated, truncated, next_observations, observations, self._valid)
 
+    def save_state(self) -> dict[str, torch.Tensor]:
+        """Everything that the next steps depend on, for `load_state`."""
+        state = {"resets": torch.tensor(self._resets)}
+        if self._state is None:
+            return state
+        here = {"state": self.get_state(), "elapsed": self._elapsed.clone(), "noise": self._block}
+        return state | here | {"starts_left": torch.tensor(len(self._starts))}
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        """Stand where other environments of the same streams stood."""
+        self._resets, self._state = int(state["resets"]), None
+        if "state" not in state:
+            return
+        self._noise = self.streams.spawn(self._resets)
+        self._noise.load_state(state["noise"])
+        self._starts = []
+        self._next_starts()
+        del self._starts[int(state["starts_left"]) :]
+        self.set_state(state["state"], state["elapsed"])
+
     def get_state(self) -> torch.Tensor:
         """(R, E, n) float64, where every environment is now."""
         return self._now().movedim(0, -1).clone()
@@ -126,6 +148,7 @@ class ControlEnvs:
         if not self._starts:
             n = len(self._box)
             steps = max(1, NUMBERS_PER_BLOCK // (self.num_envs * n))
+            self._block = self._noise.state()
             noise = self._noise.uniform(steps, self.num_envs, n)  # (R, steps, E, n)
             states = (2 * noise.to(self.device, torch.float64) - 1) * self._box
             states = states.permute(1, 3, 0, 2).contiguous()  # (steps, n, R, E)
