@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -45,14 +45,16 @@ def join(results: Iterable[Result], *, run_ids: Iterable[int] | None = None) -> 
     return replace(
         first,
         networks=_join_networks(shards, order),
-        evaluation_returns=_rows([shard.evaluation_returns for shard in shards], order),
-        cut_episodes=_rows([shard.cut_episodes for shard in shards], order),
-        log={name: _rows([_logged(s, name) for s in shards], order) for name in first.log},
+        evaluation_returns=_rows([s.evaluation_returns for s in shards], order, np.nan),
+        run_steps=_rows([s.run_steps for s in shards], order, None),
+        cut_episodes=_rows([s.cut_episodes for s in shards], order, 0),
+        log={name: _rows([_logged(s, name) for s in shards], order, np.nan) for name in first.log},
         frozen={run: reason for shard in shards for run, reason in shard.frozen.items()},
         interrupted=any(shard.interrupted for shard in shards),
         wall_time=sum(shard.wall_time for shard in shards),
         run_ids=sorted(run for shard in shards for run in shard.run_ids),
         spaces=replace(first.spaces, num_runs=len(order)),
+        exact=all(shard.exact for shard in shards),
         state=_join_state(first.state, shards, order),
     )
 
@@ -97,9 +99,8 @@ def _check_alike(first: Result, shard: Result) -> None:
 
 
 def _length(shard: Result) -> tuple[int, int]:
-    """How many evaluations it holds, and how many updates it logged."""
-    updates = (values.shape[1] for values in shard.log.values())
-    return shard.evaluation_returns.shape[1], max(updates, default=0)
+    """How many evaluations there were, and how many updates."""
+    return shard.evaluation_returns.shape[1], int(shard.state["updates"])
 
 
 def _settings(shard: Result) -> dict[str, Any]:
@@ -121,7 +122,6 @@ def _progress(shard: Result) -> dict[str, Any]:
     """What those have in common that came equally far; of tensors with a run axis, the shapes."""
     state = shard.state.items()
     return {
-        "env_steps": shard.env_steps.tolist(),
         **{f"log.{name}": values.shape[1] for name, values in shard.log.items()},
         **{f"state.{name}": tuple(x.shape[1:]) if x.ndim else x.item() for name, x in state},
     }
@@ -130,15 +130,17 @@ def _progress(shard: Result) -> dict[str, Any]:
 # ---------------------------------------------------------------- rows of all shards, in one order
 
 
-def _rows(parts: Sequence[np.ndarray], order: list[int]) -> np.ndarray:
-    """[(R_1, N_1), (R_2, N_2), ...] -> (R, N); shorter ones end in NaN, or in 0 if integers."""
-    longest = max(part.shape[1] for part in parts)
-    padded = []
+def _rows(parts: list[np.ndarray], order: list[int], end: float | None) -> np.ndarray:
+    """[(R_1, N_1), (R_2, N_2), ...] -> (R, N). Shorter ones go on with `end`, or with what they
+    ended with."""
+    longest, filled = max(part.shape[1] for part in parts), []
     for part in parts:
-        filler = np.nan if np.issubdtype(part.dtype, np.floating) else 0
-        width = ((0, 0), (0, longest - part.shape[1]))
-        padded.append(np.pad(part, width, constant_values=filler))
-    return np.concatenate(padded)[order]
+        if end is None:
+            last = part[:, -1:]
+        else:
+            last = np.full((len(part), 1), end, dtype=np.result_type(part, end))
+        filled.append(np.hstack([part, last.repeat(longest - part.shape[1], axis=1)]))
+    return np.concatenate(filled)[order]
 
 
 def _logged(shard: Result, name: str) -> np.ndarray:
