@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -46,12 +46,13 @@ def join(results: Iterable[Result], *, run_ids: Iterable[int] | None = None) -> 
         first,
         networks=_join_networks(shards, order),
         evaluation_returns=_rows([s.evaluation_returns for s in shards], order, np.nan),
-        run_steps=_rows([s.run_steps for s in shards], order, None),
+        run_steps=_rows([s.run_steps for s in shards], order, first.env_steps),
         cut_episodes=_rows([s.cut_episodes for s in shards], order, 0),
         log={name: _rows([_logged(s, name) for s in shards], order, np.nan) for name in first.log},
         frozen={run: reason for shard in shards for run, reason in shard.frozen.items()},
         interrupted=any(shard.interrupted for shard in shards),
         wall_time=sum(shard.wall_time for shard in shards),
+        continuations=max(shard.continuations for shard in shards),
         run_ids=sorted(run for shard in shards for run in shard.run_ids),
         spaces=replace(first.spaces, num_runs=len(order)),
         exact=all(shard.exact for shard in shards),
@@ -78,24 +79,28 @@ def _order(joined: list[int], wanted: Iterable[int] | None) -> list[int]:
 
 
 def _check_alike(first: Result, shard: Result) -> None:
-    """Raise a ValueError that names the first thing in which a shard differs."""
-    pairs = [(_settings(first), _settings(shard))]
-    if _length(shard) == _length(first):
-        pairs.append((_progress(first), _progress(shard)))
+    """A ValueError names the first thing in which a shard differs from the longest one."""
+    _check_equal(first, shard, _settings)
+    (evaluations, updates), (wanted, whole) = _length(shard), _length(first)
+    if (evaluations, updates) == (wanted, whole):
+        _check_equal(first, shard, _progress)
     elif set(shard.run_ids) - set(shard.frozen):
         raise ValueError(
-            f"runs {shard.run_ids} ended early, after {_length(shard)[0]} evaluations and "
-            f"{_length(shard)[1]} updates; runs {first.run_ids} have {_length(first)[0]} and "
-            f"{_length(first)[1]}: finish them with train(..., resume=result), then join"
+            f"runs {shard.run_ids} ended early, after {evaluations} evaluations and {updates} "
+            f"updates; runs {first.run_ids} have {wanted} and {whole}: finish them with "
+            f"train(..., resume=result), and join then"
         )
-    for ours, theirs in pairs:
-        for name in {**ours, **theirs}:
-            one, other = ours.get(name), theirs.get(name)
-            if one != other:
-                raise ValueError(
-                    f"results must agree in {name}: "
-                    f"runs {first.run_ids} have {one!r}, runs {shard.run_ids} have {other!r}"
-                )
+
+
+def _check_equal(first: Result, shard: Result, facts: Callable[[Result], dict[str, Any]]) -> None:
+    ours, theirs = facts(first), facts(shard)
+    for name in {**ours, **theirs}:
+        one, other = ours.get(name), theirs.get(name)
+        if one != other:
+            raise ValueError(
+                f"results must agree in {name}: "
+                f"runs {first.run_ids} have {one!r}, runs {shard.run_ids} have {other!r}"
+            )
 
 
 def _length(shard: Result) -> tuple[int, int]:
@@ -112,7 +117,6 @@ def _settings(shard: Result) -> dict[str, Any]:
         **{f"config.{name}": value for name, value in asdict(config).items()},
         "seed": shard.seed,
         "env": shard.env if isinstance(shard.env, str) else "one without an id",
-        "continuations": shard.continuations,
         **{f"spaces.{name}": value for name, value in spaces.items() if name != "num_runs"},
         **{f"networks.{name}": tuple(x.shape[1:]) for name, x in networks},
     }
@@ -130,16 +134,13 @@ def _progress(shard: Result) -> dict[str, Any]:
 # ---------------------------------------------------------------- rows of all shards, in one order
 
 
-def _rows(parts: list[np.ndarray], order: list[int], end: float | None) -> np.ndarray:
-    """[(R_1, N_1), (R_2, N_2), ...] -> (R, N). Shorter ones go on with `end`, or with what they
-    ended with."""
+def _rows(parts: list[np.ndarray], order: list[int], rest: float | np.ndarray) -> np.ndarray:
+    """[(R_1, N_1), (R_2, N_2), ...] -> (R, N). Shorter ones go on as `rest`, a number or (N,)."""
     longest, filled = max(part.shape[1] for part in parts), []
     for part in parts:
-        if end is None:
-            last = part[:, -1:]
-        else:
-            last = np.full((len(part), 1), end, dtype=np.result_type(part, end))
-        filled.append(np.hstack([part, last.repeat(longest - part.shape[1], axis=1)]))
+        missing = np.broadcast_to(rest, longest)[part.shape[1] :]
+        columns = [part, np.tile(missing, (len(part), 1))]
+        filled.append(np.hstack(columns, dtype=np.result_type(part, rest)))
     return np.concatenate(filled)[order]
 
 
