@@ -4,8 +4,6 @@ The settings were found on seed 1000, ten runs each, and evaluated on seed 2,000
 chapter's runs and the stored ones have other seeds.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from rlbook.book.experiments import Experiment
@@ -74,7 +72,7 @@ def variants(config: dict, progress) -> dict:
     """
     ids, results = list(range(config["runs"])), []
     for name in progress(config["variants"]):
-        settings = replace(actor_critic.Config(total_steps=40_960), **VARIANTS[name])
+        settings = actor_critic.Config(total_steps=40_960, evaluation_episodes=20, **VARIANTS[name])
         wrong = "terminations" if name == "no end" else "nothing"
         results.append(learn(settings, config, ids, wrong=wrong))
     return {

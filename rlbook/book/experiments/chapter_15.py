@@ -111,6 +111,7 @@ EXPERIMENTS = {
                 "lambda_": 0.98,
                 "damping": 0.01,
                 "anneal_max_kl": False,
+                "evaluation_episodes": 20,
             },
         },
         {"radii": [0.01], "total_steps": 5_120, "num_evals": 2},

@@ -1,20 +1,33 @@
 """A copy of everything that an update changes."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from rlbook.deep.parts.training import Training
+import torch
+from torch import nn
+
+from rlbook.deep.parts.record import Record
+
+
+class Stateful(Protocol):
+    """What a snapshot is taken of: a training."""
+
+    networks: nn.ModuleDict
+    record: Record
+
+    def small_state(self) -> dict[str, torch.Tensor]: ...
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None: ...
 
 
 class Snapshot:
     """A training as it stands now, to go back to: as a whole, or for some of its runs."""
 
-    def __init__(self, training: "Training"):
+    def __init__(self, training: Stateful):
         self.networks = {k: v.clone() for k, v in training.networks.state_dict().items()}
         self.state = {name: x.clone() for name, x in training.small_state().items()}
         self.logged = training.record.lengths()
 
-    def restore(self, training: "Training", rows: list[int] | None = None) -> None:
+    def restore(self, training: Stateful, rows: list[int] | None = None) -> None:
         """Everything as it was, or the networks, optimisers and what else an agent remembers of
         these runs; what they logged since then is NaN."""
         training.record.back_to(self.logged, rows)
