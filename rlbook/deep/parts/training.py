@@ -235,10 +235,7 @@ class Training:
 
     def collect_episodes(self, max_steps: int) -> Rollout:
         """One whole episode in each environment; what comes after its end is not valid."""
-        observations = self.envs.reset()
-        if hasattr(self.envs, "one_episode"):
-            self.envs.one_episode()
-        rollout = self._collect(observations, max_steps, whole_episodes=True)
+        rollout = self._collect(self.envs.reset(), max_steps, whole_episodes=True)
         self.env_steps += rollout.valid.flatten(1).sum(1)
         return rollout
 
