@@ -66,17 +66,9 @@ def check_same(one: Result, other: Result, atol: float = 0.0) -> None:
     for name, x in mine.items():
         say = lambda message, name=name: f"{name}: {message}"  # noqa: E731
         torch.testing.assert_close(x, theirs[name], atol=atol, rtol=atol, equal_nan=True, msg=say)
-    known = {
-        "networks",
-        "log",
-        "state",
-        "spaces",
-        "wall_time",
-        *(name.split(".")[0] for name in mine),
-    }
-    for field in dataclasses.fields(Result):
-        if field.name not in known:
-            assert getattr(one, field.name) == getattr(other, field.name), field.name
+    compared = {"spaces", "wall_time", "log"} | {name.split(".")[0] for name in mine}
+    for field in {field.name for field in dataclasses.fields(Result)} - compared:
+        assert getattr(one, field) == getattr(other, field), field
     assert one.spaces.plain() == other.spaces.plain()
     assert one.spaces.device == other.spaces.device
 
@@ -164,6 +156,7 @@ def test_frozen_runs_are_joined_and_a_shard_of_them_is_filled_up():
 def test_a_shard_frozen_before_its_first_step_has_moments_of_zero():
     at_once = train(dqn, [2, 3])
     state = {k: x for k, x in at_once.state.items() if not k.startswith("optimizer")}
+    state["replay.rewards"] = state["replay.rewards"][:, :16]
     early = {"evaluation_returns": at_once.evaluation_returns[:, :1], "log": {}, "state": state}
     early |= {"frozen": {2: "NaN", 3: "NaN"}, "run_steps": at_once.run_steps[:, :1]}
     joined = join([train(dqn, [0, 1]), dataclasses.replace(at_once, **early)])
@@ -268,7 +261,7 @@ def saved(run_ids, folder, dies):
     """A shard in a file of its own, as the README has it; some die when the others are done."""
     path = folder / f"runs_{run_ids[0]}.safetensors"
     if dies:
-        while not any(folder.iterdir()):
+        while not any(folder.glob("*.safetensors")):
             time.sleep(0.05)
         os._exit(1)
     if not path.exists():
@@ -287,7 +280,9 @@ def test_processes_and_one_that_dies(halves, tmp_path):
     with pytest.raises(BrokenProcessPool):
         two(delayed(saved)(runs, tmp_path, dies=runs[0] == 2) for runs in shards)
     with pytest.warns(UserWarning, match=r"runs \[2, 3\] are missing"):
-        left = join([load_result(path, ppo) for path in tmp_path.iterdir()], run_ids=range(4))
+        left = join(
+            [load_result(path, ppo) for path in tmp_path.glob("*.safetensors")], run_ids=range(4)
+        )
     check_same(left, halves[0])
     paths = two(delayed(saved)(runs, tmp_path, dies=False) for runs in shards)
     check_same(join([load_result(path, ppo) for path in paths], run_ids=range(4)), join(halves))

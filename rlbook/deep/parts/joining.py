@@ -27,8 +27,8 @@ def join(results: Iterable[Result], *, run_ids: Iterable[int] | None = None) -> 
         run_ids: the runs that there should be. A warning names those that no result has.
 
     Returns:
-        All runs, in the order of their ids, to save, evaluate or resume. `wall_time` is the sum,
-        and `env`, if it has no id, that of the first result.
+        All runs, in the order of their ids, to save, evaluate or resume. `wall_time` is the sum
+        over the shards, and `env`, if it has no id, that of one of them.
 
     Raises:
         ValueError: no result; what differs, with both values; a run that is in two of them, or
@@ -162,14 +162,16 @@ def _join_state(
 ) -> dict[str, torch.Tensor]:
     """Tensors with axes have the run axis first; numbers are the same for all runs.
 
-    Where a shard was frozen before something was first needed, it gets zeros there.
+    A shard that was frozen before an optimiser began, or a memory was as full, gets zeros there:
+    its runs learn no more.
     """
     joined = {}
     for name, x in state.items():
-        if x.ndim == 0:
-            joined[name] = x.clone()
-            continue
-        fresh = [x.new_zeros(len(shard.run_ids), *x.shape[1:]) for shard in shards]
-        parts = [s.state.get(name, rows) for s, rows in zip(shards, fresh, strict=True)]
-        joined[name] = torch.cat(parts)[order]
+        parts = []
+        for shard in shards if x.ndim else []:
+            rows = shard.state.get(name)
+            if rows is None or rows.shape[1:] != x.shape[1:]:
+                rows = x.new_zeros(len(shard.run_ids), *x.shape[1:])
+            parts.append(rows)
+        joined[name] = torch.cat(parts)[order] if parts else x.clone()
     return joined
