@@ -1,10 +1,12 @@
 """Part III: deep learners, one file each; all have a Config, make_networks, a loss and train."""
 
 from rlbook.deep import actor_critic, dqn, ppo, reinforce, trpo
+from rlbook.deep.parts.joining import join
 
 __all__ = [
     "actor_critic",
     "dqn",
+    "join",
     "ppo",
     "reinforce",
     "trpo",
