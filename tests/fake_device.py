@@ -28,12 +28,7 @@ META = torch.device("meta")
 CPU = torch.device("cpu")
 PACKAGE = f"{Path(seeding.__file__).parents[1]}{os.sep}"
 ATEN = torch.ops.aten
-NUMBERS = {ATEN._local_scalar_dense, ATEN.equal, ATEN.is_nonzero, ATEN._linalg_check_errors}
-SIZES = {
-    *(ATEN.nonzero, ATEN.masked_select, ATEN._unique2, ATEN.unique_dim, ATEN.unique_consecutive),
-    *(ATEN.bincount, ATEN.repeat_interleave),
-}
-"""Operations whose result is as large as numbers on the device say."""
+MAKE = torch.Tensor._make_wrapper_subclass
 BUILDS = {torch.tensor, torch.as_tensor, torch.asarray}
 
 
@@ -50,7 +45,7 @@ class FakeTensor(torch.Tensor):
     def __new__(cls, inside: torch.Tensor) -> "FakeTensor":
         layout = {"strides": inside.stride(), "storage_offset": inside.storage_offset()}
         layout |= {"dtype": inside.dtype, "device": META}
-        tensor = torch.Tensor._make_wrapper_subclass(cls, inside.shape, **layout)
+        tensor = MAKE(cls, inside.shape, **layout)
         tensor.inside = inside
         return tensor
 
@@ -83,15 +78,14 @@ def _operate(func, args, kwargs):
         on_device = torch.device(kwargs["device"]).type == META.type
         inner_kwargs["device"] = CPU
     if func.overloadpacket in (ATEN._to_copy, ATEN.copy_):
-        target, source = (
-            (args[0], args[1]) if func.overloadpacket is ATEN.copy_ else (None, args[0])
-        )
-        goes_there = on_device if target is None else isinstance(target, FakeTensor)
-        if goes_there != isinstance(source, FakeTensor):
-            _note("sends to the device" if goes_there else "reads from the device")
+        in_place = func.overloadpacket is ATEN.copy_
+        source_there = isinstance(args[in_place], FakeTensor)
+        target_there = isinstance(args[0], FakeTensor) if in_place else on_device
+        if source_there != target_there:
+            _note("sends to the device" if target_there else "reads from the device")
     elif outside:
         _refuse_a_mixture(func, tensors)
-        if func.overloadpacket in NUMBERS | SIZES or _chooses_by_mask(func, args):
+        if _waits(func, args):
             _note("reads from the device")
     found = func(*inner_args, **inner_kwargs)
     if not on_device:
@@ -119,12 +113,14 @@ def _refuse_a_mixture(func, tensors):
         raise MixedDevices(f"{func} in {_place()} takes tensors of the CPU: {shapes}")
 
 
-def _chooses_by_mask(func, args):
-    if func.overloadpacket not in (ATEN.index, ATEN.index_put, ATEN.index_put_):
-        return False
-    if func.overloadpacket is not ATEN.index and args[2].numel() == 1:
-        return False  # masked_fill
-    return any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in args[1])
+def _waits(func, args):
+    """For a number, for how large the result is, or whether a matrix was singular."""
+    if func.overloadpacket in (ATEN.index, ATEN.index_put, ATEN.index_put_):
+        one_value = func.overloadpacket is not ATEN.index and args[2].numel() == 1
+        by_mask = any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in args[1])
+        return by_mask and not one_value
+    tags = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+    return not tags.isdisjoint(func.tags) or func.overloadpacket is ATEN._linalg_check_errors
 
 
 class _Operations(TorchDispatchMode):
