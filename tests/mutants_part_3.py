@@ -19,6 +19,7 @@ from mutants_policy_gradient import POLICY_GRADIENT
 from mutants_ppo import PPO
 from mutants_reinforce import MODULES as REINFORCE_MODULES
 from mutants_reinforce import REINFORCE
+from mutants_reports import REPORTS
 from mutants_solvable import MODULES as SOLVABLE_MODULES
 from mutants_solvable import SOLVABLE
 from mutants_training import TRAINING
@@ -426,6 +427,7 @@ PART_3: list[Mutant] = [
     *LANGUAGE_SAMPLING,
     *LANGUAGE_TASKS,
     *SOLVABLE,
+    *REPORTS,
 ]
 
 MODULES: tuple[str, ...] = (
