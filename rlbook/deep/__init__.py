@@ -1,11 +1,13 @@
 """Part III: deep learners, one file each; all have a Config, make_networks, a loss and train."""
 
 from rlbook.deep import actor_critic, dqn, ppo, reinforce, trpo
+from rlbook.deep.parts.recording import record
 
 __all__ = [
     "actor_critic",
     "dqn",
     "ppo",
+    "record",
     "reinforce",
     "trpo",
 ]

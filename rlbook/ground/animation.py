@@ -29,7 +29,7 @@ def animate_frames(frames, path: str | Path, *, fps: float = 5) -> Path:
     if len(shapes) != 1 or frames[0].dtype != np.uint8 or frames[0].shape[2:] != (3,):
         got = f"{sorted(shapes)} {sorted({str(frame.dtype) for frame in frames})}"
         raise ValueError(f"frames must be uint8 of one shape (height, width, 3), got {got}")
-    sample = np.concatenate([frames[i] for i in (0, len(frames) // 2, -1)])
+    sample = np.concatenate([*frames[:: len(frames) // 16 + 1], frames[-1]])
     palette = Image.fromarray(sample).quantize(128)  # one for all frames: no flicker
     images = [
         Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in frames
