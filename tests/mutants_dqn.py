@@ -24,8 +24,8 @@ _REPLAY = [
     ),
     Mutant(
         "deep.parts.replay",
-        "self._next = (self._next + count) % self.capacity",
-        "self._next = 0",
+        "return self.added % self.capacity",
+        "return 0",
         "writes over the newest",
     ),
     Mutant(
@@ -36,8 +36,8 @@ _REPLAY = [
     ),
     Mutant(
         "deep.parts.replay",
-        "self.size = min(self.size + count, self.capacity)",
-        "self.size = self.capacity",
+        "return min(self.added, self.capacity)",
+        "return self.capacity",
         "counts what is not there",
         stands_for=("Replay.__init__",),
     ),
@@ -193,7 +193,7 @@ _DQN = [
     ),
     Mutant(
         "deep.dqn",
-        "count % config.target_period == 0",
+        "run.gradient_steps % config.target_period == 0",
         "True",
         "the period of the target is ignored",
     ),

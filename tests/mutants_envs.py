@@ -158,7 +158,7 @@ _GYMNASIUM = [
     wrapper("np.where(valid[..., None], observations, self._observations)", "observations",
             "the dummy step leads to a reset observation"),
     wrapper("torch.from_numpy(terminated)", "torch.from_numpy(truncated)", "swapped"),
-    wrapper("numbers + int(space.start)", "numbers", "actions from 0 up, whatever the start"),
+    wrapper("numbers + self.action_start", "numbers", "actions from 0 up, whatever the start"),
     wrapper("numbers.clip(space.low, space.high)", "numbers", "actions beyond the bounds"),
     wrapper("zip(self.runs, seeds, strict=True)", "zip(self.runs, seeds[:1] * self.num_runs)",
             "one seed for all runs"),

@@ -58,8 +58,8 @@ PPO = [
     ),
     Mutant(
         "deep.parts.training",
-        "self._frozen_rows(active)",
-        "self._frozen_rows()",
+        "None if active is None else ~active",
+        "None",
         "a run that rests steps by its momentum",
         within="Training.gradient_step",
         tests="test_ppo.py",

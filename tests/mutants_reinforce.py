@@ -83,7 +83,7 @@ REINFORCE = [
     ),
     Mutant(
         "deep.reinforce",
-        "masked_mean(returns, rollout.valid, dim=(1, 2))",
+        "mean_per_run(returns, rollout.valid)",
         "returns.mean(dim=(1, 2))",
         "a mean that counts padding",
         within="baseline",

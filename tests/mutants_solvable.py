@@ -197,8 +197,12 @@ SOLVABLE: list[Mutant] = [
     *_mutants(
         "ground.frozen_step",
         "frozen_step",
-        ("p.data[index] = before", "p.data[index] = torch.nan", "a frozen run loses its weights"),
-        ("p.grad[index] = 0.0", "p.grad[:] = 0.0", "all runs stop with one"),
+        (
+            "torch.where(row, before, p.data)",
+            "torch.where(row, torch.nan, p.data)",
+            "a frozen run loses its weights",
+        ),
+        ("p.grad.masked_fill_(row, 0.0)", "p.grad.zero_()", "all runs stop with one"),
         tests="test_solvable_training.py",
     ),
     *_mutants(

@@ -49,23 +49,101 @@ TRAINING = [
     ),
     Mutant(
         "ground.frozen_step",
-        "        p.data[index] = before\n",
-        "        pass\n",
+        "torch.where(row, before, p.data)",
+        "p.data",
         "momentum moves frozen runs",
     ),
     Mutant(
         "ground.frozen_step",
-        "            p.grad[index] = 0.0\n",
+        "            p.grad.masked_fill_(row, 0.0)\n",
         "            pass\n",
         "the gradient of a frozen run enters the optimizer's memory",
     ),
-    Mutant(
-        "deep.parts.training",
-        "frozen_step(optimizer, self._frozen_rows(active))",
-        "optimizer.step()",
-        "frozen runs are trained",
-        tests="test_training.py",
-    ),
+    *[
+        Mutant("deep.parts.training", old, new, why, tests="test_ppo.py")
+        for old, new, why in (
+            ("before.restore(self, rows)", "pass", "a frozen run goes on changing"),
+            ("self._before.restore(self)", "pass", "an interruption leaves half an update"),
+            ("self.freeze(not_finite(rollout), GIVEN)", "pass", "the loss is blamed for a reward"),
+            ('vars(error)["result"] = self.result()', "pass", "an error loses what was learned"),
+            ("self.updates_done, self.further = 0, True", "pass", "what had ended does not go on"),
+        )
+    ],
+    *[
+        Mutant("deep.parts.snapshot", old, new, why, tests="test_ppo.py")
+        for old, new, why in (
+            ("now[rows] = self.networks[name][rows]", "pass", "networks are not set back"),
+            ("{name: x.clone() for", "{name: x for", "the copy shares memory with what it copies"),
+            ('("optimizer.", "tensor.")', '("tensor.",)', "moments of Adam stay NaN"),
+        )
+    ],
+    *[
+        Mutant("deep.parts.record", old, new, why, tests="test_ppo.py")
+        for old, new, why in (
+            ("del values[since:]", "pass", "an update that was undone stays in the log"),
+            ("value[rows] = torch.nan", "pass", "the log of a frozen run looks like numbers"),
+        )
+    ],
+    *[
+        Mutant("deep.parts.replay", old, new, why, tests="test_dqn.py")
+        for old, new, why in (
+            ("kept[:, :size] = state[name]", "pass", "the memory is lost when a training goes on"),
+            ("self.added = added", "self.added = size", "the ring goes on at another place"),
+        )
+    ],
+    *[
+        Mutant(module, old, new, why, tests="test_watched.py")
+        for module, old, new, why in (
+            (
+                "deep.parts.envs.interface",
+                "torch.where(bounded, (high - low) / 2, 1.0)",
+                "torch.where(bounded, high - low, 1.0)",
+                "actions of twice the range",
+            ),
+            (
+                "deep.parts.envs.interface",
+                "torch.where(bounded, (high + low) / 2, 0.0)",
+                "torch.zeros_like(low)",
+                "bounds that are not around 0 are never reached",
+            ),
+            (
+                "deep.parts.rollouts",
+                "envs.step(scale(chosen))",
+                "envs.step(chosen)",
+                "actions are scaled in evaluations only",
+            ),
+            (
+                "deep.parts.results",
+                "scale(act(observations))",
+                "act(observations)",
+                "actions are scaled in training only",
+            ),
+            (
+                "deep.parts.results",
+                "int(output.argmax(-1)) + spaces.action_start",
+                "int(output.argmax(-1))",
+                "Discrete(n, start) begins at 0",
+            ),
+            (
+                "deep.parts.envs.watched",
+                "self.over, self.last = True, observation",
+                "pass",
+                "an evaluation steps what has ended",
+            ),
+            (
+                "deep.parts.envs.watched",
+                "if self.over and seed is None:",
+                "if self.over:",
+                "an environment that waited never begins again",
+            ),
+            (
+                "deep.parts.envs.native",
+                'del self._starts[int(state["starts_left"]) :]',
+                "pass",
+                "the starts of the next episodes are others",
+            ),
+        )
+    ],
     Mutant(
         "deep.parts.training",
         "spawn(config.evaluation_episodes, evaluation)",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from rlbook.deep import dqn, reinforce
+from rlbook.deep import actor_critic, dqn, ppo, reinforce, trpo
 from rlbook.deep.parts.config import TrainingConfig
 from rlbook.deep.parts.envs.make import make_envs
 from rlbook.deep.parts.networks import Linear
@@ -137,6 +137,14 @@ def test_settings_out_of_range_are_named(field, value):
 
 
 def test_too_few_steps_for_one_update():
+    message = "total_steps is 100: an update takes num_envs 8 x rollout_steps 128 = 1024"
+    with pytest.raises(ValueError, match=message):
+        ppo.Config(total_steps=100)
+    for agent in (actor_critic, dqn, trpo):
+        with pytest.raises(ValueError, match="total_steps is 10: an update takes num_envs"):
+            agent.Config(total_steps=10, num_envs=8, rollout_steps=8)
+    with pytest.raises(ValueError, match="total_episodes is 3: an update takes num_envs 4 = 4"):
+        reinforce.Config(total_episodes=3, num_envs=4)
     with pytest.raises(ValueError, match="total_steps must be enough"):
         next(training().updates(0))
 

@@ -62,6 +62,7 @@ class Config(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive_integers("total_steps", "rollout_steps")
+        self.require_one_update("total_steps", "num_envs", "rollout_steps")
         self.require_within(0, 1, "lambda_")
         self.require_within(0, float("inf"), "entropy_coef")
         self.require_positive("value_learning_rate", "max_gradient_norm")

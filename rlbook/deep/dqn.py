@@ -81,6 +81,7 @@ class Config(TrainingConfig):
         super().__post_init__()
         self.require_positive_integers("total_steps", "rollout_steps", "gradient_steps")
         self.require_positive_integers("batch_size", "replay_capacity", "target_period", "n_step")
+        self.require_one_update("total_steps", "num_envs", "rollout_steps")
         self.require_within(0, 1, "epsilon_start", "epsilon_end", "tau")
         self.require_within(1e-9, 1, "exploration_fraction")
         self.require_within(0, self.total_steps, "learning_starts")

@@ -59,6 +59,7 @@ class Config(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive_integers("total_episodes", "max_steps", "value_steps")
+        self.require_one_update("total_episodes", "num_envs")
         require.one_of("baseline", self.baseline, "none", "mean", "value")
         self.require_positive("value_learning_rate", "max_gradient_norm")
 

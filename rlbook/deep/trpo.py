@@ -69,6 +69,7 @@ class Config(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require_positive_integers("total_steps", "rollout_steps")
+        self.require_one_update("total_steps", "num_envs", "rollout_steps")
         self.require_positive_integers("cg_iterations", "fisher_stride")
         self.require_positive_integers("critic_epochs", "critic_batch_size")
         self.require_within(0, 1, "lambda_")

@@ -1,5 +1,6 @@
 """The settings that all deep learners share, checked before anything is built."""
 
+import math
 from dataclasses import dataclass
 
 from rlbook.ground import require
@@ -33,6 +34,16 @@ class TrainingConfig:
             raise ValueError(f"num_evals must be a whole number >= 2, got {self.num_evals}")
         if any(size < 1 or int(size) != size for size in self.hidden_sizes):
             raise ValueError(f"hidden_sizes must be positive, got {self.hidden_sizes}")
+
+    def require_one_update(self, total: str, *factors: str) -> None:
+        """The total is enough for one update, of the product of these settings."""
+        sizes = [getattr(self, name) for name in factors]
+        if getattr(self, total) < math.prod(sizes):
+            product = " x ".join(
+                f"{name} {size}" for name, size in zip(factors, sizes, strict=True)
+            )
+            got = f"{total} is {getattr(self, total)}"
+            raise ValueError(f"{got}: an update takes {product} = {math.prod(sizes)}")
 
     def require_positive_integers(self, *names: str) -> None:
         for name in names:
