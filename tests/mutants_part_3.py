@@ -46,8 +46,8 @@ TRUST_REGION = [
     ),
     Mutant(
         "deep.parts.policies",
-        "kl_categorical(old, new)",
-        "kl_categorical(new, old)",
+        "kl_categorical(old, new",
+        "kl_categorical(new, old",
         "KL(new || old)",
         within="CategoricalPolicy.kl",
     ),
@@ -288,6 +288,13 @@ DIVERGENCES = [
         "possible = log_p > -torch.inf",
         "possible = log_p == log_p",
         "0 log 0 is NaN",
+        within="kl_categorical",
+    ),
+    Mutant(
+        "formulas.divergences",
+        "if log.isnan().any():",
+        "if log.isinf().all():",
+        "a row without an action is a silent NaN",
         within="kl_categorical",
     ),
     Mutant(

@@ -86,9 +86,9 @@ def rewards_to_go(rollout: Rollout, discount: float) -> torch.Tensor:
         rollout: of `collect(..., whole_episodes=True)`.
     """
     ended = rollout.terminated | rollout.truncated | ~rollout.valid
-    ended[..., -1] = True
     rewards = torch.where(rollout.valid, rollout.rewards, 0.0)
-    return discounted_returns(rewards, ended, torch.zeros_like(ended), discount=discount)
+    cut, after = torch.zeros_like(ended), torch.zeros_like(rewards)  # nothing follows the record
+    return discounted_returns(rewards, ended, cut, after, discount=discount)
 
 
 def policy_loss(policy: Policy, rollout: Rollout, weights: torch.Tensor) -> torch.Tensor:

@@ -36,6 +36,7 @@ from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
 from rlbook.deep.parts.rollouts import Rollout, collect, first_not_finite, not_finite
 from rlbook.deep.parts.snapshot import Snapshot, load_state, saves_episodes, small_state
 from rlbook.ground.frozen_step import frozen_step
+from rlbook.ground.progress import finish_imports
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_device, require_shape
 from rlbook.ground.saving import load_optimizer
@@ -92,6 +93,7 @@ class Training:
         keep: Keep | None = None,
     ):
         self.started = time.perf_counter()
+        finish_imports()
         self.config, self.env, self.show_progress = config, env, progress
         self.run_ids = list(range(num_runs) if run_ids is None else run_ids)
         self.device = check_device(device or "cpu")
