@@ -3,6 +3,7 @@
 from mutants_actor_critic import ACTOR_CRITIC
 from mutants_dqn import DQN
 from mutants_envs import ENVS
+from mutants_keeping import KEEPING
 from mutants_language_grpo import GRPO
 from mutants_language_grpo import MODULES as GRPO_MODULES
 from mutants_language_preferences import MODULES as PREFERENCE_MODULES
@@ -419,6 +420,7 @@ PART_3: list[Mutant] = [
     *PPO,
     *ACTOR_CRITIC,
     *ENVS,
+    *KEEPING,
     *TRAINING,
     *REINFORCE,
     *PREFERENCES,
