@@ -204,13 +204,13 @@ TRAINING = [
     ),
     Mutant(
         "deep.parts.joining",
-        "elif set(shard.run_ids) - set(shard.frozen):",
+        "elif set(shard.run_ids) - set(shard.frozen | shard.stopped):",
         "elif True:",
         "a shard whose runs are all frozen is refused",
     ),
     Mutant(
         "deep.parts.joining",
-        "elif set(shard.run_ids) - set(shard.frozen):",
+        "elif set(shard.run_ids) - set(shard.frozen | shard.stopped):",
         "elif False:",
         "a shard that was cut short passes for a whole one",
     ),

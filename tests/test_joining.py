@@ -290,3 +290,15 @@ def test_processes_and_one_that_dies(halves, tmp_path):
     whole = trained_in_a_factory(range(4))
     check_same(dataclasses.replace(joined, env=None), dataclasses.replace(whole, env=None))
     assert joined.evaluate(episodes=2).returns.shape == (4, 2)
+
+
+def test_a_shard_that_stopped_at_its_return_may_be_shorter():
+    config = dataclasses.replace(test_ppo.SMALL, stop_at_return=1e9)
+    reached = dataclasses.replace(test_ppo.SMALL, stop_at_return=0.0)
+    whole = train(ppo, [0, 1], config=config)
+    short = dataclasses.replace(train(ppo, [2, 3], config=reached), config=config)
+    assert list(short.stopped) == [2, 3] and short.evaluation_returns.shape[1] == 1
+    joined = join([short, whole])
+    assert joined.stopped == short.stopped and joined.run_ids == [0, 1, 2, 3]
+    np.testing.assert_array_equal(joined.evaluation_returns[:2], whole.evaluation_returns)
+    assert np.isnan(joined.evaluation_returns[2:, 1:]).all()

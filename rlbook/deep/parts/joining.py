@@ -23,7 +23,7 @@ def join(results: Iterable[Result], *, run_ids: Iterable[int] | None = None) -> 
 
     Args:
         results: of one agent, config, seed, environment and length. Only a shard whose runs were
-            all frozen may be shorter: its curves end in NaN, as those of frozen runs do.
+            all frozen, or stopped at a return, may be shorter: its curves end in NaN.
         run_ids: the runs that there should be. A warning names those that no result has.
 
     Returns:
@@ -50,6 +50,7 @@ def join(results: Iterable[Result], *, run_ids: Iterable[int] | None = None) -> 
         cut_episodes=_rows([s.cut_episodes for s in shards], order, 0),
         log={name: _rows([_logged(s, name) for s in shards], order, np.nan) for name in first.log},
         frozen={run: reason for shard in shards for run, reason in shard.frozen.items()},
+        stopped={run: when for shard in shards for run, when in shard.stopped.items()},
         interrupted=any(shard.interrupted for shard in shards),
         wall_time=sum(shard.wall_time for shard in shards),
         continuations=max(shard.continuations for shard in shards),
@@ -84,7 +85,7 @@ def _check_alike(first: Result, shard: Result) -> None:
     (evaluations, updates), (wanted, whole) = _length(shard), _length(first)
     if (evaluations, updates) == (wanted, whole):
         _check_equal(first, shard, _progress)
-    elif set(shard.run_ids) - set(shard.frozen):
+    elif set(shard.run_ids) - set(shard.frozen | shard.stopped):
         raise ValueError(
             f"runs {shard.run_ids} ended early, after {evaluations} evaluations and {updates} "
             f"updates; runs {first.run_ids} have {wanted} and {whole}: finish them with "
