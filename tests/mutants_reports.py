@@ -45,7 +45,7 @@ _ACTIONS = [
           "near its end after a third of the way", "linear"),
     wrong("deep.dqn", "fraction / self.exploration_fraction", "fraction",
           "falls over the whole training", "Config.epsilon"),
-    wrong("formulas.exploration", 'require.real("q", q, "(..., A)")', "pass",
+    wrong("formulas.exploration", "if not q.is_floating_point():", "if False:",
           "an epsilon like whole numbers", "epsilon_greedy_policy"),
 ]  # fmt: skip
 
