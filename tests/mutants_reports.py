@@ -45,7 +45,7 @@ _ACTIONS = [
           "near its end after a third of the way", "linear"),
     wrong("deep.dqn", "fraction / self.exploration_fraction", "fraction",
           "falls over the whole training", "Config.epsilon"),
-    wrong("formulas.exploration", 'require.real("q", q, "(..., A)")', "pass",
+    wrong("formulas.exploration", "if not q.is_floating_point():", "if False:",
           "an epsilon like whole numbers", "epsilon_greedy_policy"),
 ]  # fmt: skip
 
@@ -172,6 +172,19 @@ _LANGUAGE = [
           "the reference is trained", "train"),
 ]  # fmt: skip
 
+_CURED = [
+    wrong("deep.parts.envs.watched", "observation = np.array(observation)", "pass",
+          "the reset writes over the last observation", "Watched.step"),
+    wrong("ground.masking", "torch.where(low == high, 0.0, standard)", "standard",
+          "rounding errors by rounding errors", "standardise_per_run"),
+    wrong("deep.dqn", "require.same_shape(rewards=rewards, terminated=terminated)", "pass",
+          "targets of all pairs", "q_targets"),
+    wrong("deep.dqn", "require.same_shape(actions=actions, targets=targets)", "pass",
+          "losses of all pairs", "q_loss"),
+    wrong("deep.parts.replay", 'require.real("rewards", rollout.rewards, "(R, E, T)")', "pass",
+          "a discount like whole rewards", "n_step_transitions"),
+]  # fmt: skip
+
 REPORTS = [
     *_RETURNS,
     *_ACTIONS,
@@ -181,4 +194,5 @@ REPORTS = [
     *_NETWORKS,
     *_GOING_ON,
     *_LANGUAGE,
+    *_CURED,
 ]

@@ -5,6 +5,7 @@ was reported. The wrong variant that it must catch is in mutants_reports.py.
 """
 
 import math
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -345,7 +346,8 @@ def test_a_memory_kept_a_time_limit_as_an_end():
 
 
 def test_n_steps_crossed_an_end_and_had_the_discount_of_one():
-    """reported: younggyoseo/FastTD3#6, BY571/DQN-Atari-Agents#8"""
+    """The sum ran on into the next episode, and the value behind it was multiplied by gamma, not
+    by gamma^n. reported: younggyoseo/FastTD3#6, BY571/DQN-Atari-Agents#8"""
     steps = record(1, 2, 4, 8, terminated=at(4, 1), truncated=at(4))
     kept = n_step_transitions(steps, 3, discount=0.5)
     same(kept.rewards, 2, 2, 8, 8)
@@ -410,7 +412,8 @@ def statistics(*batches: list[float]) -> RunningNormalizer:
 
 
 def test_batches_counted_as_one_observation():
-    """reported: vwxyzjn/cleanrl#18"""
+    """Mean and deviation were not those of the data, whatever the batches.
+    reported: vwxyzjn/cleanrl#18"""
     found = statistics([0, 0, 0, 0, 0, 0, 0, 0, 0], [10])
     same(found.mean, 1)
     same(found.var, 9)
@@ -605,7 +608,8 @@ def some_rates(stop_at: int | None, resume=None):
 
 
 def test_the_step_size_jumped_up_when_a_training_went_on():
-    """reported: Unity-Technologies/ml-agents#116, Unity-Technologies/ml-agents#205"""
+    """Its straight line to 0 began again at the top.
+    reported: Unity-Technologies/ml-agents#116, Unity-Technologies/ml-agents#205"""
     first, half = some_rates(stop_at=2)
     second, _ = some_rates(stop_at=None, resume=half)
     assert first + second == [1.0, 0.75, 0.5, 0.25]
@@ -683,7 +687,8 @@ def test_padding_leaked_into_the_advantages():
 
 
 def test_a_mean_divided_by_the_padding_too():
-    """reported: NovaSky-AI/SkyRL#462"""
+    """The mean loss of a token was too small, the more so the shorter the answers.
+    reported: NovaSky-AI/SkyRL#462"""
     same(masked_mean(row(2, 4, 9, NAN), torch.tensor([True, True, False, False])), 3)
 
 
@@ -818,3 +823,14 @@ def test_the_reference_moved_with_the_policy():
     assert result.log["kl"][0] == pytest.approx(0, abs=1e-5)
     assert abs(result.log["kl"][1]) > 1e-3
     assert all(torch.equal(x, before[name]) for name, x in policy.model.state_dict().items())
+
+
+# ---------------------------------------------------------------- where it was reported
+
+
+def test_every_test_names_its_report():
+    tests = {name: test for name, test in globals().items() if name.startswith("test_")}
+    del tests["test_every_test_names_its_report"]
+    found = {name: re.findall(r"[\w.-]+/[\w.-]+#\d+", test.__doc__) for name, test in tests.items()}
+    assert all(found.values()), [name for name, reports in found.items() if not reports]
+    assert len({report for reports in found.values() for report in reports}) >= 20

@@ -29,6 +29,7 @@ from rlbook.deep.parts.normalization import RunningNormalizer, normalizer_of
 from rlbook.deep.parts.replay import Replay, Transitions, n_step_transitions
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.training import Training
+from rlbook.ground import require
 from rlbook.ground.masking import mean_per_run
 from rlbook.ground.seeding import Streams
 
@@ -176,8 +177,13 @@ def q_targets(
     Returns:
         (...), without a gradient.
 
+    Raises:
+        ValueError: shapes that do not fit.
+
     Source: Mnih et al. 2015; van Hasselt, Guez and Silver 2016.
     """
+    require.same_shape(rewards=rewards, terminated=terminated)
+    require.require_shape("target_q", target_q, (*rewards.shape, target_q.shape[-1]))
     best = (target_q if online_q is None else online_q).argmax(-1, keepdim=True)
     values = target_q.gather(-1, best).squeeze(-1)
     return (rewards + discount * torch.where(terminated, 0.0, values)).detach()
@@ -196,7 +202,11 @@ def q_loss(
 
     Returns:
         (...).
+
+    Raises:
+        ValueError: different shapes of actions and targets.
     """
+    require.same_shape(actions=actions, targets=targets)
     chosen = q.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
     if huber_delta is None:
         return mse_loss(chosen, targets, reduction="none") / 2

@@ -42,10 +42,10 @@ def epsilon_greedy_policy(q: torch.Tensor, epsilon: float | torch.Tensor) -> tor
 
     Source: Sutton & Barto (2018), section 2.2.
     """
-    greedy = greedy_policy(q)
-    require.real("q", q, "(..., A)")
+    if not q.is_floating_point():
+        raise ValueError(f"q must be floating point, got {q.dtype}")
     epsilon = torch.as_tensor(epsilon, dtype=q.dtype, device=q.device)
     require.within("epsilon", epsilon, 0, 1)
     allowed = (q > -torch.inf).to(q.dtype)
     uniform = allowed / allowed.sum(dim=-1, keepdim=True)
-    return (1 - epsilon) * greedy + epsilon * uniform
+    return (1 - epsilon) * greedy_policy(q) + epsilon * uniform

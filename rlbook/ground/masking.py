@@ -59,10 +59,16 @@ def _mean_where(x: torch.Tensor, mask: torch.Tensor, dim: int | tuple[int, ...])
 def standardise_per_run(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """(x - mean) / standard deviation, both of each run by itself: (R, ...) -> (R, ...).
 
+    Where all entries of a run are equal, 0: deviation and distances are then rounding errors, and
+    their quotients anything.
+
     Args:
         x: (R, ...), floating point.
         mask: (R, ...) bool; only entries where it is True enter mean and deviation.
     """
     shape = (-1, *[1] * (x.ndim - 1))
     centred = x - mean_per_run(x, mask).view(shape)
-    return centred / (mean_per_run(centred**2, mask).sqrt().view(shape) + 1e-8)
+    low = x.masked_fill(~mask, torch.inf).flatten(1).amin(1).view(shape)
+    high = x.masked_fill(~mask, -torch.inf).flatten(1).amax(1).view(shape)
+    standard = centred / (mean_per_run(centred**2, mask).sqrt().view(shape) + 1e-8)
+    return torch.where(low == high, 0.0, standard)

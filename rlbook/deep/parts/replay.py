@@ -46,11 +46,12 @@ def n_step_transitions(rollout: Rollout, n: int, *, discount: float) -> Transiti
         R x E x T transitions.
 
     Raises:
-        ValueError: n < 1.
+        ValueError: n < 1, or rewards that are not floating point.
 
     Source: Sutton & Barto (2018), Eq. 7.1; Hessel et al. 2018, "Rainbow".
     """
     require.at_least("n", n, 1)
+    require.real("rewards", rollout.rewards, "(R, E, T)")
     T = rollout.rewards.shape[-1]
     goes_on = ~(rollout.terminated | rollout.truncated)  # (R, E, T)
     goes_on[..., -1] = False

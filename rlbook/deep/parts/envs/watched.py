@@ -54,6 +54,7 @@ class Watched(gym.Wrapper):
         self._check_observation(observation)
         self._check_number("the reward", reward)
         self._check_flags(terminated, truncated)
+        observation = np.array(observation)  # an environment may write its next one over this
         if self.one_episode and (terminated or truncated):
             self.over, self.last = True, observation
         return observation, reward, terminated, truncated, info
