@@ -13,10 +13,16 @@ KEEPING = [
             ("except OSError as failed:", "except ZeroDivisionError as failed:", "a full disk"),
         )
     ],
+    Mutant(
+        "deep.parts.training",
+        "self.keeper.ended(error)",
+        "pass",
+        "no checkpoint at the end",
+        tests="test_keeping.py",
+    ),
     *[
-        Mutant("deep.parts.training", old, new, why, tests="test_keeping.py")
+        Mutant("deep.parts.training", old, new, why, tests="test_stopping.py")
         for old, new, why in (
-            ("self.keeper.ended(error)", "pass", "no checkpoint at the end"),
             ("self._rows_of(self.frozen | self.stopped)\n        if", "self._rows_of(self.frozen)\n"
              "        if", "a run that rests goes on learning"),
             ("if run in self.frozen | self.stopped:", "if run in self.frozen:", "frozen at rest"),
