@@ -23,8 +23,7 @@ KEEPING = [
     *[
         Mutant("deep.parts.training", old, new, why, tests="test_stopping.py")
         for old, new, why in (
-            ("self._rows_of(self.frozen | self.stopped)\n        if", "self._rows_of(self.frozen)\n"
-             "        if", "a run that rests goes on learning"),
+            ("self.frozen | self.stopped\n        rows", "self.frozen\n        rows", "learns on"),
             ("if run in self.frozen | self.stopped:", "if run in self.frozen:", "frozen at rest"),
             ("(returns >= wanted) &", "(returns > wanted) &", "reached, but not enough"),
             ("len(self.frozen) + len(self.stopped) ==", "len(self.frozen) ==", "never ends early"),

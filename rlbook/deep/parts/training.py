@@ -16,7 +16,7 @@ An agent's `train` is a page: collect, targets, loss, step.
 import os
 import time
 import warnings
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -169,7 +169,7 @@ class Training:
         self._made.close()
         if isinstance(error, Exception) and self.updates_done:
             self._hand_over(error)
-        if self.updates_done:
+        if self.updates_done or self.further:
             self.keeper.ended(error)
         return self.interrupted
 
@@ -219,7 +219,8 @@ class Training:
                 for row in (row for row, bad in enumerate(rows) if bad):
                     self._freeze_run(row, reason)
         self._suspects = {}
-        rows = self._rows_of(self.frozen | self.stopped)
+        at_rest = self.frozen | self.stopped
+        rows = [row for row, run in enumerate(self.run_ids) if run in at_rest]
         if rows:
             before.restore(self, rows)
 
@@ -245,9 +246,6 @@ class Training:
             reached = f"{float(returns[row]):g} >= {wanted:g} in an evaluation"
             steps = f"after {int(self.env_steps[row])} environment steps"
             self.stopped[self.run_ids[row]] = f"{reached}, {steps}"
-
-    def _rows_of(self, runs: Container[int]) -> list[int]:
-        return [row for row, run in enumerate(self.run_ids) if run in runs]
 
     def collect(self, steps: int) -> Rollout:
         """T steps of the current policy in all environments, where the last ones ended."""
@@ -355,7 +353,8 @@ class Training:
             self.frozen = dict(earlier.frozen)
             if earlier.config.stop_at_return == self.config.stop_at_return:
                 self.stopped = dict(earlier.stopped)
-            self.resting[self._rows_of(self.frozen | self.stopped)] = True
+            at_rest = self.frozen | self.stopped
+            self.resting |= self.resting.new_tensor([run in at_rest for run in self.run_ids])
             load_state(self, earlier.state)
 
     def _collect(
@@ -387,7 +386,8 @@ class Training:
         returns = evaluation.returns.mean(dim=1)
         for row in (~returns.isfinite()).nonzero().flatten().tolist():
             self._freeze_run(row, "its return in an evaluation is not finite")
-        returns[self._rows_of(self.frozen)] = torch.nan
+        frozen = self.resting.new_tensor([run in self.frozen for run in self.run_ids])
+        returns = returns.masked_fill(frozen, torch.nan)
         self._stop_runs(returns)
         self.record.add_evaluation(returns, evaluation.cut.sum(dim=1), self.env_steps)
         self.keeper.evaluated()
