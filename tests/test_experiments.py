@@ -308,7 +308,7 @@ def test_what_a_stored_experiment_reaches():
     assert ("rlbook.tabular.control_loop", "ControlLoop") in taxi
     assert ("rlbook.ground.seeding", "generator") in taxi
     assert not {name for module, name in taxi if module == "rlbook.ground.masking"}
-    assert ("rlbook.ground.seeding", "Streams") not in taxi
+    assert ("rlbook.ground.statistics", "interquartile_mean") not in taxi
 
 
 RUN = "def run(config, progress):\n    return double(config)\n"

@@ -66,7 +66,7 @@ def test_a_picture_keeps_its_looks_in_a_third_of_the_bytes():
     smooth = np.stack([rows, columns // 2, 0 * rows, 0 * rows + 255], axis=-1).astype(np.uint8)
     smooth[:20] = 0  # see-through: white
     buffer = io.BytesIO()
-    Image.fromarray(smooth, "RGBA").save(buffer, "PNG")
+    Image.fromarray(smooth).save(buffer, "PNG")
     stored = few_colors(base64.b64encode(buffer.getvalue()).decode())
     image = Image.open(io.BytesIO(base64.b64decode(stored)))
     assert image.mode == "P" and image.size == (300, 200)
