@@ -17,7 +17,7 @@ def requirements() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     listed = [*project["dependencies"], *extras["lab"], *extras["test"]]
-    found = (re.fullmatch(r"([\w-]+)(>=.*)", text) for text in listed)
+    found = (re.fullmatch(r"([\w-]+(?:\[[\w,]+\])?)(>=.*)", text) for text in listed)
     return {match[1]: match[2] for match in found if match}
 
 
@@ -26,7 +26,9 @@ def lines(kind: str) -> list[str]:
     lower = {name: bounds.split(",")[0] for name, bounds in requirements().items()}
     if kind == "newest":
         return [name + bound for name, bound in lower.items()]
-    return [name + bound.replace(">=", "==") for name, bound in lower.items() if name != "torch"]
+    # A constraint of pip's names no extras
+    exact = {name: bound.replace(">=", "==") for name, bound in lower.items() if "[" not in name}
+    return [name + bound for name, bound in exact.items() if name != "torch"]
 
 
 if __name__ == "__main__":

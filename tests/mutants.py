@@ -47,6 +47,15 @@ EXEMPT: dict[str, str] = {
         )
     },
     "planning.dynamic_programming.start_values": "zeros, or what was given, checked",
+    **{
+        f"tabular.env_tasks.EnvTask.{call}": "calls Numbering"
+        for call in ("state_of", "observation_of", "action_of")
+    },
+    "tabular.env_tasks.EnvTask.tables": "hands out itself",
+    "tabular.env_tasks.EnvTask.policy_probabilities": "calls check_policy",
+    "tabular.worlds.TabularWorld.close": "has nothing to close",
+    "tabular.worlds.EnvWorld.reset": "resets each environment, and RunEnv.reset has mutants",
+    "tabular.worlds.world_of": "chooses a class",
     "tabular.control_loop.ControlLoop.bar": "the progress bar",
     "tabular.control_loop.ControlLoop.counts": "makes an empty table",
     "tabular.control_loop.ControlLoop.table": "makes an empty table",
@@ -294,6 +303,20 @@ BELLMAN = [
         "transposed chain in the linear equations",
         within="policy_values",
         chapters=("03",),
+    ),
+    Mutant(
+        "planning.bellman",
+        "chain.discount * step)[live]",
+        "chain.discount * step.T)[live]",
+        "transposed chain in the sparse equations",
+        within="sparse_values",
+    ),
+    Mutant(
+        "planning.bellman",
+        "[live][:, live]",
+        "",
+        "terminal states stay in the sparse equations: singular at gamma = 1",
+        within="sparse_values",
     ),
 ]
 

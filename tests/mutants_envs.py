@@ -181,4 +181,19 @@ _GYMNASIUM = [
     ),
 ]  # fmt: skip
 
-ENVS = [*_PHYSICS, *_CONTROL, *_GYMNASIUM]
+
+def advice(old: str, new: str, why: str) -> Mutant:
+    return Mutant("deep.parts.envs.advice", old, new, why, tests="test_space_advice.py")
+
+
+_ADVICE = [
+    advice("if flattens(part)]", "if part]", "keeps what Gymnasium cannot flatten"),
+    advice("space.start.ravel().tolist(), space", "[0] * space.nvec.size, space", "from 0 up"),
+    advice("high - low + 1 for", "high - low for", "the highest choice is never taken"),
+    advice("low + size - 1 for", "low + size for", "rounds to a choice that does not exist"),
+    advice(
+        "zip({list(space)}, {numbers})", "zip({sorted(space)[::-1]}, {numbers})", "keys swapped"
+    ),
+]
+
+ENVS = [*_PHYSICS, *_CONTROL, *_GYMNASIUM, *_ADVICE]

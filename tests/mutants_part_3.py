@@ -3,6 +3,7 @@
 from mutants_actor_critic import ACTOR_CRITIC
 from mutants_dqn import DQN
 from mutants_envs import ENVS
+from mutants_keeping import KEEPING
 from mutants_language_grpo import GRPO
 from mutants_language_grpo import MODULES as GRPO_MODULES
 from mutants_language_preferences import MODULES as PREFERENCE_MODULES
@@ -19,6 +20,7 @@ from mutants_policy_gradient import POLICY_GRADIENT
 from mutants_ppo import PPO
 from mutants_reinforce import MODULES as REINFORCE_MODULES
 from mutants_reinforce import REINFORCE
+from mutants_reports import REPORTS
 from mutants_solvable import MODULES as SOLVABLE_MODULES
 from mutants_solvable import SOLVABLE
 from mutants_training import TRAINING
@@ -45,8 +47,8 @@ TRUST_REGION = [
     ),
     Mutant(
         "deep.parts.policies",
-        "kl_categorical(old, new)",
-        "kl_categorical(new, old)",
+        "kl_categorical(old, new",
+        "kl_categorical(new, old",
         "KL(new || old)",
         within="CategoricalPolicy.kl",
     ),
@@ -291,6 +293,13 @@ DIVERGENCES = [
     ),
     Mutant(
         "formulas.divergences",
+        "if log.isnan().any():",
+        "if log.isinf().all():",
+        "a row without an action is a silent NaN",
+        within="kl_categorical",
+    ),
+    Mutant(
+        "formulas.divergences",
         "(2 * (log_std_p - log_std_q)).exp()",
         "(2 * (log_std_q - log_std_p)).exp()",
         "the variances swapped",
@@ -411,6 +420,7 @@ PART_3: list[Mutant] = [
     *PPO,
     *ACTOR_CRITIC,
     *ENVS,
+    *KEEPING,
     *TRAINING,
     *REINFORCE,
     *PREFERENCES,
@@ -419,6 +429,7 @@ PART_3: list[Mutant] = [
     *LANGUAGE_SAMPLING,
     *LANGUAGE_TASKS,
     *SOLVABLE,
+    *REPORTS,
 ]
 
 MODULES: tuple[str, ...] = (

@@ -136,8 +136,8 @@ SOLVABLE: list[Mutant] = [
         LM,
         "exact_kl",
         (
-            "kl_categorical(log_probs, ref_log_probs.expand_as(log_probs))",
-            "kl_categorical(ref_log_probs.expand_as(log_probs), log_probs)",
+            "kl_categorical(log_probs, ref_log_probs.expand_as(log_probs)",
+            "kl_categorical(ref_log_probs.expand_as(log_probs), log_probs",
             "KL(pi_ref || pi)",
         ),
         chapters=("19",),

@@ -254,10 +254,78 @@ def test_values_of_a_chain_are_the_sum_over_time():
 
 
 def test_too_many_states_for_a_dense_solve(monkeypatch):
+    chain = dense(sparse()).induced_chain([0] * 7)
     monkeypatch.setattr(bellman, "MAX_DIRECT_STATES", 7)
-    policy_values(sparse().induced_chain([0] * 7))
+    policy_values(chain)
     monkeypatch.setattr(bellman, "MAX_DIRECT_STATES", 6)
-    with pytest.raises(ValueError, match='7 states are too many.*method="iterative"'):
+    with pytest.raises(ValueError, match='7 states are too many.*"iterative".*from_successors'):
+        policy_values(chain)
+
+
+# --- linear equations, by their non-zeros
+
+
+def corridor(ends_at_once=0.0) -> MDP:
+    """Thirty states one after another, then an end; discount 1, each step costs 1."""
+    states = torch.arange(31)
+    following = torch.stack([(states + 1).clamp_max(30), torch.full_like(states, 30)], 1)
+    following[29, 0] = 0 if ends_at_once else 30
+    chances = tensor(1 - ends_at_once, ends_at_once).expand(31, 1, 2)
+    reward, terminal = -(states < 30).double().unsqueeze(1), states == 30
+    return MDP.from_successors(
+        following.unsqueeze(1), chances, reward, discount=1, terminal=terminal
+    )
+
+
+@pytest.mark.parametrize("iterations", [0, 200], ids=["factors", "krylov"])
+@pytest.mark.parametrize("seed", range(3))
+def test_sparse_equations_have_the_values_of_dense_ones(iterations, seed, monkeypatch):
+    monkeypatch.setattr(bellman, "MAX_SMALL_STATES", 0)
+    monkeypatch.setattr(bellman, "MAX_DIRECT_STATES", 0)  # a dense solve would raise
+    monkeypatch.setattr(bellman, "KRYLOV_ITERATIONS", iterations)
+    for mdp in (sparse(seed), grid(table=False), grid(table=True), corridor()):
+        S, A = mdp.num_states, mdp.num_actions
+        uniform = torch.full((S, A), 1 / A, dtype=torch.float64)
+        for policy in (uniform, torch.randint(A, (S,), generator=generator(seed))):
+            chain = mdp.induced_chain(policy)
+            live = ~chain.terminal
+            system = torch.eye(S).double() - mdp.discount * chain.transition[:, 0]
+            exact = torch.zeros(S, dtype=torch.float64)
+            exact[live] = torch.linalg.solve(system[live][:, live], chain.reward[live, 0])
+            torch.testing.assert_close(policy_values(chain), exact, rtol=1e-12, atol=1e-12)
+
+
+def test_sparse_equations_in_float32_with_gradients_and_without_a_live_state(monkeypatch):
+    monkeypatch.setattr(bellman, "MAX_SMALL_STATES", 0)
+    policy = torch.full((7, 3), 1 / 3, dtype=torch.float64, requires_grad=True)
+    values = policy_values(sparse().induced_chain(policy))  # a dense solve
+    assert torch.autograd.grad(values.sum(), policy)[0].abs().min() > 0
+    short = grid(table=False)
+    short = MDP.from_successors(
+        *(part.float() if part.is_floating_point() else part for part in short.kernel.rows()),
+        short.reward.float(),
+        discount=0.9,
+        terminal=short.terminal,
+    )
+    found = policy_values(short.induced_chain([0] * 9))
+    exact = policy_values(grid(table=False).induced_chain([0] * 9))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, exact.float(), rtol=1e-5, atol=1e-5)
+    still = MDP.from_successors(
+        torch.zeros(1, 1, 1, dtype=torch.long), torch.ones(1, 1, 1), torch.zeros(1, 1),
+        discount=0.9, terminal=torch.tensor([True]),
+    )  # fmt: skip
+    assert policy_values(still).tolist() == [0]
+
+
+def test_no_values_where_rounding_would_decide_them(monkeypatch):
+    monkeypatch.setattr(bellman, "MAX_SMALL_STATES", 0)
+    rare = policy_values(corridor(ends_at_once=1e-9))
+    assert rare[0].item() == pytest.approx(-1e9, rel=1e-4)
+    with pytest.raises(ValueError, match="no values: .* almost out of reach"):
+        policy_values(corridor(ends_at_once=1e-20))
+    monkeypatch.setattr(bellman, "SOLVED", 0.0)
+    with pytest.raises(ValueError, match="no values: rounding decides them"):
         policy_values(sparse().induced_chain([0] * 7))
 
 

@@ -59,6 +59,22 @@ def test_categorical_without_an_action():
     assert kl_categorical(excluded, excluded) == 0
 
 
+@pytest.mark.parametrize("bad", [-torch.inf, torch.nan, torch.inf])
+def test_categorical_names_a_row_that_is_no_distribution(bad):
+    fine, wrong = numbers(2, 3, 4), numbers(2, 3, 4)
+    wrong[1, 2] = bad
+    with pytest.raises(ValueError, match=rf"logits_p\[1, 2\] is no distribution: \[{bad}, "):
+        kl_categorical(wrong, fine)
+    with pytest.raises(ValueError, match=r"logits_q\[1, 2\] is no distribution"):
+        kl_categorical(fine, wrong)
+    with pytest.raises(ValueError, match="logits_p is no distribution"):
+        kl_categorical(wrong[1, 2], fine[1, 2])
+    found = kl_categorical(wrong, fine, checked=False)  # only there
+    assert found.isnan().nonzero().tolist() == [[1, 2]]
+    right = kl_categorical(fine, fine.flip(0))
+    assert kl_categorical(fine, fine.flip(0), checked=False).equal(right)
+
+
 def test_categorical_gradients():
     p, q = numbers(2, 3, 4).unbind(0)
     assert torch.autograd.gradcheck(kl_categorical, (p.requires_grad_(), q.requires_grad_()))

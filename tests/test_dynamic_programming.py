@@ -16,6 +16,7 @@ from rlbook.planning.dynamic_programming import (
     value_iteration,
 )
 from rlbook.planning.grids import GridWorld
+from rlbook.planning.mazes import random_maze
 from rlbook.planning.mdp import MDP
 
 PLANNERS = [value_iteration, q_value_iteration, policy_iteration, modified_policy_iteration]
@@ -339,6 +340,31 @@ def test_an_improper_start_at_discount_one_raises():
     back_and_forth = torch.tensor([0, 1, 0, 1, 1, 1, 0])
     with pytest.raises(ValueError, match="state 1 cannot reach a terminal state"):
         policy_iteration(corridor(1), initial_policy=back_and_forth)
+
+
+@pytest.mark.parametrize("discount", [0.99, 1.0])
+@pytest.mark.parametrize("where", ["random", "maze"])
+def test_five_thousand_sparse_states(where, discount):
+    """No dense solve: it would take minutes here."""
+    rng = generator(0)
+    if where == "maze":
+        goals = [(69, 69)]
+        mdp = random_maze(71, 71, goals=goals, openings=0.1, slip=0.2, generator=rng).mdp(
+            discount=discount
+        )
+    else:
+        following = torch.randint(5_000, (5_000, 4, 3), generator=rng)
+        pay = torch.randn(5_000, 4, generator=rng, dtype=torch.float64) - 3 * (discount == 1)
+        ends = torch.arange(5_000) < 50
+        mdp = MDP.from_successors(
+            torch.where(ends[:, None, None], torch.arange(5_000)[:, None, None], following),
+            torch.full((5_000, 4, 3), 1 / 3, dtype=torch.float64),
+            pay.masked_fill(ends[:, None], 0.0),
+            discount=discount,
+            terminal=ends,
+        )
+    found = policy_iteration(mdp)
+    assert found.residual < 1e-9 * found.values.abs().max()
 
 
 # --- modified policy iteration

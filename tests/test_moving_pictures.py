@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from rlbook.book.paths import FIGURES
-from rlbook.book.pictures import animations, scenes
+from rlbook.book.pictures import animations
 from rlbook.book.pictures.animations import SHOWS, Show, before_and_after, frames, main, ways
+from rlbook.ground import scenes
 from rlbook.ground.seeding import generator
 from rlbook.planning.grids import GridWorld
 

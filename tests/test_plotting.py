@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.quiver import Quiver
 from PIL import Image
 
-from rlbook.book.pictures.drawing import animate_frames, figure_frame
+from rlbook.ground.animation import animate_frames, figure_frame
 from rlbook.ground.plotting import (
     COLORS,
     WALL,

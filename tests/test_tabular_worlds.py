@@ -193,7 +193,7 @@ def test_noise_on_rewards_has_its_standard_deviation():
             marks=pytest.mark.filterwarnings("ignore:.*CliffWalking-v0 is out of date"),
         ),
         ("CartPole-v1", "continuous space"),
-        ("Blackjack-v1", "composite space"),
+        ("Blackjack-v1", r"tabular_task\('Blackjack-v1', discount=..., model=False\)"),
     ],
 )
 def test_environments_without_a_table(name, message):

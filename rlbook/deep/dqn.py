@@ -23,6 +23,7 @@ from torch.nn.functional import huber_loss, mse_loss
 from rlbook.deep.parts.config import TrainingConfig
 from rlbook.deep.parts.envs.interface import Sizes
 from rlbook.deep.parts.envs.make import Env
+from rlbook.deep.parts.keeping import Keep
 from rlbook.deep.parts.networks import MLP, DuelingMLP, polyak_update, run_module
 from rlbook.deep.parts.normalization import RunningNormalizer, normalizer_of
 from rlbook.deep.parts.replay import Replay, Transitions, n_step_transitions
@@ -236,6 +237,7 @@ def train(
     seed: int = 0,
     progress: bool = True,
     resume: Result | str | PathLike | None = None,
+    keep: Keep | None = None,
 ) -> Result:
     """Deep Q-learning of R runs. The arguments are those of rlbook.deep.parts.training.Training.
 
@@ -254,6 +256,7 @@ def train(
         seed=seed,
         progress=progress,
         resume=resume,
+        keep=keep,
     ) as run:
         policy, target = run.networks["policy"], run.networks["target"]
         assert isinstance(policy, EpsilonGreedy)

@@ -21,6 +21,7 @@ from rlbook.deep.parts.critics import (
     returns_and_advantages,
 )
 from rlbook.deep.parts.envs.make import Env
+from rlbook.deep.parts.keeping import Keep
 from rlbook.deep.parts.policies import Parameters, Policy
 from rlbook.deep.parts.results import Result
 from rlbook.deep.parts.rollouts import Rollout
@@ -216,6 +217,7 @@ def train(
     seed: int = 0,
     progress: bool = True,
     resume: Result | str | PathLike | None = None,
+    keep: Keep | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
@@ -249,6 +251,7 @@ def train(
         seed=seed,
         progress=progress,
         resume=resume,
+        keep=keep,
     ) as run:
         policy, critic = policy_and_critic(run.networks)
         optimizer = run.optimizer("adam", policy, critic)

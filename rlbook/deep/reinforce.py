@@ -17,6 +17,7 @@ from torch import nn
 from rlbook.deep.parts.config import TrainingConfig
 from rlbook.deep.parts.envs.interface import Sizes
 from rlbook.deep.parts.envs.make import Env
+from rlbook.deep.parts.keeping import Keep
 from rlbook.deep.parts.networks import MLP
 from rlbook.deep.parts.policies import Policy, make_policy, policy_of
 from rlbook.deep.parts.results import Result
@@ -138,6 +139,7 @@ def train(
     seed: int = 0,
     progress: bool = True,
     resume: Result | str | PathLike | None = None,
+    keep: Keep | None = None,
 ) -> Result:
     """Train R runs; see `rlbook.deep.parts.training.Training` for the arguments.
 
@@ -158,6 +160,7 @@ def train(
         seed=seed,
         progress=progress,
         resume=resume,
+        keep=keep,
     ) as run:
         policy, critic = policy_of(run.networks), run.networks["critic"]
         policy_optimizer = run.optimizer("policy", policy)

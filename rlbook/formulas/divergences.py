@@ -12,7 +12,9 @@ import torch
 from rlbook.ground import require
 
 
-def kl_categorical(logits_p: torch.Tensor, logits_q: torch.Tensor) -> torch.Tensor:
+def kl_categorical(
+    logits_p: torch.Tensor, logits_q: torch.Tensor, *, checked: bool = True
+) -> torch.Tensor:
     """KL(p || q) = sum_a p(a) [log p(a) - log q(a)] of two categorical distributions. Eq. (16.1).
 
     Nonnegative, and infinite where q excludes an action that p takes. An action that p excludes
@@ -20,15 +22,24 @@ def kl_categorical(logits_p: torch.Tensor, logits_q: torch.Tensor) -> torch.Tens
 
     Args:
         logits_p, logits_q: (..., A), each up to a constant per distribution.
+        checked: refuse logits that are no distribution. False gives NaN for them: in a training
+            loop a look at the values would wait for the device, and one run that has diverged
+            must be frozen, without an end of the others.
 
     Returns:
         (...): only the action axis is reduced.
 
     Raises:
-        ValueError: two shapes, or no action axis.
+        ValueError: two shapes, or no action axis; where `checked`, a row of logits that are all
+            -inf, or among which are a NaN or inf (it is named).
     """
     require.same_shape("(..., A)", logits_p=logits_p, logits_q=logits_q)
     log_p, log_q = logits_p.log_softmax(-1), logits_q.log_softmax(-1)
+    if checked:
+        for name, logits, log in (("logits_p", logits_p, log_p), ("logits_q", logits_q, log_q)):
+            if log.isnan().any():
+                row = require.first_index(log.isnan().any(-1))
+                raise ValueError(f"{name}{row or ''} is no distribution: {logits[*row].tolist()}")
     possible = log_p > -torch.inf
     log_ratio = torch.where(possible, log_p, 0.0) - torch.where(possible, log_q, 0.0)
     return (log_p.exp() * log_ratio).sum(-1)

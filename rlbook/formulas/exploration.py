@@ -37,10 +37,15 @@ def epsilon_greedy_policy(q: torch.Tensor, epsilon: float | torch.Tensor) -> tor
         q: (..., A); -inf where an action is not allowed.
         epsilon: in [0, 1]; a number, or a tensor that broadcasts against (..., 1).
 
+    Raises:
+        ValueError: as greedy_policy; q not floating point; an epsilon out of range.
+
     Source: Sutton & Barto (2018), section 2.2.
     """
+    greedy = greedy_policy(q)
+    require.real("q", q, "(..., A)")
     epsilon = torch.as_tensor(epsilon, dtype=q.dtype, device=q.device)
     require.within("epsilon", epsilon, 0, 1)
     allowed = (q > -torch.inf).to(q.dtype)
     uniform = allowed / allowed.sum(dim=-1, keepdim=True)
-    return (1 - epsilon) * greedy_policy(q) + epsilon * uniform
+    return (1 - epsilon) * greedy + epsilon * uniform

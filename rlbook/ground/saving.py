@@ -4,7 +4,8 @@ files are kept between sessions."""
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,18 @@ def save_tensors(
             raise ValueError(f"tensors must map names to tensors, got {got}")
     description = {"metadata": _to_json(metadata or {})}
     copies = {name: x.detach().to("cpu", copy=True).contiguous() for name, x in tensors.items()}
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(save(copies, description))
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place where the block ends without an
+    error, and is deleted where it does not: `path` is the old file or the whole new one."""
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        unfinished.write_bytes(save(copies, description))
+        yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

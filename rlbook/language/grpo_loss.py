@@ -155,13 +155,19 @@ def grpo_loss(
         log_probs, old_log_probs, ref_log_probs: (..., G, T), of the same tokens under pi_theta,
             pi_old and pi_ref. A gradient flows through the first only.
         advantages: (..., G, T), from make_advantages.
-        completion_mask: (..., G, T) bool.
+        completion_mask: (..., G, T) bool. What is off the mask does not enter, nor does its
+            gradient, NaN included.
 
     Returns:
         (...), to be minimised: one loss for each group.
 
+    Raises:
+        ValueError: different shapes, or a mask that is not bool.
+
     Source: Shao et al. 2024, Eq. 3.
     """
+    require.mask("completion_mask", completion_mask, log_probs.shape)
+    log_probs = torch.where(completion_mask, log_probs, 0.0)  # its gradient is 0 where it is off
     losses = clipped_surrogate_loss(
         log_probs, old_log_probs, advantages, clip_epsilon=config.clip_epsilon
     )

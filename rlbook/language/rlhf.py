@@ -20,7 +20,7 @@ from rlbook.formulas.divergences import proportional_kl_coef
 from rlbook.formulas.policy_gradients import clipped_surrogate_loss
 from rlbook.formulas.token_rewards import token_advantages, token_rewards
 from rlbook.ground import require
-from rlbook.ground.masking import masked_mean
+from rlbook.ground.masking import masked_mean, standardise_per_run
 from rlbook.language.loop import Loop, LoopResult
 from rlbook.language.models import LanguageModel, Prompts, config_of
 from rlbook.language.reader import answer_outputs
@@ -101,14 +101,21 @@ def rlhf_loss(
         old_log_probs: (..., T), log pi_old, of the policy that wrote the answers.
         advantages, returns: (..., T), of `token_advantages`; numbers.
         values: (..., T), of the critic, with gradient.
-        completion_mask: (..., T) bool.
+        completion_mask: (..., T) bool. What is off the mask does not enter, nor does its
+            gradient, NaN included.
 
     Returns:
         (...), one for each answer.
 
+    Raises:
+        ValueError: different shapes, or a mask that is not bool.
+
     Source: Schulman et al. 2017, "Proximal policy optimization algorithms", Eqs. 7 and 9;
     Ouyang et al. 2022, appendix C.
     """
+    require.same_shape(log_probs=log_probs, values=values, returns=returns)
+    require.mask("completion_mask", completion_mask, log_probs.shape)
+    log_probs, values = (torch.where(completion_mask, x, 0.0) for x in (log_probs, values))
     policy = clipped_surrogate_loss(log_probs, old_log_probs, advantages, clip_epsilon=clip_epsilon)
     error = (values - returns.detach()) ** 2
     return torch.where(completion_mask, policy + value_coef * error, 0.0).sum(-1)
@@ -187,9 +194,8 @@ def collect(
     values = critic(prompts, answers.tokens, mask)
     advantages, returns = token_advantages(rewards, values, mask, lambda_=config.lambda_)
     if config.normalize_advantages:
-        centred = advantages - masked_mean(advantages, mask)
-        deviation = masked_mean(centred**2, mask).sqrt()
-        advantages = torch.where(mask, centred / (deviation + 1e-8), 0.0)
+        standard = standardise_per_run(advantages[None], mask[None])[0]  # all tokens are one run's
+        advantages = torch.where(mask, standard, 0.0)
     batch = JudgedAnswers(
         prompts=prompts,
         tokens=answers.tokens,

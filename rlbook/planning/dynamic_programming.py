@@ -121,8 +121,9 @@ def policy_evaluation(
 
     Args:
         policy: (S,) integers or (S, A) probabilities.
-        method: "exact", a linear solve (up to 5,000 states), or "iterative", backups until
-            the change is below `tolerance`, or `max_sweeps` of them, Eq. (5.3).
+        method: "exact", a linear solve (`policy_values`: up to 5,000 states of a dense model,
+            sparse ones of any size), or "iterative", backups until the change is below
+            `tolerance`, or `max_sweeps` of them, Eq. (5.3).
         initial_values: (S,), 0 at terminal states; zero by default. Only for "iterative".
 
     Raises:
@@ -208,8 +209,8 @@ def policy_iteration(
     """Evaluate exactly, act greedily, repeat until nothing changes. Eqs. (5.2) and (5.9).
 
     An action is given up only for a strictly better one, by more than rounding can make: a
-    tie keeps the old action, so that the method ends. More than 5,000 states: use
-    `modified_policy_iteration`.
+    tie keeps the old action, so that the method ends. A round over a model stored by its
+    successors costs what its non-zeros cost; of a dense one, 5,000 states are the most.
 
     Args:
         initial_policy: (S,) integers or (S, A) probabilities; by default all allowed actions

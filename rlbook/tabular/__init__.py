@@ -1,4 +1,9 @@
-"""Part II: learning without a model, in tables, R runs at once. Chapters 07 to 10."""
+"""Part II: learning without a model, in tables, R runs at once. Chapters 07 to 10.
+
+Every learner takes an MDP, or what `tabular_task` makes of a Gymnasium environment: with its model
+(`tabular_task("Taxi-v4", discount=0.99)`, millions of steps a second), or without one
+(`tabular_task("Blackjack-v1", discount=1.0, model=False)`, or a class of your own).
+"""
 
 from rlbook.tabular.bandits import (
     BanditResult,
@@ -19,8 +24,14 @@ from rlbook.tabular.control_loop import (
     ControlResult,
     epsilon_greedy_actions,
 )
+from rlbook.tabular.env_tasks import EnvTask
 from rlbook.tabular.episodes import Episodes, Recorder, record_episodes
-from rlbook.tabular.evaluation import ExactEvaluation, evaluate_policies, greedy_returns
+from rlbook.tabular.evaluation import (
+    ExactEvaluation,
+    evaluate_policies,
+    greedy_returns,
+    sampled_returns,
+)
 from rlbook.tabular.examples import long_walk, maximisation_bias, predictor, random_walk
 from rlbook.tabular.monte_carlo import (
     MonteCarloConfig,
@@ -58,6 +69,7 @@ __all__ = [
     "ControlConfig",
     "ControlLoop",
     "ControlResult",
+    "EnvTask",
     "Episodes",
     "ExactEvaluation",
     "MonteCarloConfig",
@@ -97,6 +109,7 @@ __all__ = [
     "random_walk",
     "record_episodes",
     "return_sums",
+    "sampled_returns",
     "sarsa",
     "sarsa_lambda",
     "tabular_task",

@@ -10,9 +10,8 @@ import torch
 
 from rlbook.formulas.returns import discounted_returns
 from rlbook.ground.require import check_memory
-from rlbook.planning.mdp import MDP
 from rlbook.tabular.episodes import Episodes
-from rlbook.tabular.tasks import TabularTask, as_task
+from rlbook.tabular.tasks import Task, as_task
 
 
 class Counts(NamedTuple):
@@ -26,9 +25,9 @@ class Counts(NamedTuple):
     """(R, N, S): the sum of the rewards on leaving s."""
 
 
-def count_transitions(task: MDP | TabularTask, episodes: Episodes) -> Counts:
+def count_transitions(task: Task, episodes: Episodes) -> Counts:
     """Count the transitions of all prefixes of a record."""
-    mdp = as_task(task).mdp
+    mdp = as_task(task).tables
     (R, N, _), S = episodes.states.shape, mdp.num_states
     check_memory("counts (R, N, S, S)", R, N, S, S)
     zeros = mdp.reward.new_zeros
@@ -43,7 +42,7 @@ def count_transitions(task: MDP | TabularTask, episodes: Episodes) -> Counts:
 
 
 def batch_td(
-    task: MDP | TabularTask,
+    task: Task,
     episodes: Episodes,
     *,
     step_size: float = 1.0,
@@ -71,7 +70,7 @@ def batch_td(
     """
     if not 0 < step_size <= 1:
         raise ValueError(f"step_size must be in (0, 1], got {step_size}")
-    discount = as_task(task).mdp.discount
+    discount = as_task(task).tables.discount
     counts = Counts(*(x[:, -1] for x in count_transitions(task, episodes)))
     values = _start(task, counts, initial_values)
     alpha = step_size / counts.visits.amax(-1, keepdim=True)
@@ -85,7 +84,7 @@ def batch_td(
 
 
 def certainty_equivalence(
-    task: MDP | TabularTask, episodes: Episodes, *, initial_values: float | torch.Tensor = 0.0
+    task: Task, episodes: Episodes, *, initial_values: float | torch.Tensor = 0.0
 ) -> torch.Tensor:
     """The exact values of the most likely model given the episodes, (R, N, S). Eq. (8.23).
 
@@ -93,7 +92,7 @@ def certainty_equivalence(
 
     Source: Sutton & Barto (2018), section 6.3.
     """
-    discount, counts = as_task(task).mdp.discount, count_transitions(task, episodes)
+    discount, counts = as_task(task).tables.discount, count_transitions(task, episodes)
     unseen = counts.visits == 0
     system = torch.diag_embed(torch.where(unseen, 1.0, counts.visits)) - discount * counts.moves
     right = torch.where(unseen, _start(task, counts, initial_values), counts.rewards)
@@ -101,7 +100,7 @@ def certainty_equivalence(
 
 
 def batch_monte_carlo(
-    task: MDP | TabularTask, episodes: Episodes, *, initial_values: float | torch.Tensor = 0.0
+    task: Task, episodes: Episodes, *, initial_values: float | torch.Tensor = 0.0
 ) -> torch.Tensor:
     """The mean of the returns after all visits of a state, (R, N, S). Eq. (8.24).
 
@@ -112,7 +111,7 @@ def batch_monte_carlo(
 
     Source: Sutton & Barto (2018), section 6.3.
     """
-    mdp, counts = as_task(task).mdp, count_transitions(task, episodes)
+    mdp, counts = as_task(task).tables, count_transitions(task, episodes)
     flags = (episodes.terminated, episodes.truncated)
     returns = discounted_returns(episodes.rewards, *flags, discount=mdp.discount)
     sums = torch.zeros_like(counts.visits)
@@ -122,9 +121,7 @@ def batch_monte_carlo(
     return torch.where(counts.visits > 0, mean, _start(task, counts, initial_values))
 
 
-def _start(
-    task: MDP | TabularTask, counts: Counts, initial_values: float | torch.Tensor
-) -> torch.Tensor:
+def _start(task: Task, counts: Counts, initial_values: float | torch.Tensor) -> torch.Tensor:
     start = torch.as_tensor(initial_values, dtype=counts.visits.dtype).to(counts.visits.device)
-    terminal = as_task(task).mdp.terminal
+    terminal = as_task(task).tables.terminal
     return torch.where(terminal, 0.0, start.expand_as(counts.visits)).clone()

@@ -3,6 +3,7 @@ and the loop that acts, counts and evaluates. The update itself is each learner'
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import NamedTuple
@@ -15,11 +16,11 @@ from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_memory
 from rlbook.ground.seeding import chosen_runs
-from rlbook.planning.mdp import MDP
-from rlbook.tabular.evaluation import greedy_returns
+from rlbook.tabular.env_tasks import EnvTask, keep
+from rlbook.tabular.evaluation import greedy_returns, sampled_returns
 from rlbook.tabular.schedules import Schedule, as_schedule
-from rlbook.tabular.tasks import TabularTask, as_task
-from rlbook.tabular.worlds import RunNoise, TabularWorld
+from rlbook.tabular.tasks import Tables, Task, as_task
+from rlbook.tabular.worlds import RunNoise, world_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +41,16 @@ class ControlConfig:
     evaluate_every: int | None = None
     """Evaluate after each so many steps, and before the first."""
     evaluate: Callable[[torch.Tensor], torch.Tensor] | None = None
-    """(R, S, A) -> (R,); by default the exact mean return of the greedy policy."""
+    """(R, S, A) -> (R,); by default the exact mean return of the greedy policy, or, without a
+    model, its mean in `evaluation_episodes`, played in environments of their own."""
+    evaluation_episodes: int = 20
+    """Of each run in each evaluation, where there is no model; cut after 1,000 steps if the
+    task has no time limit."""
 
     def __post_init__(self) -> None:
         if (self.num_steps is None) == (self.num_episodes is None):
             raise ValueError("give exactly one of num_steps and num_episodes")
-        for name in ("num_steps", "num_episodes", "evaluate_every"):
+        for name in ("num_steps", "num_episodes", "evaluate_every", "evaluation_episodes"):
             number = getattr(self, name)
             if number is not None:
                 require.positive_integer(name, number)
@@ -67,7 +72,7 @@ class ControlResult:
     steps: int
     """How many steps the longest run took."""
     evaluations: torch.Tensor | None
-    """(R, num_evals), by `evaluate`."""
+    """(R, num_evals), by `evaluate`: exact, or means of `config.evaluation_episodes`."""
     evaluation_steps: torch.Tensor | None
     """(num_evals,), the steps per run before each evaluation."""
     interrupted: bool
@@ -99,7 +104,7 @@ class ControlStep(NamedTuple):
 class QTable:
     """Q(s, a) of R runs, stored action first: what a step reads is then A vectors of length R."""
 
-    def __init__(self, num_runs: int, mdp: MDP, initial: float | torch.Tensor = 0.0):
+    def __init__(self, num_runs: int, mdp: Tables, initial: float | torch.Tensor = 0.0):
         S, A = mdp.reward.shape
         check_memory("the table Q (R, S, A)", num_runs, S, A)
         start = torch.as_tensor(initial, dtype=mdp.reward.dtype).expand(num_runs, S, A)
@@ -210,12 +215,13 @@ class EpisodeLog:
 class ControlLoop(Interruptible):
     """Acts in R runs and counts; `steps` yields what happened, and the learner updates.
 
-    Ctrl-C ends a block `with` the loop, and `result` hands back what was learned until then.
+    Ctrl-C ends a block `with` the loop, and `result` hands back what was learned until then. Any
+    other exception in it carries that result away, as `error.result`.
     """
 
     def __init__(
         self,
-        task: MDP | TabularTask,
+        task: Task,
         config: ControlConfig,
         *,
         num_runs: int | None = None,
@@ -225,7 +231,8 @@ class ControlLoop(Interruptible):
     ):
         """
         Args:
-            task: what is learned; `tabular_task` makes one of a Gymnasium environment.
+            task: what is learned; `tabular_task` makes one of a Gymnasium environment, with its
+                model or without.
             config: how it is learned, and for how long.
             num_runs: R independent runs, 0 .. R - 1.
             run_ids: instead, these runs. An id may occur more than once, for a sweep over step
@@ -238,17 +245,23 @@ class ControlLoop(Interruptible):
                 epsilon that is not in [0, 1]; more than fits in memory.
         """
         self.task, self.config, self.progress = as_task(task), config, progress
-        self.mdp, self.discount = self.task.mdp, self.task.mdp.discount
+        self.mdp, self.discount = self.task.tables, self.task.tables.discount
         self.seed, self.runs = seed, chosen_runs(num_runs, run_ids)
         R = self.num_runs = len(self.runs)
         self.epsilon = as_schedule("epsilon", config.epsilon, R, self.mdp.reward)
         self.step_size = as_schedule("step_size", config.step_size, R, self.mdp.reward)
         self.visits = self.counts()
         self.log = EpisodeLog(R, config.num_episodes, self.mdp.reward)
-        self.world = TabularWorld(self.task)
+        self.world = world_of(self.task, self.runs, seed=seed)
         self.taken = 0
+        self.q: QTable | None = None
         self.evaluations: list[torch.Tensor] = []
         self.evaluation_steps: list[int] = []
+
+    def __exit__(self, kind, error, trace) -> bool:
+        if isinstance(error, Exception) and self.q is not None:
+            keep(error, self.result(self.q.tensor()))
+        return super().__exit__(kind, error, trace)
 
     def table(self) -> QTable:
         return QTable(self.num_runs, self.mdp, self.config.initial_q)
@@ -268,7 +281,15 @@ class ControlLoop(Interruptible):
             q: the behaviour is epsilon-greedy in it.
             next_actions: also choose a_{t+1}, and act by it in the next step, as SARSA does.
             extra_noise: how many uniform numbers a step hands to the learner.
+
+        Raises:
+            ValueError: an environment that answers what no table can learn: see RunEnv.
         """
+        self.q = q
+        with closing(self.world):
+            yield from self._steps(q, next_actions, extra_noise)
+
+    def _steps(self, q: QTable, next_actions: bool, extra_noise: int) -> Iterator[ControlStep]:
         world, carried = self.world, torch.empty(0, dtype=torch.int64)
         choose = partial(epsilon_greedy_actions, all_allowed=self.mdp.all_allowed)
         columns = 2 + world.noise_columns + 2 * next_actions + extra_noise
@@ -289,19 +310,26 @@ class ControlLoop(Interruptible):
             alpha = self.alpha(self.visits, pairs)
             yield ControlStep(*step, carried, pairs, alpha, epsilon, extra)
             self.log.add(step.rewards, world.ended)
+            world.active = self.log.active
             self.taken += 1
 
     def _goes_on(self, q: QTable) -> bool:
         """Evaluate and show progress where it is time; is there more to learn?"""
         every, num_steps = self.config.evaluate_every, self.config.num_steps
         if every is not None and self.taken % every == 0:
-            evaluate = self.config.evaluate or partial(greedy_returns, self.task)
+            evaluate = self.config.evaluate or self._evaluate
             self.evaluations.append(evaluate(q.tensor()))
             self.evaluation_steps.append(self.taken)
         if self.progress and self.taken % 256 == 0:
             learned = self.taken if num_steps else int(self.log.episodes.min())
             self.bar.update(learned - self.bar.n)
         return self.taken < num_steps if num_steps else bool(self.log.active.any())
+
+    def _evaluate(self, q: torch.Tensor) -> torch.Tensor:
+        if not isinstance(self.task, EnvTask):
+            return greedy_returns(self.task, q)
+        number, runs = self.config.evaluation_episodes, self.runs
+        return sampled_returns(self.task, q, num_episodes=number, run_ids=runs, seed=self.seed)
 
     @cached_property
     def bar(self) -> tqdm:

@@ -4,7 +4,7 @@ R runs at once, and in each many episodes at a time: episodes under one policy a
 so for prediction nothing depends on how many are sampled together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,10 +16,10 @@ from rlbook.ground import require
 from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_memory
-from rlbook.planning.mdp import MDP
+from rlbook.tabular.env_tasks import keep
 from rlbook.tabular.episodes import Episodes, Recorder
 from rlbook.tabular.schedules import Schedule, as_schedule
-from rlbook.tabular.tasks import TabularTask, as_task
+from rlbook.tabular.tasks import Tables, Task
 
 EPISODES_AT_A_TIME = 1_000
 
@@ -110,7 +110,7 @@ def return_sums(
 
 
 def monte_carlo_prediction(
-    task: MDP | TabularTask,
+    task: Task,
     policy: torch.Tensor,
     *,
     num_episodes: int,
@@ -132,25 +132,55 @@ def monte_carlo_prediction(
 
     Raises:
         ValueError: episodes cut by a time limit: their returns are not known.
+        Exception: of an environment; `error.result` holds the means until then.
 
     Source: Sutton & Barto (2018), section 5.1.
     """
-    task = as_task(task)
     recorder = Recorder(task, num_runs=num_runs, run_ids=run_ids, seed=seed)
-    S = task.mdp.num_states
-    sums, counts = task.mdp.reward.new_zeros(2, recorder.num_runs, S)
-    starts = range(0, num_episodes, episodes_at_a_time)
-    with Interruptible() as learning:
+    tables, starts = recorder.mdp, range(0, num_episodes, episodes_at_a_time)
+    sums, counts = tables.reward.new_zeros(2, recorder.num_runs, tables.num_states)
+
+    def learn(episodes: Episodes) -> None:
+        new = monte_carlo_sums(tables, episodes, first_visit=first_visit)
+        sums.add_(new[0])
+        counts.add_(new[1])
+
+    def result() -> MonteCarloValues:
+        return MonteCarloValues(sums / counts.clamp(min=1), counts, learning.interrupted)
+
+    with _Learning(recorder, learn, result) as learning:
         for start in progress_bar(starts, description="episodes", show=progress):
             size = min(episodes_at_a_time, num_episodes - start)
-            episodes = recorder.record(policy, size)
-            new = monte_carlo_sums(task.mdp, episodes, first_visit=first_visit)
-            sums, counts = sums + new[0], counts + new[1]
-    return MonteCarloValues(sums / counts.clamp(min=1), counts, learning.interrupted)
+            learn(recorder.record(policy, size))
+    return result()
+
+
+class _Learning(Interruptible):
+    """A block that ends as Interruptible does; any other exception carries its result away.
+
+    What had been recorded when it came is learned from, and environments are closed.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        learn: Callable[[Episodes], None],
+        result: Callable[[], NamedTuple],
+    ):
+        self.recorder, self.learn, self.result = recorder, learn, result
+
+    def __exit__(self, kind, error, trace) -> bool:
+        interrupted = super().__exit__(kind, error, trace)
+        self.recorder.close()
+        if isinstance(recorded := getattr(error, "result", None), Episodes):
+            self.learn(recorded)
+        if isinstance(error, Exception):
+            keep(error, self.result())
+        return interrupted
 
 
 def monte_carlo_sums(
-    mdp: MDP, episodes: Episodes, *, first_visit: bool = True
+    mdp: Tables, episodes: Episodes, *, first_visit: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Sums (R, S) and numbers (R, S) of the returns of each state in a record."""
     flags = (episodes.terminated, episodes.truncated)
@@ -162,7 +192,7 @@ def monte_carlo_sums(
 
 
 def monte_carlo_control(
-    task: MDP | TabularTask,
+    task: Task,
     config: MonteCarloConfig,
     *,
     num_runs: int | None = None,
@@ -179,13 +209,21 @@ def monte_carlo_control(
 
     Source: Sutton & Barto (2018), sections 5.3 and 5.4.
     """
-    task = as_task(task)
     recorder = Recorder(task, num_runs=num_runs, run_ids=run_ids, seed=seed)
-    learner = _Averages(task.mdp, recorder.num_runs, config.initial_q, config.step_size)
-    epsilon = as_schedule("epsilon", config.epsilon, recorder.num_runs)
+    R, tables = recorder.num_runs, recorder.mdp
+    learner = _Averages(tables, R, config.initial_q, config.step_size)
+    epsilon = as_schedule("epsilon", config.epsilon, R)
     starts = range(0, config.num_episodes, config.episodes_per_update)
-    returns = task.mdp.reward.new_full((recorder.num_runs, config.num_episodes), torch.nan)
-    with Interruptible() as learning:
+    returns = tables.reward.new_full((R, config.num_episodes), torch.nan)
+
+    def learn(episodes: Episodes) -> None:
+        learner.learn(episodes)
+        returns[:, start : start + episodes.rewards.shape[1]] = episodes.rewards.sum(-1)
+
+    def result() -> MonteCarloControl:
+        return MonteCarloControl(learner.q, learner.visits, returns, learning.interrupted)
+
+    with _Learning(recorder, learn, result) as learning:
         for start in progress_bar(starts, description="episodes", show=progress):
             size = min(config.episodes_per_update, config.num_episodes - start)
             share = epsilon(torch.tensor(float(start))) if callable(epsilon) else epsilon
@@ -193,15 +231,14 @@ def monte_carlo_control(
             episodes = recorder.record(
                 policy, size, start_pairs=config.start_pairs, max_steps=config.max_steps
             )
-            learner.learn(episodes)
-            returns[:, start : start + size] = episodes.rewards.sum(-1)
-    return MonteCarloControl(learner.q, learner.visits, returns, learning.interrupted)
+            learn(episodes)
+    return result()
 
 
 class _Averages:
     """Q as the mean of first-visit returns, or with a constant step size."""
 
-    def __init__(self, mdp: MDP, num_runs: int, initial_q: float, step_size: float | None):
+    def __init__(self, mdp: Tables, num_runs: int, initial_q: float, step_size: float | None):
         S, A = mdp.reward.shape
         check_memory("Q (R, S, A)", num_runs, S, A)
         self.mdp, self.step_size = mdp, step_size

@@ -1,6 +1,7 @@
 """Control by temporal differences, R runs at once: Q-learning, SARSA, and their relatives.
 
 All take the arguments of `rlbook.tabular.ControlLoop`: a task, a `ControlConfig`, and which runs.
+The task may be an environment without a model: `tabular_task(env, discount=..., model=False)`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ import torch
 from rlbook.formulas.exploration import epsilon_greedy_policy
 from rlbook.formulas.returns import td_errors, td_targets
 from rlbook.ground import require
-from rlbook.planning.mdp import MDP
 from rlbook.tabular.control_loop import (
     ControlConfig,
     ControlLoop,
@@ -18,12 +18,12 @@ from rlbook.tabular.control_loop import (
     ControlStep,
     QTable,
 )
-from rlbook.tabular.tasks import TabularTask
+from rlbook.tabular.tasks import Task
 from rlbook.tabular.td_prediction import TRACES
 
 
 def q_learning(
-    task: MDP | TabularTask,
+    task: Task,
     config: ControlConfig,
     *,
     num_runs: int | None = None,
@@ -50,7 +50,7 @@ def q_learning(
 
 
 def double_q_learning(
-    task: MDP | TabularTask,
+    task: Task,
     config: ControlConfig,
     *,
     num_runs: int | None = None,
@@ -95,7 +95,7 @@ def double_q_learning(
 
 
 def sarsa(
-    task: MDP | TabularTask,
+    task: Task,
     config: ControlConfig,
     *,
     num_runs: int | None = None,
@@ -125,7 +125,7 @@ def sarsa(
 
 
 def expected_sarsa(
-    task: MDP | TabularTask,
+    task: Task,
     config: ControlConfig,
     *,
     num_runs: int | None = None,
@@ -169,7 +169,7 @@ def expected_value(q: torch.Tensor, epsilon: float | torch.Tensor) -> torch.Tens
 
 
 def n_step_sarsa(
-    task: MDP | TabularTask,
+    task: Task,
     config: ControlConfig,
     *,
     n: int,
@@ -242,7 +242,7 @@ class Waiting:
 
 
 def sarsa_lambda(
-    task: MDP | TabularTask,
+    task: Task,
     config: ControlConfig,
     *,
     lambda_: float,

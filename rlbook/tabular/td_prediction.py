@@ -14,9 +14,8 @@ from rlbook.ground import require
 from rlbook.ground.progress import Interruptible
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_memory
-from rlbook.planning.mdp import MDP
 from rlbook.tabular.episodes import Episodes
-from rlbook.tabular.tasks import TabularTask, as_task
+from rlbook.tabular.tasks import Task, as_task
 
 
 class Prediction(NamedTuple):
@@ -49,13 +48,13 @@ class Rows(Interruptible):
 
     def __init__(
         self,
-        task: MDP | TabularTask,
+        task: Task,
         episodes: Episodes,
         step_size: float | torch.Tensor,
         initial_values: float | torch.Tensor,
         progress: bool,
     ):
-        mdp = as_task(task).mdp
+        mdp = as_task(task).tables
         R, N, _ = episodes.states.shape
         alpha = torch.as_tensor(step_size, dtype=mdp.reward.dtype, device=mdp.reward.device)
         if not ((alpha >= 0) & (alpha <= 1)).all():
@@ -99,7 +98,7 @@ class Rows(Interruptible):
 
 
 def td_zero(
-    task: MDP | TabularTask,
+    task: Task,
     episodes: Episodes,
     *,
     step_size: float | torch.Tensor = 0.1,
@@ -122,7 +121,7 @@ def td_zero(
 
 
 def constant_alpha_monte_carlo(
-    task: MDP | TabularTask,
+    task: Task,
     episodes: Episodes,
     *,
     step_size: float | torch.Tensor = 0.1,
@@ -142,7 +141,7 @@ def constant_alpha_monte_carlo(
 
 
 def n_step_td(
-    task: MDP | TabularTask,
+    task: Task,
     episodes: Episodes,
     *,
     n: int,
@@ -200,7 +199,7 @@ TRACES = ("accumulating", "replacing")
 
 
 def td_lambda(
-    task: MDP | TabularTask,
+    task: Task,
     episodes: Episodes,
     *,
     lambda_: float,
@@ -247,7 +246,7 @@ def td_lambda(
 
 
 def offline_lambda_return(
-    task: MDP | TabularTask,
+    task: Task,
     episodes: Episodes,
     *,
     lambda_: float,

@@ -12,6 +12,7 @@ import torch
 from rlbook.ground.draws import from_thresholds, thresholds
 from rlbook.ground.seeding import run_generators
 from rlbook.planning.mdp import MDP
+from rlbook.tabular.env_tasks import EnvTask, RunEnvs
 from rlbook.tabular.tasks import TabularTask
 
 STEPS_PER_BLOCK = 256  # noise is drawn for so many steps of one run in one call
@@ -70,7 +71,10 @@ class TabularWorld:
         noise_columns: how many uniform numbers a step takes; fewer where nothing is random.
         states: (R,) int64, where each run is now.
         ended: (R,) bool, whether the last step ended an episode.
+        active: (R,) bool, the runs that still learn; here all act on, as that costs nothing.
     """
+
+    active: torch.Tensor
 
     def __init__(self, task: TabularTask):
         mdp = task.mdp
@@ -116,6 +120,66 @@ class TabularWorld:
         else:
             self.states = torch.where(self.ended, self.only_start, next_states)
         return WorldStep(states, actions, rewards, next_states, terminated, truncated)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class EnvWorld:
+    """A TabularWorld of R environments, one for each run, stepped in turn.
+
+    Attributes: those of TabularWorld. Noise is the environments' own. A run that is not active
+    rests: its environment is not stepped.
+    """
+
+    noise_columns = 0
+    active: torch.Tensor
+
+    def __init__(self, task: EnvTask, run_ids: Sequence[int], *, seed: int):
+        self.envs = RunEnvs(task, run_ids, seed=seed)
+
+    def reset(self, noise: torch.Tensor) -> None:
+        """Make the environments, and begin an episode in each; the noise is not used."""
+        self.states = torch.tensor([env.reset() for env in self.envs.open()])
+        self.ended = torch.zeros_like(self.states, dtype=torch.bool)
+        self.active = torch.ones_like(self.ended)
+
+    def step(self, actions: torch.Tensor, noise: Sequence[torch.Tensor]) -> WorldStep:
+        """Act in every run that is active, (R,) int64.
+
+        Raises:
+            ValueError: an environment that answers what no table can learn: see RunEnv.
+        """
+        before, after, rows = self.states, self.states.tolist(), []
+        active = self.active.tolist()
+        for k, (env, action) in enumerate(zip(self.envs.made, actions.tolist(), strict=True)):
+            row = env.step(action) if active[k] else (0.0, after[k], False, False)
+            rows.append(row)
+            _, next_state, terminated, truncated = row
+            after[k] = env.reset() if terminated or truncated else next_state
+        rewards, next_states, terminations, truncations = map(list, zip(*rows, strict=True))
+        terminated, truncated = torch.tensor([terminations, truncations])
+        self.states, self.ended = torch.tensor(after), terminated | truncated
+        return WorldStep(
+            states=before,
+            actions=actions,
+            rewards=torch.tensor(rewards, dtype=torch.float64),
+            next_states=torch.tensor(next_states),
+            terminated=terminated,
+            truncated=truncated,
+        )
+
+    def close(self) -> None:
+        self.envs.close()
+
+
+def world_of(
+    task: TabularTask | EnvTask, run_ids: Sequence[int], *, seed: int
+) -> TabularWorld | EnvWorld:
+    """The world in which these runs learn a task."""
+    if isinstance(task, EnvTask):
+        return EnvWorld(task, run_ids, seed=seed)
+    return TabularWorld(task)
 
 
 class Outcomes(NamedTuple):

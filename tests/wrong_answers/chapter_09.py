@@ -58,6 +58,44 @@ def rate(body: str) -> str:
     return RATE.format(body=body)
 
 
+KIOSK = """
+class Kiosk(gym.Env):
+    observation_space, action_space = gym.spaces.Discrete({states}), gym.spaces.Discrete(4)
+
+    def reset(self, *, seed=None, options=None):
+        {seeding}
+        {morning}
+        return self.bags, {{}}
+
+    def step(self, action):
+        there = {there}
+        sold = {sold}
+        before, self.bags, self.days = self.bags, there - sold, self.days + 1
+        reward = {reward}
+        return {answer}
+"""
+
+
+def kiosk(
+    states: int = 7,
+    seeding: str = "super().reset(seed=seed)",
+    morning: str = "self.bags = self.days = 0",
+    there: str = "min(self.bags + action, 6)",
+    sold: str = "min(there, int(self.np_random.integers(4)))",
+    reward: str = "5.0 * sold - 2.0 * action - 3.0 * (action > 0) - self.bags",
+    answer: str = "self.bags, reward, False, self.days == 30, {}",
+) -> str:
+    return KIOSK.format(
+        states=states,
+        seeding=seeding,
+        morning=morning,
+        there=there,
+        sold=sold,
+        reward=reward,
+        answer=answer,
+    )
+
+
 WRONG = {
     "9.1": [
         (update("target = r + discount * Q[s_next].max()"), "A termination stops the bootstrap"),
@@ -198,5 +236,37 @@ WRONG = {
         (drive(target="r if terminated else r + max(Q[s_next])"), "without the discount"),
         (drive(over="terminated"), "the episode is over"),
         (drive(start="0.0"), "Some pairs were not tried often enough"),
+    ],
+    "9.8": [
+        ("def kiosk(): return 7", "should be a gym.Env"),
+        (kiosk(states=6), "`observation_space` should be gym.spaces.Discrete(7)"),
+        (kiosk(seeding="self.np_random"), "Call super().reset(seed=seed)"),
+        (kiosk(sold="min(there, random.randrange(4))"), "Call super().reset(seed=seed)"),
+        (kiosk(morning="self.days = 0; self.bags = 3"), "begin with an empty freezer"),
+        (
+            kiosk(morning="self.bags, self.days = 0, getattr(self, 'days', 0)"),
+            "Does the count begin again",
+        ),
+        (kiosk(there="self.bags + action"), "0 to 6 can be"),
+        (kiosk(sold="int(self.np_random.integers(4))"), "0 to 6 can be"),
+        (kiosk(sold="min(there, int(self.np_random.integers(5)))"), "nobody asks for over 3"),
+        (kiosk(sold="min(there, int(self.np_random.integers(3)))"), "equally often"),
+        (kiosk(answer="self.bags, reward, self.days == 30, False, {}"), "is a cut, `truncated`"),
+        (kiosk(answer="self.bags, reward, self.days == 30, {}"), "should return 5 values"),
+        (kiosk(answer="self.bags, reward, False, self.days == 31, {}"), "True on day 30"),
+        (kiosk(reward="5.0 * sold - 2.0 * action - self.bags"), "The car costs 3"),
+        (kiosk(reward="5.0 * sold - 2.0 * action - 3.0 - self.bags"), "without an order"),
+        (kiosk(reward="5.0 * sold - 2.0 * action - 3.0 * (action > 0)"), "left in the evening"),
+        (
+            kiosk(reward="5.0 * sold - 2.0 * action - 3.0 * (action > 0) - there"),
+            "after the day's sales",
+        ),
+        (
+            kiosk(reward="5.0 * sold - 2.0 * (there - before) - 3.0 * (action > 0) - self.bags"),
+            "paid all the same",
+        ),
+        (kiosk(reward="5.0 * sold - 3.0 * (action > 0) - self.bags"), "only the sale was paid"),
+        (kiosk(reward="5.0 * sold - action - self.bags"), "the reward should be"),
+        (kiosk(reward="5.0 * sold / 0"), "raised ZeroDivisionError"),
     ],
 }

@@ -11,6 +11,7 @@ from rlbook.book.exercises.expectations import (
     expect_close,
     expect_shape,
 )
+from rlbook.book.exercises.kiosk import check_kiosk
 from rlbook.ground.seeding import generator
 from rlbook.tabular.evaluation import greedy_returns
 from rlbook.tabular.tasks import tabular_task
@@ -291,4 +292,5 @@ CHECKERS = {
     "9.3": check_drive,
     "9.4": check_double_q_targets,
     "9.5": check_exploration_rate,
+    "9.8": check_kiosk,
 }

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 NO_NUMBERS = {
     *("rlbook.book.experiments", "rlbook.ground.progress", "rlbook.ground.sources"),
-    *("rlbook.ground.checks", "rlbook.ground.plotting"),
+    *("rlbook.ground.checks", "rlbook.ground.plotting", "rlbook.deep.parts.keeping"),
 }
-"""Modules that draw, wait or compare: no stored number depends on them."""
+"""Modules that draw, wait, compare or keep: no stored number depends on them."""
 
 
 def hash_of(experiment: Experiment) -> str:

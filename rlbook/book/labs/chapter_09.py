@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rlbook.book.pictures import scenes
+from rlbook.ground import scenes
 from rlbook.ground.plotting import COLORS
 
 CELLS = 4  # and the exit, cell 4

@@ -11,7 +11,7 @@ import numpy as np
 
 from rlbook.book.labs.chapter_00 import draw
 from rlbook.book.paths import FIGURES
-from rlbook.book.pictures.drawing import animate_frames, figure_frame
+from rlbook.ground.animation import animate_frames, figure_frame
 from rlbook.ground.plotting import use_style
 
 PATH = FIGURES / "numbers_flow_back.gif"

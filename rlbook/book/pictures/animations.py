@@ -16,13 +16,14 @@ import numpy as np
 import torch
 
 from rlbook.book.paths import FIGURES
-from rlbook.book.pictures import scenes
-from rlbook.book.pictures.drawing import animate_frames, draw_named, figure_frame
+from rlbook.book.pictures.drawing import draw_named
 from rlbook.deep import ppo
 from rlbook.deep.parts.envs.native import ControlEnvs
 from rlbook.deep.parts.envs.physics import CONTROL_TASKS
 from rlbook.deep.parts.policies import CategoricalPolicy, GaussianPolicy
 from rlbook.deep.parts.rollouts import collect
+from rlbook.ground import scenes
+from rlbook.ground.animation import animate_frames, figure_frame
 from rlbook.ground.draws import draw_one
 from rlbook.ground.plotting import COLORS, use_style
 from rlbook.ground.seeding import Streams, generator

@@ -1,17 +1,13 @@
-"""What the pictures are made of: boxes, circles and arrows on a page measured in inches; and
-frames, which become a small animation."""
+"""What the pictures are made of: boxes, circles and arrows on a page measured in inches."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
-from PIL import Image
 
 from rlbook.ground.plotting import COLORS
 
@@ -94,35 +90,3 @@ def draw_named(
     for name in names or known:
         print(draw(name))
     return 0
-
-
-# ---------------------------------------------------------------- animations: frames in, a GIF out
-
-
-def figure_frame(fig: Figure) -> np.ndarray:
-    """The figure as it looks now: (height, width, 3), uint8; a frame of an animation."""
-    assert isinstance(fig.canvas, FigureCanvasAgg)
-    fig.canvas.draw()
-    return np.asarray(fig.canvas.buffer_rgba())[..., :3].copy()
-
-
-def animate_frames(frames, path: str | Path, *, fps: float = 5) -> Path:
-    """Write a looping GIF whose bytes depend on the frames only; the last one stays 2 s.
-
-    Args:
-        frames: images of one shape (height, width, 3), uint8, as `figure_frame` makes them.
-        path: where to write; its folder exists.
-    """
-    frames = [np.asarray(frame) for frame in frames]
-    shapes = {frame.shape for frame in frames}
-    if len(shapes) != 1 or frames[0].dtype != np.uint8 or frames[0].shape[2:] != (3,):
-        got = f"{sorted(shapes)} {sorted({str(frame.dtype) for frame in frames})}"
-        raise ValueError(f"frames must be uint8 of one shape (height, width, 3), got {got}")
-    sample = np.concatenate([frames[i] for i in (0, len(frames) // 2, -1)])
-    palette = Image.fromarray(sample).quantize(128)  # one for all frames: no flicker
-    images = [
-        Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in frames
-    ]
-    duration = [round(1000 / fps)] * (len(images) - 1) + [2000]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=duration, loop=0)
-    return Path(path)

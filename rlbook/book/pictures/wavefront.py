@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rlbook.book.paths import FIGURES
-from rlbook.book.pictures.drawing import animate_frames, figure_frame
+from rlbook.ground.animation import animate_frames, figure_frame
 from rlbook.ground.plotting import plot_grid_values, use_style
 from rlbook.ground.seeding import generator
 from rlbook.planning.bellman import bellman_optimality_backup

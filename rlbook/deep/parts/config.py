@@ -24,6 +24,10 @@ class TrainingConfig:
     """Greedy episodes of each evaluation."""
     evaluation_step_cap: int | None = None
     """Where an evaluation episode is cut; by default at the environment's time limit."""
+    stop_at_return: float | None = None
+    """A run whose evaluation has this mean return, or more, rests from then on, and the training
+    ends once all do. The evaluation that chose the moment flatters the run: `Result.evaluate` says
+    how good it is."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden_sizes", tuple(self.hidden_sizes))
@@ -32,6 +36,8 @@ class TrainingConfig:
         self.require_positive_integers("num_envs", "evaluation_episodes")
         if self.num_evals < 2 or int(self.num_evals) != self.num_evals:
             raise ValueError(f"num_evals must be a whole number >= 2, got {self.num_evals}")
+        if self.stop_at_return is not None and not math.isfinite(self.stop_at_return):
+            raise ValueError(f"stop_at_return must be a finite number, got {self.stop_at_return}")
         if any(size < 1 or int(size) != size for size in self.hidden_sizes):
             raise ValueError(f"hidden_sizes must be positive, got {self.hidden_sizes}")
 

@@ -53,7 +53,7 @@ class CategoricalPolicy(nn.Module):
     @staticmethod
     def kl(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         """KL(old || new) of what `parameters_of` gave, (R, ..., A) -> (R, ...). Eq. (16.1)."""
-        return kl_categorical(old, new)
+        return kl_categorical(old, new, checked=False)
 
     def distribution(self, observations: torch.Tensor) -> Categorical:
         return Categorical(logits=self.network(observations))

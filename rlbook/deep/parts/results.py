@@ -83,7 +83,7 @@ class Result:
     cut_episodes: np.ndarray
     """(R, num_evals), how many episodes the step cap of the evaluation cut."""
     log: dict[str, np.ndarray]
-    """name -> (R, updates)."""
+    """name -> (R, updates); NaN where a run rests."""
     frozen: dict[int, str]
     """run id -> why it was stopped."""
     interrupted: bool
@@ -97,6 +97,9 @@ class Result:
     spaces: "Spaces"
     continuations: int = 0
     """How often this training was continued."""
+    stopped: dict[int, str] = field(default_factory=dict)
+    """run id -> when it reached the config's `stop_at_return`. It rests from there on: its later
+    evaluations are of the same policy."""
     exact: bool = False
     """Whether `train(..., resume=result)` goes on as if it had not stopped, to the bit; False where
     the environments cannot be saved, and begin new episodes."""
@@ -166,6 +169,7 @@ class Result:
             "config": {f.name: getattr(self.config, f.name) for f in fields(self.config)},
             "env": self.env if isinstance(self.env, str) else None,
             "frozen": {str(run): reason for run, reason in self.frozen.items()},
+            "stopped": {str(run): reason for run, reason in self.stopped.items()},
             "spaces": self.spaces.plain(),
         }
         names = ("interrupted", "wall_time", "run_ids", "seed", "continuations", "exact")
@@ -255,7 +259,10 @@ def read_result(
         generators = [torch.Generator() for _ in metadata["run_ids"]]
         networks = nn.ModuleDict(make_networks(spaces, config, generators)).to(device)
         networks.load_state_dict(named(tensors, "network."))
-        frozen = {int(run): reason for run, reason in metadata.pop("frozen").items()}
+        frozen, stopped = (
+            {int(run): reason for run, reason in metadata.pop(name, {}).items()}
+            for name in ("frozen", "stopped")
+        )
     except (KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} does not fit {config_class.__module__}: {error}") from error
     return Result(
@@ -265,6 +272,7 @@ def read_result(
         cut_episodes=tensors["cut_episodes"].cpu().numpy(),
         log={name: x.cpu().numpy() for name, x in named(tensors, "log.").items()},
         frozen=frozen,
+        stopped=stopped,
         config=config,
         spaces=spaces,
         state=named(tensors, "state."),

@@ -69,6 +69,8 @@ def collect(
     actions = seen  # until the first step shows their shape
     running = torch.ones(R, E, dtype=torch.bool, device=seen.device)
     scale = scale_to_bounds(envs.action_low, envs.action_high)
+    if whole_episodes and hasattr(envs, "one_episode"):
+        envs.one_episode()
     for t in range(T):
         chosen = act(observations, t)
         step = envs.step(scale(chosen))

@@ -1,22 +1,80 @@
-"""A copy of everything that an update changes."""
+"""Everything that an update changes, as tensors: to go back to, to save, and to go on from."""
 
 from typing import Protocol
 
 import torch
 from torch import nn
 
+from rlbook.deep.parts.envs.interface import BatchedEnvs
 from rlbook.deep.parts.record import Record
+from rlbook.deep.parts.replay import Replay
+from rlbook.deep.parts.results import named
+from rlbook.ground.saving import load_optimizer, optimizer_state
+from rlbook.ground.seeding import Streams
 
 
 class Stateful(Protocol):
-    """What a snapshot is taken of: a training."""
+    """What has such a state: a training."""
 
     networks: nn.ModuleDict
     record: Record
+    streams: Streams
+    envs: BatchedEnvs
+    evaluation_envs: BatchedEnvs
+    observations: torch.Tensor | None
+    optimizers: dict[str, torch.optim.Optimizer]
+    tensors: dict[str, torch.Tensor]
+    replays: dict[str, Replay]
+    device: torch.device
+    env_steps: torch.Tensor
+    updates_done: int
+    gradient_steps: int
 
-    def small_state(self) -> dict[str, torch.Tensor]: ...
 
-    def load_state(self, state: dict[str, torch.Tensor]) -> None: ...
+def small_state(training: Stateful) -> dict[str, torch.Tensor]:
+    """All but the networks and the contents of memories: numbers that all runs share have no
+    axis, everything else has the runs first."""
+    state = {"streams": training.streams.state(), "env_steps": training.env_steps}
+    counts = {"updates": training.updates_done, "gradient_steps": training.gradient_steps}
+    counts |= {f"{name}.added": replay.added for name, replay in training.replays.items()}
+    state |= {name: torch.tensor(count) for name, count in counts.items()}
+    if training.observations is not None:
+        state["observations"] = training.observations
+    for name, envs in _envs_by_name(training).items():
+        if hasattr(envs, "save_state"):
+            state |= {f"{name}.{key}": x for key, x in envs.save_state().items()}
+    state |= {f"tensor.{name}": tensor for name, tensor in training.tensors.items()}
+    return state | optimizer_state(training.optimizers)
+
+
+def load_state(training: Stateful, state: dict[str, torch.Tensor]) -> None:
+    """Go back, or on, to where `small_state` stood: all but what an agent has not made yet,
+    which is loaded when it does."""
+    training.streams.load_state(state["streams"])
+    training.env_steps = state["env_steps"].to(training.device, copy=True)
+    training.updates_done = int(state["updates"])
+    training.gradient_steps = int(state["gradient_steps"])
+    for name, envs in _envs_by_name(training).items():
+        own = named(state, f"{name}.")
+        if own and hasattr(envs, "load_state"):
+            envs.load_state(own)
+    if "observations" in state and saves_episodes(training.envs):
+        training.observations = state["observations"].to(training.device)
+    for name, tensor in training.tensors.items():
+        tensor.copy_(state[f"tensor.{name}"])
+    for name, replay in training.replays.items():
+        replay.added = int(state[f"{name}.added"])
+    for name, optimizer in training.optimizers.items():
+        load_optimizer(name, optimizer, state)
+
+
+def saves_episodes(envs: BatchedEnvs) -> bool:
+    """Whether they go on in the middle of an episode."""
+    return getattr(envs, "saves_episodes", False)
+
+
+def _envs_by_name(training: Stateful) -> dict[str, BatchedEnvs]:
+    return {"envs": training.envs, "evaluation_envs": training.evaluation_envs}
 
 
 class Snapshot:
@@ -24,7 +82,7 @@ class Snapshot:
 
     def __init__(self, training: Stateful):
         self.networks = {k: v.clone() for k, v in training.networks.state_dict().items()}
-        self.state = {name: x.clone() for name, x in training.small_state().items()}
+        self.state = {name: x.clone() for name, x in small_state(training).items()}
         self.logged = training.record.lengths()
 
     def restore(self, training: Stateful, rows: list[int] | None = None) -> None:
@@ -33,11 +91,11 @@ class Snapshot:
         training.record.back_to(self.logged, rows)
         if rows is None:
             training.networks.load_state_dict(self.networks)
-            training.load_state(self.state)
+            load_state(training, self.state)
             return
         for name, now in training.networks.state_dict().items():
             now[rows] = self.networks[name][rows]
-        for name, now in training.small_state().items():
+        for name, now in small_state(training).items():
             if name.startswith(("optimizer.", "tensor.")) and now.ndim:
                 # an optimiser that had taken no step had no moments: they begin at 0
                 now[rows] = self.state[name][rows] if name in self.state else 0

@@ -16,7 +16,7 @@ An agent's `train` is a page: collect, targets, loss, step.
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -25,19 +25,21 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from rlbook.deep.parts.config import TrainingConfig
-from rlbook.deep.parts.envs.interface import BatchedEnvs, close
+from rlbook.deep.parts.envs.interface import close
 from rlbook.deep.parts.envs.make import Env, make_envs
+from rlbook.deep.parts.keeping import Keep, Keeper
 from rlbook.deep.parts.networks import clip_gradients_per_run
 from rlbook.deep.parts.policies import acting
 from rlbook.deep.parts.record import Record
 from rlbook.deep.parts.replay import Replay
-from rlbook.deep.parts.results import Result, Spaces, evaluate, named, read_result
+from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
 from rlbook.deep.parts.rollouts import Rollout, collect, first_not_finite, not_finite
-from rlbook.deep.parts.snapshot import Snapshot
+from rlbook.deep.parts.snapshot import Snapshot, load_state, saves_episodes, small_state
 from rlbook.ground.frozen_step import frozen_step
+from rlbook.ground.progress import finish_imports
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_device, require_shape
-from rlbook.ground.saving import load_optimizer, optimizer_state
+from rlbook.ground.saving import load_optimizer
 from rlbook.ground.seeding import Streams
 
 INITIAL_WEIGHTS, LEARNING, EVALUATION = range(3)
@@ -63,10 +65,12 @@ class Training:
             environments that can be saved: those of this package in torch. Then half and half
             are the whole, to the bit. Gymnasium's cannot: they begin new episodes, and the
             result's `exact` is False.
+        keep: a folder for curves and checkpoints; see `Keep`.
 
     Attributes:
         envs, networks, device, run_ids; streams: the agent's own random numbers.
-        frozen: {run id: why it was stopped}; resting: (R,) bool, the same on the device.
+        frozen: {run id: why it was stopped}; stopped: {run id: when it had learned enough};
+            resting: (R,) bool, both on the device.
         further: this training continues one that had ended.
 
     Raises:
@@ -86,21 +90,24 @@ class Training:
         seed: int = 0,
         progress: bool = True,
         resume: Result | str | os.PathLike | None = None,
+        keep: Keep | None = None,
     ):
         self.started = time.perf_counter()
+        finish_imports()
         self.config, self.env, self.show_progress = config, env, progress
         self.run_ids = list(range(num_runs) if run_ids is None else run_ids)
         self.device = check_device(device or "cpu")
         self.streams = Streams(seed, self.run_ids, self.device)
         if resume is not None and not isinstance(resume, Result):
             resume = read_result(resume, type(config), make_networks, self.device)
-        self.resume = resume
+        self.resume, self.keeper = resume, Keeper(keep, self.result, resume)
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.observations: torch.Tensor | None = None
         self.record = Record(len(self.run_ids))
         self.tensors: dict[str, torch.Tensor] = {}
         self.replays: dict[str, Replay] = {}
         self.frozen: dict[int, str] = {}
+        self.stopped: dict[int, str] = {}
         self.resting = torch.zeros(len(self.run_ids), dtype=torch.bool, device=self.device)
         self.env_steps = torch.zeros(len(self.run_ids), dtype=torch.long, device=self.device)
         self.updates_done, self.gradient_steps, self.fraction = 0, 0, 0.0
@@ -162,6 +169,8 @@ class Training:
         self._made.close()
         if isinstance(error, Exception) and self.updates_done:
             self._hand_over(error)
+        if self.updates_done:
+            self.keeper.ended(error)
         return self.interrupted
 
     def _hand_over(self, error: Exception) -> None:
@@ -175,7 +184,7 @@ class Training:
     def updates(self, count: int) -> Iterator[int]:
         """0 .. count - 1, with progress and evaluations; `fraction` says how much is done.
 
-        Ends early where all runs are frozen.
+        Ends early where all runs rest, frozen or stopped.
         """
         if count < 1:
             raise ValueError("total_steps must be enough for one update of all environments")
@@ -188,19 +197,21 @@ class Training:
                 self.fraction = update / count
                 if update in due:
                     self._evaluate(bar)
-                if len(self.frozen) == len(self.run_ids):
-                    warnings.warn("all runs are frozen: the training ends", stacklevel=2)
+                if len(self.frozen) + len(self.stopped) == len(self.run_ids):
+                    if not self.stopped:
+                        warnings.warn("all runs are frozen: the training ends", stacklevel=2)
                     return
                 self._before = Snapshot(self)
                 yield update
                 self._settle(self._before)
                 self.updates_done, self._before = update + 1, None
+                self.keeper.updated()
                 bar.update()
             self._evaluate(bar)
 
     def _settle(self, before: Snapshot) -> None:
         """The end of an update, the one place that waits for the device: runs with bad numbers
-        are named and frozen, and those that are frozen go back to what they were before."""
+        are named and frozen, and those that rest go back to what they were before."""
         reasons, self._suspects = list(self._suspects), self._suspects
         if reasons:
             found = torch.stack([self._suspects[reason] for reason in reasons]).tolist()
@@ -208,13 +219,13 @@ class Training:
                 for row in (row for row, bad in enumerate(rows) if bad):
                     self._freeze_run(row, reason)
         self._suspects = {}
-        rows = [row for row, run in enumerate(self.run_ids) if run in self.frozen]
+        rows = self._rows_of(self.frozen | self.stopped)
         if rows:
             before.restore(self, rows)
 
     def _freeze_run(self, row: int, reason: str) -> None:
         run = self.run_ids[row]
-        if run in self.frozen:
+        if run in self.frozen | self.stopped:
             return
         if reason == GIVEN and self._rollout is not None:
             env, step, what = first_not_finite(self._rollout, row)
@@ -223,6 +234,20 @@ class Training:
         self.resting[row] = True
         self.frozen[run] = f"{reason}, after {int(self.env_steps[row])} environment steps"
         warnings.warn(f"run {run} is frozen: {self.frozen[run]}", stacklevel=4)
+
+    def _stop_runs(self, returns: torch.Tensor) -> None:
+        """Those whose evaluation (R,) reached `stop_at_return` rest from now on."""
+        wanted = self.config.stop_at_return
+        if wanted is None:
+            return
+        for row in ((returns >= wanted) & ~self.resting).nonzero().flatten().tolist():
+            self.resting[row] = True
+            reached = f"{float(returns[row]):g} >= {wanted:g} in an evaluation"
+            steps = f"after {int(self.env_steps[row])} environment steps"
+            self.stopped[self.run_ids[row]] = f"{reached}, {steps}"
+
+    def _rows_of(self, runs: Container[int]) -> list[int]:
+        return [row for row, run in enumerate(self.run_ids) if run in runs]
 
     def collect(self, steps: int) -> Rollout:
         """T steps of the current policy in all environments, where the last ones ended."""
@@ -292,6 +317,7 @@ class Training:
             networks=self.networks,
             **self.record.arrays(earlier),
             frozen=self.frozen,
+            stopped=self.stopped,
             interrupted=self.interrupted,
             wall_time=time.perf_counter() - self.started + (earlier.wall_time if earlier else 0),
             run_ids=self.run_ids,
@@ -300,7 +326,7 @@ class Training:
             env=self.env,
             spaces=Spaces.of(self.envs),
             continuations=earlier.continuations + 1 if earlier else 0,
-            exact=self._saves_episodes(),
+            exact=saves_episodes(self.envs),
             state=self._state(),
         )
 
@@ -327,8 +353,10 @@ class Training:
             earlier.check_fits(self.run_ids, self.streams.seed, self.networks)
             self.networks.load_state_dict(earlier.networks.state_dict())
             self.frozen = dict(earlier.frozen)
-            self.resting |= self.resting.new_tensor([run in self.frozen for run in self.run_ids])
-            self.load_state(earlier.state)
+            if earlier.config.stop_at_return == self.config.stop_at_return:
+                self.stopped = dict(earlier.stopped)
+            self.resting[self._rows_of(self.frozen | self.stopped)] = True
+            load_state(self, earlier.state)
 
     def _collect(
         self, observations: torch.Tensor, steps: int, *, whole_episodes: bool = False
@@ -344,50 +372,10 @@ class Training:
     def _state(self) -> dict[str, torch.Tensor]:
         """What a Result needs to go on from, beside the networks: numbers that all runs share have
         no axis, everything else has the runs first."""
-        state = self.small_state()
+        state = small_state(self)
         for name, replay in self.replays.items():
             state |= {f"{name}.{field}": kept for field, kept in replay.state().items()}
         return state
-
-    def small_state(self) -> dict[str, torch.Tensor]:
-        """The same without the memories' contents."""
-        state = {"streams": self.streams.state(), "env_steps": self.env_steps}
-        counts = {"updates": self.updates_done, "gradient_steps": self.gradient_steps}
-        counts |= {f"{name}.added": replay.added for name, replay in self.replays.items()}
-        state |= {name: torch.tensor(count) for name, count in counts.items()}
-        if self.observations is not None:
-            state["observations"] = self.observations
-        for name, envs in self._envs_by_name().items():
-            if hasattr(envs, "save_state"):
-                state |= {f"{name}.{key}": x for key, x in envs.save_state().items()}
-        state |= {f"tensor.{name}": tensor for name, tensor in self.tensors.items()}
-        return state | optimizer_state(self.optimizers)
-
-    def load_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Go back, or on, to where `small_state` stood: all but the networks and what an agent
-        has not made yet, which is loaded when it does."""
-        self.streams.load_state(state["streams"])
-        self.env_steps = state["env_steps"].to(self.device, copy=True)
-        self.updates_done = int(state["updates"])
-        self.gradient_steps = int(state["gradient_steps"])
-        for name, envs in self._envs_by_name().items():
-            own = named(state, f"{name}.")
-            if own and hasattr(envs, "load_state"):
-                envs.load_state(own)
-        if "observations" in state and self._saves_episodes():
-            self.observations = state["observations"].to(self.device)
-        for name, tensor in self.tensors.items():
-            tensor.copy_(state[f"tensor.{name}"])
-        for name, replay in self.replays.items():
-            replay.added = int(state[f"{name}.added"])
-        for name, optimizer in self.optimizers.items():
-            load_optimizer(name, optimizer, state)
-
-    def _saves_episodes(self) -> bool:
-        return getattr(self.envs, "saves_episodes", False)
-
-    def _envs_by_name(self) -> dict[str, BatchedEnvs]:
-        return {"envs": self.envs, "evaluation_envs": self.evaluation_envs}
 
     def _evaluate(self, bar: tqdm) -> None:
         policy, cap = acting(self.networks), self.config.evaluation_step_cap
@@ -399,7 +387,9 @@ class Training:
         returns = evaluation.returns.mean(dim=1)
         for row in (~returns.isfinite()).nonzero().flatten().tolist():
             self._freeze_run(row, "its return in an evaluation is not finite")
-        returns = returns.masked_fill(self.resting, torch.nan)
+        returns[self._rows_of(self.frozen)] = torch.nan
+        self._stop_runs(returns)
         self.record.add_evaluation(returns, evaluation.cut.sum(dim=1), self.env_steps)
+        self.keeper.evaluated()
         speed = steps.sum() / (time.perf_counter() - self.started)
         bar.set_postfix_str(f"return {float(returns.nanmean()):.1f}, {speed:,.0f} steps/s")

@@ -16,6 +16,7 @@ from torch import nn
 
 from rlbook.ground import require
 from rlbook.ground.frozen_step import frozen_step
+from rlbook.ground.progress import finish_imports
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.seeding import Streams
 from rlbook.language.grpo_loss import Config, Steps, grpo_loss, make_advantages
@@ -128,6 +129,7 @@ def train_solvable(
     Raises:
         ValueError: a loss that is not (R,), or what World and SolvableLM refuse.
     """
+    finish_imports()
     config = config or SolvableConfig()
     num_steps = config.num_steps
     streams = Streams(seed, range(num_runs) if run_ids is None else run_ids)

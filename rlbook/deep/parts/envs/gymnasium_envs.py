@@ -9,6 +9,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
+from rlbook.deep.parts.envs.advice import action_advice, observation_advice
 from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.deep.parts.envs.watched import Watched
 from rlbook.ground.seeding import Streams
@@ -50,8 +51,9 @@ def probe(env: str | Callable[[], gym.Env]) -> Description:
     spec = one.spec
     name = name if spec is None else spec.id
     try:
-        observation_space = check_observation_space(name, one.observation_space)
-        action_space = check_action_space(name, one.action_space)
+        code = f'gymnasium.make("{env}")' if isinstance(env, str) else "factory()"
+        observation_space = check_observation_space(name, one.observation_space, code)
+        action_space = check_action_space(name, one.action_space, code)
     finally:
         one.close()
     own_vector = isinstance(env, str) and spec is not None and spec.vector_entry_point is not None
@@ -65,27 +67,32 @@ def probe(env: str | Callable[[], gym.Env]) -> Description:
     )
 
 
-def check_observation_space(name: str, space: gym.Space) -> spaces.Box:
-    """The space, if it is one of vectors of numbers, (obs,)."""
+def check_observation_space(name: str, space: gym.Space, make: str) -> spaces.Box:
+    """The space, if it is one of vectors of numbers, (obs,).
+
+    Args:
+        make: the code that makes the environment, for advice.
+    """
     if isinstance(space, spaces.Box) and space.low.ndim == 1:
         return space
+    advice = observation_advice(space, make)
+    tables = "rlbook.tabular.tabular_task(..., discount=..., model=False), chapter 09"
     if isinstance(space, spaces.Discrete):
         raise ValueError(
-            f"{name} has discrete observations ({space}): no network is needed; "
-            "use the tables of chapter 09, rlbook.tabular"
+            f"{name} has discrete observations ({space}): no network is needed; tables learn it, "
+            f"{tables}; or, for a network, {advice}"
         )
     if isinstance(space, spaces.Box):
         kind = "images" if space.low.ndim == 3 else "arrays"
         found = f"{kind} of shape {space.shape}"
+    elif isinstance(space, spaces.MultiDiscrete | spaces.Tuple):
+        found = f"a {type(space).__name__} (if it is of whole numbers, tables learn it: {tables})"
     else:
         found = f"a {type(space).__name__}"
-    raise ValueError(
-        f"{name} observes {found}, but the learners take vectors of numbers; give a factory, "
-        "lambda: gymnasium.wrappers.FlattenObservation(gymnasium.make(...))"
-    )
+    raise ValueError(f"{name} observes {found}, but the learners take vectors of numbers; {advice}")
 
 
-def check_action_space(name: str, space: gym.Space) -> spaces.Discrete | spaces.Box:
+def check_action_space(name: str, space: gym.Space, make: str) -> spaces.Discrete | spaces.Box:
     """The space, if it is Discrete, or one of vectors of real numbers."""
     if isinstance(space, spaces.Discrete):
         return space
@@ -93,7 +100,7 @@ def check_action_space(name: str, space: gym.Space) -> spaces.Discrete | spaces.
         return space
     raise ValueError(
         f"{name} takes actions {space}, but the learners give Discrete ones, or a Box of one axis "
-        "of real numbers; give a factory that wraps it, with gymnasium.wrappers.TransformAction"
+        f"of real numbers; {action_advice(space, make)}"
     )
 
 

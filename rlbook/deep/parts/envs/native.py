@@ -52,6 +52,7 @@ class ControlEnvs:
         self._box = torch.tensor(task.start, dtype=torch.float64, device=device)
         self._valid = torch.ones(self.num_runs, num_envs, dtype=torch.bool, device=device)
         self._state: torch.Tensor | None = None
+        self._one_episode = False
         self._resets, self._noise = 0, streams.spawn(0)
         self._block = self._noise.state()  # before the starts at hand were drawn
         self._starts: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -64,7 +65,7 @@ class ControlEnvs:
 
     def reset(self) -> torch.Tensor:
         """Begin an episode everywhere: observations (R, E, obs)."""
-        self._resets += 1
+        self._resets, self._one_episode = self._resets + 1, False
         self._noise, self._starts = self.streams.spawn(self._resets), []
         self._state, observations = self._next_starts()
         self._elapsed = torch.zeros_like(self._valid, dtype=torch.long)
@@ -92,10 +93,15 @@ class ControlEnvs:
         rewards = rewards.to(self.dtype)
         return EnvStep(rewards, terminated, truncated, next_observations, observations, self._valid)
 
+    def one_episode(self) -> None:
+        """After a reset: nobody looks at what follows the first end. How long all go on depends on
+        the longest episode of all runs, so `save_state` does not keep where they stand."""
+        self._one_episode = True
+
     def save_state(self) -> dict[str, torch.Tensor]:
         """Everything that the next steps depend on, for `load_state`."""
         state = {"resets": torch.tensor(self._resets)}
-        if self._state is None:
+        if self._state is None or self._one_episode:
             return state
         here = {"state": self.get_state(), "elapsed": self._elapsed.clone(), "noise": self._block}
         return state | here | {"starts_left": torch.tensor(len(self._starts))}
