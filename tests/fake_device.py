@@ -151,10 +151,15 @@ class _Calls(TorchFunctionMode):
             return torch.tensor(*args[1:], **{"dtype": args[0].dtype} | kwargs).to(META)
         if func in (torch.Tensor.__getitem__, torch.Tensor.__setitem__):
             parts = args[1] if isinstance(args[1], tuple) else (args[1],)
-            parts = tuple(torch.tensor(x).to(META) if isinstance(x, list) else x for x in parts)
+            parts = tuple(_index(x) if isinstance(x, list) else x for x in parts)
             args = (args[0], parts, *args[2:]) if isinstance(args[0], FakeTensor) else args
         args = tuple(known.get(x, x) if isinstance(x, torch.device | str) else x for x in args)
         return func(*args, **kwargs | ({"device": known.get(device, device)} if device else {}))
+
+
+def _index(numbers):
+    """On the device; of an empty list torch would make floats."""
+    return torch.tensor(numbers, dtype=None if numbers else torch.long).to(META)
 
 
 # ---------------------------------------------------------------- who waits

@@ -178,6 +178,7 @@ WAITING = {
     "where": lambda x: x.nonzero(),
     "a choice": lambda x: x[x > 0],
     "rows by a list": lambda x: x[[0, 1]],
+    "no row": lambda x: x[[]],
     "a list": lambda x: x.new_tensor([1.0, 2.0]),
 }
 
@@ -214,6 +215,7 @@ def test_what_stays_on_the_device_is_not_listed():
 
 G = torch.Generator().manual_seed(0)
 LOOKS = {
+    "formulas/divergences.py:kl_categorical": "logits of no distribution; agents do not ask",
     "formulas/divergences.py:kl_regularized_optimum": "are these all the answers there are?",
     "formulas/exploration.py:greedy_policy": "a row where nothing is allowed",
     "formulas/exploration.py:epsilon_greedy_policy": "epsilon comes as a number",
@@ -230,6 +232,7 @@ LOOKS = {
 }
 """Where formulas look at numbers, and what for. Agents that learn meet TRPO's two only."""
 LOOKING = {
+    "kl_categorical": "kl_categorical",
     "bayes_accuracy": "_all",
     "kl_regularized_optimum": "_all kl_regularized_optimum",
     "greedy_policy": "greedy_policy",
