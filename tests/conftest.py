@@ -20,6 +20,7 @@ from broken_claims import breaking_sources
 from clean_process import HAS_FORKSERVER, in_clean_process, skip_without_forkserver
 from mutant_runs import run_chapter, run_unit_tests
 from parsed_notebook import chapters
+from permitted_skips import unlisted
 
 from rlbook.book.chapters import CHAPTERS
 
@@ -50,6 +51,7 @@ class Deprecations(logging.Handler):
 logging.getLogger("transformers").addHandler(Deprecations())
 _pool = pytest.StashKey[ThreadPoolExecutor]()
 _runs = pytest.StashKey[dict[str, Future]]()
+_skips: list[tuple[str, str]] = []
 
 
 @pytest.fixture
@@ -95,8 +97,25 @@ def pretrain() -> None:
     subprocess.run([sys.executable, "-c", SMALL_MODELS], env=environment, check=True)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember where and why something is skipped."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        path, _, reason = report.longrepr
+        _skips.append((path, reason.removeprefix("Skipped: ")))
+
+
+pytest_collectreport = pytest_runtest_logreport  # of a whole file
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    for skip in unlisted(_skips):
+        terminalreporter.write_line(f"FAILED: no permitted skip (tests/permitted_skips.py): {skip}")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Should the tests end early, wait for nothing."""
+    """A skip that is not permitted fails the run. Should tests end early, wait for nothing."""
+    if unlisted(_skips) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if pool := session.config.stash.get(_pool, None):
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():

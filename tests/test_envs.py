@@ -357,6 +357,15 @@ def test_environments_that_no_learner_can_use(env, message):
         build(env)
 
 
+@pytest.mark.parametrize("env", ["LunarLander-v3", "BipedalWalker-v3", "Hopper-v5"])
+def test_box2d_and_mujoco_come_with_the_extra(env):
+    envs = build(env, num_envs=2)
+    envs.reset()
+    step = envs.step(random_actions(envs, generator(0)))
+    assert step.next_observations.isfinite().all() and not step.terminated.any()
+    envs.close()
+
+
 def test_one_environment_for_all():
     one = gym.make("Acrobot-v1")
     with pytest.raises(ValueError, match="is one environment; give its id, or a function"):

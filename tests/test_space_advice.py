@@ -58,7 +58,7 @@ OBSERVATIONS = {
     ),
     "observes arrays of shape .*flatten what it observes:": spaces.Box(0, 1, (8, 3)),
     r"observes arrays of shape \(\), .*flatten what it observes:": spaces.Box(0, 1, ()),
-    "rlbook.tabular; or, for a network, flatten what it observes": spaces.Discrete(4, start=2),
+    "chapter 09; or, for a network, flatten what it observes": spaces.Discrete(4, start=2),
     "observes a MultiBinary": spaces.MultiBinary(5),
     "observes a MultiDiscrete": spaces.MultiDiscrete([2, 3]),
     "observes a Text": spaces.Text(6),

@@ -63,6 +63,6 @@ def finish_imports() -> None:
     """
     with uninterrupted():
         parameter = torch.zeros(1, requires_grad=True)
-        optimizer = torch.optim.Adam([parameter], lr=1e-3)
+        optimizer = torch.optim.SGD([parameter])
         parameter.sum().backward()
         optimizer.step()

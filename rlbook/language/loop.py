@@ -23,7 +23,6 @@ import torch
 from torch import nn
 
 from rlbook.ground import require
-from rlbook.ground.progress import finish_imports
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.saving import load_optimizer, load_tensors, optimizer_state, save_tensors
 from rlbook.ground.seeding import generator
@@ -87,7 +86,6 @@ class Loop:
         checkpoint_every: int = 50,
         resume: str | Path | None = None,
     ):
-        finish_imports()
         require.at_least("num_steps", num_steps, 1)
         require.at_least("checkpoint_every", checkpoint_every, 1)
         self.models, self.num_steps, self.seed = dict(models), num_steps, seed

@@ -48,6 +48,8 @@ WARNINGS = (  # what a later release will break, it announces; conftest.py sets 
     "ignore:`torch.jit.script` is deprecated:DeprecationWarning",
     # peft 0.21 asks a model of transformers for what is called otherwise since 5.24
     "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning",
+    # Box2D's import, written by swig: as an error it would end the process
+    "ignore:builtin type :DeprecationWarning",
 )
 ENVIRONMENT = {  # the tests set the same variables before they start a kernel
     "RLBOOK_QUIET": "1",
