@@ -74,16 +74,27 @@ def test_the_example_prints_what_the_readme_shows():
     assert done.stdout == shown
 
 
-def test_the_other_examples_run(tmp_path):
-    """With a tenth of their steps."""
-    first, *others = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert others
-    for source in others:
-        short = re.sub(r"total_steps=(\d+)_000", r"total_steps=\1_00", source)
-        assert short != source
-        done = subprocess.run([sys.executable, "-c", short], cwd=tmp_path, capture_output=True)
-        assert done.returncode == 0, done.stderr.decode()
-    assert {path.name for path in tmp_path.iterdir()} == {"ppo.png", "ppo.safetensors"}
+FIRST, *EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+LEFT = (
+    {"ppo.png", "ppo.safetensors"},
+    set(),
+    {"runs", "lander.gif"},
+    {"ppo_0.safetensors", "ppo_5.safetensors"},
+)
+"""The files that the README's other examples leave."""
+SLOW = (2, 3)  # LunarLander, and processes
+
+
+@pytest.mark.parametrize(
+    "number", [pytest.param(k, marks=[pytest.mark.slow] * (k in SLOW)) for k in range(len(LEFT))]
+)
+def test_the_other_examples_run(number, tmp_path):
+    """With few steps."""
+    short = re.sub(r"(total|num)_steps=[\d_]+", r"\1_steps=4_096", EXAMPLES[number])
+    assert short != EXAMPLES[number] and len(EXAMPLES) == len(LEFT)
+    done = subprocess.run([sys.executable, "-c", short], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert {path.name for path in tmp_path.iterdir()} == LEFT[number]
 
 
 def test_the_commands_exist():
