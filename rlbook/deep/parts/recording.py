@@ -55,7 +55,8 @@ def record(
     """Greedy episodes of one run as moving pictures, one after the other in one file.
 
     CartPole, Acrobot and Pendulum, given by their ids, are drawn by the book. All other
-    environments render themselves, by what they need for that: Box2D's need pygame.
+    environments render themselves, by what they need for that: Box2D's need pygame, and MuJoCo's
+    OpenGL, which on a machine without a screen may take the environment variable MUJOCO_GL=egl.
 
     Args:
         path: ends in ".gif", or in ".mp4", which Gymnasium's RecordVideo writes by the package
