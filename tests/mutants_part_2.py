@@ -885,11 +885,11 @@ SAMPLED = [
         tests="test_tabular_sampled.py",
     ),
     Mutant(
-        "tabular.env_tasks",
+        "ground.progress",
         'vars(error)["result"] = result',
         'vars(error).setdefault("result", result)',
         "the record for what was learned from it",
-        within="keep",
+        within="carry",
         tests="test_tabular_sampled.py",
     ),
     Mutant(

@@ -65,7 +65,11 @@ TRAINING = [
             ("before.restore(self, rows)", "pass", "a frozen run goes on changing"),
             ("self._before.restore(self)", "pass", "an interruption leaves half an update"),
             ("self.freeze(not_finite(rollout), GIVEN)", "pass", "the loss is blamed for a reward"),
-            ('vars(error)["result"] = self.result()', "pass", "an error loses what was learned"),
+            (
+                'carry(error, self.result(), "`train(..., resume=result)` goes on.")',
+                "pass",
+                "an error loses what was learned",
+            ),
             ("self.updates_done, self.further = 0, True", "pass", "what had ended does not go on"),
         )
     ],

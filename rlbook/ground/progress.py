@@ -66,3 +66,14 @@ def finish_imports() -> None:
         optimizer = torch.optim.SGD([parameter])
         parameter.sum().backward()
         optimizer.step()
+
+
+def carry(error: BaseException, result: object, more: str = "") -> None:
+    """Put what was learned before an error on it, as `error.result`, and say so."""
+    if not hasattr(error, "result"):
+        error.add_note(
+            "What was learned before is kept in this error: `except Exception as error: "
+            "result = error.result`, or, in a notebook, `import sys; "
+            f"result = sys.last_value.result`. {more}"
+        )
+    vars(error)["result"] = result

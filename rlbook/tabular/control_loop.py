@@ -12,11 +12,11 @@ import torch
 from tqdm.auto import tqdm
 
 from rlbook.ground import require
-from rlbook.ground.progress import Interruptible
+from rlbook.ground.progress import Interruptible, carry
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_memory
 from rlbook.ground.seeding import chosen_runs
-from rlbook.tabular.env_tasks import EnvTask, keep
+from rlbook.tabular.env_tasks import EnvTask
 from rlbook.tabular.evaluation import greedy_returns, sampled_returns
 from rlbook.tabular.schedules import Schedule, as_schedule
 from rlbook.tabular.tasks import Tables, Task, as_task
@@ -260,7 +260,7 @@ class ControlLoop(Interruptible):
 
     def __exit__(self, kind, error, trace) -> bool:
         if isinstance(error, Exception) and self.q is not None:
-            keep(error, self.result(self.q.tensor()))
+            carry(error, self.result(self.q.tensor()))
         return super().__exit__(kind, error, trace)
 
     def table(self) -> QTable:

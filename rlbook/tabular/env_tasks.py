@@ -291,10 +291,3 @@ class RunEnvs:
                 env.env.close()
             except Exception as error:
                 warnings.warn(f"{self.task.name}, run {env.run}: close(): {error!r}", stacklevel=2)
-
-
-def keep(error: BaseException, result: object) -> None:
-    """Put what was learned before an exception on it, as `error.result`, and say so."""
-    if not hasattr(error, "result"):
-        error.add_note("What was learned before is on this exception: error.result")
-    vars(error)["result"] = result

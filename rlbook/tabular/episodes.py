@@ -13,9 +13,10 @@ import torch
 
 from rlbook.ground import require
 from rlbook.ground.draws import from_thresholds, thresholds
+from rlbook.ground.progress import carry
 from rlbook.ground.require import check_memory
 from rlbook.ground.seeding import Streams, chosen_runs
-from rlbook.tabular.env_tasks import EnvTask, RunEnv, RunEnvs, keep
+from rlbook.tabular.env_tasks import EnvTask, RunEnv, RunEnvs
 from rlbook.tabular.tasks import Task, as_task
 from rlbook.tabular.worlds import STEPS_PER_BLOCK, Outcomes
 
@@ -172,7 +173,7 @@ class Recorder:
                     episodes.append(_episode(env, own, uniforms, limit))
         except BaseException as error:
             if whole := len(episodes) // self.num_runs:
-                keep(error, self._lined_up(episodes[: whole * self.num_runs]))
+                carry(error, self._lined_up(episodes[: whole * self.num_runs]))
             raise
         return self._lined_up(episodes)
 

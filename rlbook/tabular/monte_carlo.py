@@ -13,10 +13,9 @@ import torch
 from rlbook.formulas.exploration import epsilon_greedy_policy
 from rlbook.formulas.returns import discounted_returns
 from rlbook.ground import require
-from rlbook.ground.progress import Interruptible
+from rlbook.ground.progress import Interruptible, carry
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_memory
-from rlbook.tabular.env_tasks import keep
 from rlbook.tabular.episodes import Episodes, Recorder
 from rlbook.tabular.schedules import Schedule, as_schedule
 from rlbook.tabular.tasks import Tables, Task
@@ -175,7 +174,7 @@ class _Learning(Interruptible):
         if isinstance(recorded := getattr(error, "result", None), Episodes):
             self.learn(recorded)
         if isinstance(error, Exception):
-            keep(error, self.result())
+            carry(error, self.result())
         return interrupted
 
 

@@ -36,7 +36,7 @@ from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
 from rlbook.deep.parts.rollouts import Rollout, collect, first_not_finite, not_finite
 from rlbook.deep.parts.snapshot import Snapshot, load_state, saves_episodes, small_state
 from rlbook.ground.frozen_step import frozen_step
-from rlbook.ground.progress import finish_imports
+from rlbook.ground.progress import carry, finish_imports
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_device, require_shape
 from rlbook.ground.saving import load_optimizer
@@ -168,18 +168,10 @@ class Training:
             self._before.restore(self)
         self._made.close()
         if isinstance(error, Exception) and self.updates_done:
-            self._hand_over(error)
+            carry(error, self.result(), "`train(..., resume=result)` goes on.")
         if self.updates_done or self.further:
             self.keeper.ended(error)
         return self.interrupted
-
-    def _hand_over(self, error: Exception) -> None:
-        vars(error)["result"] = self.result()
-        error.add_note(
-            f"What {self.updates_done} updates learned until then is kept in this error: "
-            "`except Exception as error: result = error.result`, or, in a notebook, "
-            "`import sys; result = sys.last_value.result`. `train(..., resume=result)` goes on."
-        )
 
     def updates(self, count: int) -> Iterator[int]:
         """0 .. count - 1, with progress and evaluations; `fraction` says how much is done.
