@@ -11,6 +11,7 @@ from rlbook.deep.parts.envs.make import make_envs
 from rlbook.deep.parts.networks import Linear
 from rlbook.deep.parts.results import load_result
 from rlbook.deep.parts.training import Record, Training
+from rlbook.ground.saving import load_tensors, save_tensors
 from rlbook.ground.seeding import Streams
 
 SMALL = {"num_envs": 2, "hidden_sizes": (4,), "num_evals": 3, "evaluation_episodes": 2}
@@ -99,6 +100,11 @@ def test_what_is_remembered_is_saved_and_comes_back(tmp_path):
     assert again.env_steps.tolist() == [16, 16, 16]
     with pytest.raises(ValueError, match="does not fit"):
         load_result(tmp_path / "one.safetensors", torch.nn)
+    tensors, metadata = load_tensors(tmp_path / "one.safetensors")
+    tensors["env_steps"] = tensors.pop("run_steps")[0]  # as an earlier version wrote it
+    save_tensors(tmp_path / "old.safetensors", tensors, metadata)
+    with pytest.raises(ValueError, match="does not fit this version of rlbook.deep.*run_steps"):
+        load_result(tmp_path / "old.safetensors", reinforce)
 
 
 def test_a_result_hands_out_runs_and_evaluates_them():

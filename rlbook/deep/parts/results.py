@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -259,17 +260,17 @@ def read_result(
         generators = [torch.Generator() for _ in metadata["run_ids"]]
         networks = nn.ModuleDict(make_networks(spaces, config, generators)).to(device)
         networks.load_state_dict(named(tensors, "network."))
+        arrays: dict[str, Any] = {name: tensors[name].cpu().numpy() for name in ARRAYS}
         frozen, stopped = (
             {int(run): reason for run, reason in metadata.pop(name, {}).items()}
             for name in ("frozen", "stopped")
         )
     except (KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path} does not fit {config_class.__module__}: {error}") from error
+        agent = config_class.__module__
+        raise ValueError(f"{path} does not fit this version of {agent}: {error}") from error
     return Result(
         networks=networks,
-        evaluation_returns=tensors["evaluation_returns"].cpu().numpy(),
-        run_steps=tensors["run_steps"].cpu().numpy(),
-        cut_episodes=tensors["cut_episodes"].cpu().numpy(),
+        **arrays,
         log={name: x.cpu().numpy() for name, x in named(tensors, "log.").items()},
         frozen=frozen,
         stopped=stopped,
