@@ -125,7 +125,7 @@ def test_a_run_of_unit_tests_kills_and_spares():
     source = (ROOT / "rlbook" / "ground" / "masking.py").read_text(encoding="utf-8")
     changes = {change.why: change for change in small_changes("ground.masking", source)}
     wrong = changes["mean_per_run: x.ndim > 1 -> x.ndim > 2"]
-    harmless = changes["masked_mean: torch.zeros((), dtype=x.dtype, device=x.device) -> "
+    harmless = changes["_mean_where: torch.zeros((), dtype=x.dtype, device=x.device) -> "
                        "torch.zeros((), device=x.device)"]  # fmt: skip
     assert survivors([wrong, harmless], ["test_masking.py"]) == [harmless]
     with pytest.raises(RuntimeError, match="fails without a change"):

@@ -52,8 +52,8 @@ def masked_mean(
 
 
 def _mean_where(x: torch.Tensor, mask: torch.Tensor, dim: int | tuple[int, ...]) -> torch.Tensor:
-    zero = torch.zeros((), dtype=x.dtype, device=x.device)
-    return torch.where(mask, x, zero).sum(dim) / mask.sum(dim)
+    count = mask.sum(dim)
+    return torch.where(mask, x, torch.zeros((), dtype=x.dtype, device=x.device)).sum(dim) / count
 
 
 def standardise_per_run(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
