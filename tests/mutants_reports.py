@@ -147,7 +147,7 @@ _LANGUAGE = [
     wrong("formulas.token_rewards", "ends = last_tokens(completion_mask)",
           "ends = torch.zeros_like(completion_mask)", "padding leaks into advantages",
           "token_advantages"),
-    wrong("ground.masking", "/ mask.sum(dim)", "/ torch.ones_like(mask).sum(dim)",
+    wrong("ground.masking", "count = mask.sum(dim)", "count = torch.ones_like(mask).sum(dim)",
           "divided by the padding too", "_mean_where"),
     wrong("formulas.group_advantages", "return total / max_length", "return total / lengths",
           "long answers count less", "aggregate_token_losses"),
