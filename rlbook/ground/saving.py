@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import torch
 from safetensors.torch import save
@@ -24,7 +25,8 @@ def save_tensors(
     Args:
         path: replaced if it exists; its folder must exist.
         tensors: name -> tensor, of any dtype, shape and device.
-        metadata: what JSON can say. Tuples come back as lists; keys must be strings.
+        metadata: what JSON can say, and NumPy's numbers. Tuples come back as lists; keys must be
+            strings.
 
     Raises:
         ValueError: something that is not a tensor, or not JSON.
@@ -84,9 +86,16 @@ def _to_json(metadata: Mapping[str, Any]) -> str:
 
     check(metadata)
     try:
-        return json.dumps(metadata)
+        return json.dumps(metadata, default=_plain_number)
     except TypeError as error:
         raise ValueError(f"metadata must be JSON: {error}") from error
+
+
+def _plain_number(value: Any) -> Any:
+    """Of NumPy's numbers, what they are for Python."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} is of type {type(value).__name__}")
 
 
 def optimizer_state(optimizers: Mapping[str, torch.optim.Optimizer]) -> dict[str, torch.Tensor]:

@@ -1,5 +1,6 @@
 """Random streams: one for each run, and nothing that couples two runs."""
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,6 +51,22 @@ def chosen_runs(num_runs: int | None, run_ids: Sequence[int] | None) -> Sequence
     if len(run_ids) == 0:
         raise ValueError("run_ids is empty")
     return run_ids
+
+
+def different_runs(num_runs: int | None, run_ids: Sequence[int] | None) -> list[int]:
+    """The same as a list of Python's own numbers, as files hold them; no run is in it twice.
+
+    Raises:
+        ValueError: as of `chosen_runs`; an id that is no whole number; a run that is there twice.
+    """
+    chosen = list(chosen_runs(num_runs, run_ids))
+    try:
+        runs = [operator.index(run) for run in chosen]
+    except TypeError as error:
+        raise ValueError(f"run_ids must be whole numbers, got {chosen}") from error
+    if len(set(runs)) < len(runs):
+        raise ValueError(f"run_ids must differ, got {runs}")
+    return runs
 
 
 class Streams:

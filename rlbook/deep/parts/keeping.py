@@ -76,6 +76,8 @@ class Keeper:
         self.saved: float | None = None
         self.events: Events | None = None
         if keep is not None:
+            if not isinstance(keep, Keep):
+                raise ValueError(f"keep must be a Keep, Keep('runs/lander') say, got {keep!r}")
             check_free(keep, resume)
             Path(keep.folder).mkdir(parents=True, exist_ok=True)
 

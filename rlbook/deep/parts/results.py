@@ -176,8 +176,13 @@ class Result:
         names = ("interrupted", "wall_time", "run_ids", "seed", "continuations", "exact")
         save_tensors(path, tensors, metadata | {name: getattr(self, name) for name in names})
 
-    def check_fits(self, run_ids: list[int], seed: int, networks: nn.ModuleDict) -> None:
-        """Can a training of these runs go on from here?"""
+    def check_fits(
+        self, config: TrainingConfig, run_ids: list[int], seed: int, networks: nn.ModuleDict
+    ) -> None:
+        """Can a training of this agent and these runs go on from here?"""
+        mine, wanted = type(self.config).__module__, type(config).__module__
+        if mine != wanted:
+            raise ValueError(f"resume is a result of {mine}, not of {wanted}")
         if (run_ids, seed) != (self.run_ids, self.seed):
             mine, wanted = f"{self.run_ids}, seed {self.seed}", f"{run_ids}, seed {seed}"
             raise ValueError(f"resume holds runs {mine}; asked for are runs {wanted}")

@@ -1,5 +1,7 @@
 """Everything that an update changes, as tensors: to go back to, to save, and to go on from."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -58,14 +60,41 @@ def load_state(training: Stateful, state: dict[str, torch.Tensor]) -> None:
         own = named(state, f"{name}.")
         if own and hasattr(envs, "load_state"):
             envs.load_state(own)
-    if "observations" in state and saves_episodes(training.envs):
-        training.observations = state["observations"].to(training.device)
+    if saves_episodes(training.envs):  # before the first rollout there are none
+        seen = state.get("observations")
+        training.observations = None if seen is None else seen.to(training.device)
     for name, tensor in training.tensors.items():
         tensor.copy_(state[f"tensor.{name}"])
     for name, replay in training.replays.items():
         replay.added = int(state[f"{name}.added"])
     for name, optimizer in training.optimizers.items():
         load_optimizer(name, optimizer, state)
+
+
+def resume_state(training: Stateful, state: dict[str, torch.Tensor]) -> None:
+    """`load_state` of another training's state.
+
+    Raises:
+        ValueError: it does not fit.
+    """
+    try:
+        load_state(training, state)
+    except (KeyError, ValueError) as error:
+        asked = "same agent, env and num_envs?"
+        raise ValueError(f"resume does not fit this training: {asked} ({error})") from error
+
+
+@contextmanager
+def undone(envs: BatchedEnvs) -> Iterator[None]:
+    """Whoever breaks off in the block, an interruption, say, finds the random numbers of these
+    environments where they stood before it."""
+    before = envs.save_state() if hasattr(envs, "save_state") else None
+    try:
+        yield
+    except BaseException:
+        if before is not None and hasattr(envs, "load_state"):
+            envs.load_state(before)
+        raise
 
 
 def saves_episodes(envs: BatchedEnvs) -> bool:

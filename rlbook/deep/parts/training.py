@@ -34,13 +34,13 @@ from rlbook.deep.parts.record import Record
 from rlbook.deep.parts.replay import Replay
 from rlbook.deep.parts.results import Result, Spaces, evaluate, read_result
 from rlbook.deep.parts.rollouts import Rollout, collect, first_not_finite, not_finite
-from rlbook.deep.parts.snapshot import Snapshot, load_state, saves_episodes, small_state
+from rlbook.deep.parts.snapshot import Snapshot, resume_state, saves_episodes, small_state, undone
 from rlbook.ground.frozen_step import frozen_step
 from rlbook.ground.progress import carry, finish_imports
 from rlbook.ground.progress import progress as progress_bar
 from rlbook.ground.require import check_device, require_shape
 from rlbook.ground.saving import load_optimizer
-from rlbook.ground.seeding import Streams
+from rlbook.ground.seeding import Streams, different_runs
 
 INITIAL_WEIGHTS, LEARNING, EVALUATION = range(3)
 """Families of random streams, beside the agent's own."""
@@ -95,7 +95,7 @@ class Training:
         self.started = time.perf_counter()
         finish_imports()
         self.config, self.env, self.show_progress = config, env, progress
-        self.run_ids = list(range(num_runs) if run_ids is None else run_ids)
+        self.run_ids = different_runs(num_runs if run_ids is None else None, run_ids)
         self.device = check_device(device or "cpu")
         self.streams = Streams(seed, self.run_ids, self.device)
         if resume is not None and not isinstance(resume, Result):
@@ -162,11 +162,14 @@ class Training:
     ) -> bool:
         """Ctrl-C, or the stop button of a notebook, ends the training and keeps what it learned.
         An error passes on, and carries it: `error.result`. However it ends, the environments
-        that it made are closed; those that came in are not."""
+        that it made are closed, or a warning says why not; those that came in are not."""
         self.interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         if self._before is not None:
             self._before.restore(self)
-        self._made.close()
+        try:
+            self._made.close()
+        except Exception as failed:
+            warnings.warn(f"an environment could not be closed: {failed!r}", stacklevel=2)
         if isinstance(error, Exception) and self.updates_done:
             carry(error, self.result(), "`train(..., resume=result)` goes on.")
         if self.updates_done or self.further:
@@ -180,7 +183,8 @@ class Training:
         """
         if count < 1:
             raise ValueError("total_steps must be enough for one update of all environments")
-        if self.updates_done >= count:  # continues one that had ended
+        if self.updates_done > count or (self.updates_done == count and self._evaluated()):
+            # continues one that had ended
             self.updates_done, self.further = 0, True
         due = torch.linspace(0, count, self.config.num_evals).round().long().tolist()
         with progress_bar(total=count, description="updates", show=self.show_progress) as bar:
@@ -340,14 +344,14 @@ class Training:
         networks = make_networks(self.envs, self.config, generators)
         self.networks = nn.ModuleDict(networks).to(self.device)
         if (earlier := self.resume) is not None:
-            earlier.check_fits(self.run_ids, self.streams.seed, self.networks)
+            earlier.check_fits(self.config, self.run_ids, self.streams.seed, self.networks)
             self.networks.load_state_dict(earlier.networks.state_dict())
             self.frozen = dict(earlier.frozen)
             if earlier.config.stop_at_return == self.config.stop_at_return:
                 self.stopped = dict(earlier.stopped)
             at_rest = self.frozen | self.stopped
             self.resting |= self.resting.new_tensor([run in at_rest for run in self.run_ids])
-            load_state(self, earlier.state)
+            resume_state(self, earlier.state)
 
     def _collect(
         self, observations: torch.Tensor, steps: int, *, whole_episodes: bool = False
@@ -368,19 +372,27 @@ class Training:
             state |= {f"{name}.{field}": kept for field, kept in replay.state().items()}
         return state
 
+    def _evaluated(self) -> bool:
+        """Whether a training that goes on was evaluated where it now stands."""
+        earlier = self.resume.run_steps if self.resume and not self.record.run_steps else None
+        steps = self.env_steps.cpu().numpy()
+        return earlier is not None and earlier.shape[1] > 0 and (earlier[:, -1] == steps).all()
+
     def _evaluate(self, bar: tqdm) -> None:
         policy, cap = acting(self.networks), self.config.evaluation_step_cap
         steps = self.env_steps.cpu().numpy()
-        earlier = self.resume.run_steps if self.resume and not self.record.run_steps else None
-        if earlier is not None and earlier.shape[1] and (earlier[:, -1] == steps).all():
+        if self._evaluated():
             return  # the last evaluation of a training that goes on is the first of this one
-        evaluation = evaluate(policy.greedy, self.evaluation_envs, step_cap=cap)
-        returns = evaluation.returns.mean(dim=1)
-        for row in (~returns.isfinite()).nonzero().flatten().tolist():
-            self._freeze_run(row, "its return in an evaluation is not finite")
-        frozen = self.resting.new_tensor([run in self.frozen for run in self.run_ids])
-        returns = returns.masked_fill(frozen, torch.nan)
-        self._stop_runs(returns)
+        with undone(self.evaluation_envs):
+            evaluation = evaluate(policy.greedy, self.evaluation_envs, step_cap=cap)
+            returns = evaluation.returns.mean(dim=1)
+            for row in (~returns.isfinite()).nonzero().flatten().tolist():
+                env = int((~evaluation.returns[row].isfinite()).int().argmax())
+                given = f"{float(evaluation.returns[row, env])} in environment {env}"
+                self._freeze_run(row, f"its return in an evaluation is not finite, {given}")
+            frozen = self.resting.new_tensor([run in self.frozen for run in self.run_ids])
+            returns = returns.masked_fill(frozen, torch.nan)
+            self._stop_runs(returns)
         self.record.add_evaluation(returns, evaluation.cut.sum(dim=1), self.env_steps)
         self.keeper.evaluated()
         speed = steps.sum() / (time.perf_counter() - self.started)

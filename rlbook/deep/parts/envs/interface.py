@@ -104,7 +104,7 @@ def scale_to_bounds(
     """
     if low is None or high is None:
         return lambda actions: actions
-    bounded = low.isfinite() & high.isfinite()
+    bounded = (high - low).isfinite()  # -3e38 to 3e38 is no finite span in float32
     half = torch.where(bounded, (high - low) / 2, 1.0)
     middle = torch.where(bounded, (high + low) / 2, 0.0)
     return lambda actions: torch.addcmul(middle, actions, half)

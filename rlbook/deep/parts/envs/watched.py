@@ -60,10 +60,12 @@ class Watched(gym.Wrapper):
         return observation, reward, terminated, truncated, info
 
     def _check_observation(self, observation: Any) -> None:
-        shape = np.shape(observation)
-        if shape != self.shape:
+        seen = np.asarray(observation)
+        if seen.shape != self.shape:
             wanted = f"have shape {self.shape}, as its observation_space says"
-            raise ValueError(f"{self.place}: the observation must {wanted}, got {shape}")
+            raise ValueError(f"{self.place}: the observation must {wanted}, got {seen.shape}")
+        if seen.dtype.kind not in "fiub":
+            raise ValueError(f"{self.place}: the observation must be of numbers, got {seen!r}")
 
     def _check_number(self, name: str, value: Any) -> None:
         if isinstance(value, float | int | np.number | np.bool_):
