@@ -177,7 +177,7 @@ TRAINING = [
     ),
     Mutant(
         "deep.parts.training",
-        "(self.updates_done == count and self._evaluated())",
+        "(self.updates_done == count and self._evaluated)",
         "self.updates_done == count",
         "an interruption of the last evaluation begins the training once more",
         tests="test_found_in_use.py",

@@ -111,7 +111,7 @@ class Training:
         self.resting = torch.zeros(len(self.run_ids), dtype=torch.bool, device=self.device)
         self.env_steps = torch.zeros(len(self.run_ids), dtype=torch.long, device=self.device)
         self.updates_done, self.gradient_steps, self.fraction = 0, 0, 0.0
-        self.further = self.interrupted = False
+        self.further = self.interrupted = self._evaluated = False
         self._suspects: dict[str, torch.Tensor] = {}
         self._rollout: Rollout | None = None
         self._before: Snapshot | None = None
@@ -183,7 +183,7 @@ class Training:
         """
         if count < 1:
             raise ValueError("total_steps must be enough for one update of all environments")
-        if self.updates_done > count or (self.updates_done == count and self._evaluated()):
+        if self.updates_done > count or (self.updates_done == count and self._evaluated):
             # continues one that had ended
             self.updates_done, self.further = 0, True
         due = torch.linspace(0, count, self.config.num_evals).round().long().tolist()
@@ -200,7 +200,7 @@ class Training:
                 self._before = Snapshot(self)
                 yield update
                 self._settle(self._before)
-                self.updates_done, self._before = update + 1, None
+                self.updates_done, self._before, self._evaluated = update + 1, None, False
                 self.keeper.updated()
                 bar.update()
             self._evaluate(bar)
@@ -352,6 +352,9 @@ class Training:
             at_rest = self.frozen | self.stopped
             self.resting |= self.resting.new_tensor([run in at_rest for run in self.run_ids])
             resume_state(self, earlier.state)
+            if earlier.run_steps.size:
+                there = self.env_steps.cpu().numpy() == earlier.run_steps[:, -1]
+                self._evaluated = bool((there | self.resting.cpu().numpy()).all())
 
     def _collect(
         self, observations: torch.Tensor, steps: int, *, whole_episodes: bool = False
@@ -372,16 +375,10 @@ class Training:
             state |= {f"{name}.{field}": kept for field, kept in replay.state().items()}
         return state
 
-    def _evaluated(self) -> bool:
-        """Whether a training that goes on was evaluated where it now stands."""
-        earlier = self.resume.run_steps if self.resume and not self.record.run_steps else None
-        steps = self.env_steps.cpu().numpy()
-        return earlier is not None and earlier.shape[1] > 0 and (earlier[:, -1] == steps).all()
-
     def _evaluate(self, bar: tqdm) -> None:
         policy, cap = acting(self.networks), self.config.evaluation_step_cap
         steps = self.env_steps.cpu().numpy()
-        if self._evaluated():
+        if self._evaluated:
             return  # the last evaluation of a training that goes on is the first of this one
         with undone(self.evaluation_envs):
             evaluation = evaluate(policy.greedy, self.evaluation_envs, step_cap=cap)
