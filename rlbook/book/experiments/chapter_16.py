@@ -10,7 +10,11 @@ from dataclasses import replace
 import numpy as np
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import in_batches, learning_envs
+from rlbook.book.experiments.short_runs import (
+    in_batches,
+    learning_envs,
+    returns_before_learning,
+)
 from rlbook.deep import actor_critic, ppo, trpo
 from rlbook.deep.parts.envs.native import ControlEnvs
 
@@ -163,9 +167,7 @@ EXPERIMENTS = {
         {"seed": 16, "runs": 10, "agents": list(AGENTS), "tasks": list(TASKS), "stop_after": None},
         SOON,
         rtol=1e-3,
-        determined=lambda arrays: {
-            key: x[..., :1] if key.startswith("returns") else x for key, x in arrays.items()
-        },
+        determined=returns_before_learning,
         claim=mostly_the_same,
     ),
     "hundred": Experiment(

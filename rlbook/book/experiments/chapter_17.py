@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from rlbook.book.experiments import Experiment
-from rlbook.book.experiments.short_runs import learning_envs
+from rlbook.book.experiments.short_runs import learning_envs, returns_before_learning
 from rlbook.deep import ppo
 from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.deep.parts.envs.native import ControlEnvs
@@ -74,10 +74,6 @@ def flags(config: dict, progress) -> dict:
     return {"returns": curves, "steps": results[0].env_steps}
 
 
-def before_learning(arrays: dict) -> dict:
-    return {name: x[..., :1] for name, x in arrays.items()}
-
-
 def nearly_the_same(stored: dict, recomputed: dict) -> list[str]:
     """Another processor rounds in another way, and the pendulum magnifies it: by 4 of 1,300."""
     gap = np.abs(recomputed["returns"] - stored["returns"]).max()
@@ -99,7 +95,7 @@ EXPERIMENTS = {
          "stop_after": None},
         SOON | {"lambdas": LAMBDAS[:1], "stop_after": 768},
         rtol=1e-3,
-        determined=before_learning,
+        determined=returns_before_learning,
         claim=nearly_the_same,
     ),
     "flags": Experiment(

@@ -45,6 +45,12 @@ def learning_envs(
     return envs
 
 
+def returns_before_learning(arrays: dict) -> dict:
+    """Of a comparison's arrays, what no rounding moves: the first evaluations, and all that are no
+    returns. For `Experiment.determined`."""
+    return {key: x[..., :1] if key.startswith("returns") else x for key, x in arrays.items()}
+
+
 def in_batches(runs: int, size: int) -> list[list[int]]:
     """The runs 0 .. runs - 1, so many at a time; the last ones may be fewer."""
     return [list(range(k, min(k + size, runs))) for k in range(0, runs, size)]
