@@ -8,6 +8,9 @@ import torch
 
 from rlbook.ground import require
 
+MAX_SEED = 2**31 - 1
+"""Seeds of Gymnasium's environments are below it."""
+
 
 def generator(
     seed: int, run: int | None = None, device: str | torch.device = "cpu"

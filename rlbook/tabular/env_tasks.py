@@ -18,10 +18,9 @@ from gymnasium import spaces
 
 from rlbook.ground import require
 from rlbook.ground.require import Numbers, check_discount, check_memory, numbers
-from rlbook.ground.seeding import Streams
+from rlbook.ground.seeding import MAX_SEED, Streams
 from rlbook.planning.mdp_checks import check_policy
 
-MAX_SEED = 2**31 - 1
 ENVIRONMENTS, EVALUATION = 1, 2  # families of streams: what environments draw, what evaluations do
 
 

@@ -67,9 +67,9 @@ def record(
             renders rgb arrays, which stays open.
         max_steps: longer episodes are cut, and reported.
         fps: steps a second, whole ones in an MP4; by default the environment's `render_fps`, or 30.
-            A GIF takes every
-            second, third, ... step and each episode's last, so that no more than 25 pictures
-            pass in a second, and stays 2 s at the end. Its pictures are held in memory until then.
+            A GIF takes every second, third, ... step and each episode's last, so that no more than
+            25 pictures pass in a second, and stays 2 s at the end. Its pictures are held in memory
+            until then.
 
     Raises:
         ValueError: no such run; another suffix; no environment, or one that does not render rgb

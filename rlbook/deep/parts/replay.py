@@ -131,7 +131,7 @@ class Replay:
         return self.added % self.capacity
 
     def state(self) -> dict[str, torch.Tensor]:
-        """What is there, (R, size, ...) of each field, and how many were added: to go on from."""
+        """What is there, (R, size, ...) of each field: with `added`, to go on from."""
         memory = zip(Transitions._fields, self._memory, strict=True)
         return {name: kept[:, : self.size] for name, kept in memory}
 

@@ -193,7 +193,7 @@ class Training:
                 self.fraction = update / count
                 if update in due:
                     self._evaluate(bar)
-                if len(self.frozen) + len(self.stopped) == len(self.run_ids):
+                if len(self.at_rest) == len(self.run_ids):
                     if not self.stopped:
                         warnings.warn("all runs are frozen: the training ends", stacklevel=2)
                     return
@@ -215,14 +215,14 @@ class Training:
                 for row in (row for row, bad in enumerate(rows) if bad):
                     self._freeze_run(row, reason)
         self._suspects = {}
-        at_rest = self.frozen | self.stopped
+        at_rest = self.at_rest
         rows = [row for row, run in enumerate(self.run_ids) if run in at_rest]
         if rows:
             before.restore(self, rows)
 
     def _freeze_run(self, row: int, reason: str) -> None:
         run = self.run_ids[row]
-        if run in self.frozen | self.stopped:
+        if run in self.at_rest:
             return
         if reason == GIVEN and self._rollout is not None:
             env, step, what = first_not_finite(self._rollout, row)
@@ -231,6 +231,11 @@ class Training:
         self.resting[row] = True
         self.frozen[run] = f"{reason}, after {int(self.env_steps[row])} environment steps"
         warnings.warn(f"run {run} is frozen: {self.frozen[run]}", stacklevel=4)
+
+    @property
+    def at_rest(self) -> dict[int, str]:
+        """{run id: why it learns no more}."""
+        return self.frozen | self.stopped
 
     def _stop_runs(self, returns: torch.Tensor) -> None:
         """Those whose evaluation (R,) reached `stop_at_return` rest from now on."""
@@ -328,7 +333,7 @@ class Training:
 
     def _make_envs(self, made: ExitStack) -> None:
         config = self.config
-        learning = self.streams.spawn(LEARNING).spawn(0)
+        learning = self.streams.spawn(LEARNING).spawn(0)  # another family: other draws
         evaluation = self.streams.spawn(EVALUATION)
         self.envs = make_envs(
             self.env, num_envs=config.num_envs, streams=learning, device=self.device
@@ -349,7 +354,7 @@ class Training:
             self.frozen = dict(earlier.frozen)
             if earlier.config.stop_at_return == self.config.stop_at_return:
                 self.stopped = dict(earlier.stopped)
-            at_rest = self.frozen | self.stopped
+            at_rest = self.at_rest
             self.resting |= self.resting.new_tensor([run in at_rest for run in self.run_ids])
             resume_state(self, earlier.state)
             if earlier.run_steps.size:
@@ -377,7 +382,6 @@ class Training:
 
     def _evaluate(self, bar: tqdm) -> None:
         policy, cap = acting(self.networks), self.config.evaluation_step_cap
-        steps = self.env_steps.cpu().numpy()
         if self._evaluated:
             return  # the last evaluation of a training that goes on is the first of this one
         with undone(self.evaluation_envs):
@@ -392,5 +396,5 @@ class Training:
             self._stop_runs(returns)
         self.record.add_evaluation(returns, evaluation.cut.sum(dim=1), self.env_steps)
         self.keeper.evaluated()
-        speed = steps.sum() / (time.perf_counter() - self.started)
+        speed = int(self.env_steps.sum()) / (time.perf_counter() - self.started)
         bar.set_postfix_str(f"return {float(returns.nanmean()):.1f}, {speed:,.0f} steps/s")

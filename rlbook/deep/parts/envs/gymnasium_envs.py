@@ -12,9 +12,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from rlbook.deep.parts.envs.advice import action_advice, observation_advice
 from rlbook.deep.parts.envs.interface import EnvStep
 from rlbook.deep.parts.envs.watched import Watched
-from rlbook.ground.seeding import Streams
-
-MAX_SEED = 2**31 - 1
+from rlbook.ground.seeding import MAX_SEED, Streams
 
 
 @dataclass(frozen=True)
