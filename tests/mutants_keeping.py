@@ -23,10 +23,10 @@ KEEPING = [
     *[
         Mutant("deep.parts.training", old, new, why, tests="test_stopping.py")
         for old, new, why in (
-            ("self.frozen | self.stopped\n        rows", "self.frozen\n        rows", "learns on"),
-            ("if run in self.frozen | self.stopped:", "if run in self.frozen:", "frozen at rest"),
+            ("= self.at_rest\n        rows", "= self.frozen\n        rows", "learns on"),
+            ("if run in self.at_rest:", "if run in self.frozen:", "frozen at rest"),
             ("(returns >= wanted) &", "(returns > wanted) &", "reached, but not enough"),
-            ("len(self.frozen) + len(self.stopped) ==", "len(self.frozen) ==", "never ends early"),
+            ("len(self.at_rest) ==", "len(self.frozen) ==", "never ends early"),
             ("earlier.config.stop_at_return == self.config.stop_at_return", "True", "never wakes"),
         )
     ],
